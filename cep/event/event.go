@@ -1,0 +1,106 @@
+// Package event holds what flows through Caltrop: typed values, the schema of
+// a stream (its declared projection) and one decoded event. It is pure: no
+// clock, goroutine, log or I/O. Events are immutable once accepted; values
+// may be shared between goroutines after that.
+package event
+
+import "strings"
+
+// A Type is the declared type of a stream field.
+type Type uint8
+
+// The field types of language §1. Duration never appears in a schema; it is
+// the type of a difference of two timestamps in an expression.
+const (
+	Invalid Type = iota
+	String
+	Int
+	Double
+	Bool
+	Timestamp
+	Decimal
+	StringList
+	Duration
+)
+
+// A Field is one declared field of a stream.
+type Field struct {
+	Name     string
+	Type     Type
+	Scale    uint8    // digits after the point; Decimal only
+	Path     []string // where the raw event holds it, from the root
+	Optional bool
+	PII      PII
+}
+
+// PII says what happens to a value where the event enters the engine.
+type PII uint8
+
+// The PII policies of language §1.
+const (
+	PIINone PII = iota
+	PIIHash
+	PIIMask
+	PIIDrop
+)
+
+// A Schema is the projection of one stream: what rules may read and all that
+// is decoded. It is immutable and safe for concurrent use.
+type Schema struct {
+	Stream string
+	Fields []Field
+	index  map[string]int
+}
+
+// NewSchema builds the schema of a stream. Field names must be unique.
+func NewSchema(stream string, fields []Field) *Schema {
+	s := &Schema{Stream: stream, Fields: fields, index: make(map[string]int, len(fields))}
+	for i := range fields {
+		s.index[fields[i].Name] = i
+	}
+	return s
+}
+
+// Index returns the position of a field in Fields, or -1.
+func (s *Schema) Index(name string) int {
+	if i, ok := s.index[name]; ok {
+		return i
+	}
+	return -1
+}
+
+// An Event is one accepted record of a stream, reduced to its projection.
+type Event struct {
+	Schema    *Schema
+	Time      int64   // event time, µs since the Unix epoch
+	ID        string  // unique within the stream and key
+	Cluster   uint16  // index of the source cluster, 0 when there is one
+	Partition int32   // source partition
+	Offset    int64   // source offset
+	Values    []Value // by position in Schema.Fields; the zero Value is absent
+}
+
+// Compare orders events of one key totally, as language §4 asks: event time,
+// then stream name, cluster, partition and offset. It returns -1, 0 or 1.
+func Compare(a, b *Event) int {
+	switch {
+	case a.Time != b.Time:
+		return sign(a.Time < b.Time)
+	case a.Schema != b.Schema && a.Schema.Stream != b.Schema.Stream:
+		return strings.Compare(a.Schema.Stream, b.Schema.Stream)
+	case a.Cluster != b.Cluster:
+		return sign(a.Cluster < b.Cluster)
+	case a.Partition != b.Partition:
+		return sign(a.Partition < b.Partition)
+	case a.Offset != b.Offset:
+		return sign(a.Offset < b.Offset)
+	}
+	return 0
+}
+
+func sign(less bool) int {
+	if less {
+		return -1
+	}
+	return 1
+}

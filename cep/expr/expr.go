@@ -1,0 +1,147 @@
+// Package expr compiles the expressions of language §2: CEL, parsed and
+// checked by cel-go, then turned into typed closures over events. It is pure.
+package expr
+
+import (
+	"github.com/caltrop/caltrop/cep/agg"
+	"github.com/caltrop/caltrop/cep/event"
+)
+
+// A Step is a step whose events an expression may read.
+type Step struct {
+	Name   string
+	Index  int // what Bindings is asked for
+	Schema *event.Schema
+	Many   bool // a record of lists (any quantifier, a branch of "|"); else a record
+}
+
+// A Named is a name with its type: a window value.
+type Named struct {
+	Name string
+	Type event.Type
+}
+
+// A Scope says what names mean in one expression. Zero parts are not visible.
+type Scope struct {
+	Event   *event.Schema   // bare fields and `time` of the current event
+	Streams []*event.Schema // windows over several streams: `payment.amount`
+	Steps   []Step
+	Prev    []event.Field // what `prev` has; nil when `prev` is illegal here
+	At      bool          // `time` is the alert's time (having, measures, summary)
+	Values  []Named       // a window's values, by position
+	// Aggs collects the aggregates that the expression reads, so that the
+	// matcher keeps them incrementally. With nil, aggregates are computed from
+	// the lists in Bindings at each evaluation (the oracle does that).
+	Aggs *Aggs
+	// Window, when not nil, makes every aggregate call one of a window: its
+	// argument is an expression over one event. Calls are collected here.
+	Window *WindowAggs
+	Lists  Lists
+	// CostLists is limits.evidence, the size that the static cost bound takes
+	// for lists; 0 means 1000.
+	CostLists int
+}
+
+// Lists tells which lists exist, for in_list and lookup; nil means none.
+type Lists interface {
+	Has(name string) bool
+}
+
+// An Agg is an aggregate over one step's events, e.g. avg(probe.amount).
+type Agg struct {
+	Step  int  // Step.Index
+	Field int  // position in the step's schema; -1 for count(step)
+	Time  bool // the argument is step.time (Field is -1)
+	Spec  agg.Spec
+}
+
+// Aggs is the set of distinct aggregates of one rule; slots are positions.
+type Aggs struct{ List []Agg }
+
+// A WindowAgg is an aggregate over a window's events.
+type WindowAgg struct {
+	Spec agg.Spec
+	Arg  *Program // nil for count(); for count(c) the condition
+}
+
+// WindowAggs is the set of distinct aggregates of one window rule.
+type WindowAggs struct{ List []WindowAgg }
+
+// Bindings are the events of the match so far, as an evaluator keeps them.
+type Bindings interface {
+	Len(step int) int                 // events bound to the step
+	At(step, i int) *event.Event      // i < Len(step), in order
+	Agg(slot int) (event.Value, bool) // false: the aggregate is an error (avg of nothing)
+}
+
+// A Frame is everything one evaluation reads. The caller reuses it; an
+// evaluation keeps nothing of it. One goroutine at a time.
+type Frame struct {
+	Event  *event.Event // the current event
+	Prev   *event.Event // the previous event of the match, nil at the first
+	Time   int64        // `time` where Scope.At, µs
+	Match  Bindings
+	Values []event.Value // window values by position; absent means an error
+	Aggs   []event.Value // results of WindowAggs by slot; absent means an error
+}
+
+// Reads tells what an expression depends on; the compiler of rules chooses
+// evaluators by it.
+type Reads struct {
+	Event bool         // a field or the time of the current event
+	Steps map[int]bool // Step.Index, aggregates included
+	Prev  bool
+}
+
+// An Error is a fault in an expression: Offset is in bytes from the start of
+// the source.
+type Error struct {
+	Offset int
+	Detail string
+	Hint   string
+}
+
+// A Program is a compiled expression: immutable, safe for concurrent use as
+// long as each goroutine has its own Frame.
+type Program struct {
+	Type  event.Type // of the result
+	Scale uint8      // when Type is Decimal never set: decimals read as doubles
+	Reads Reads
+	Cost  uint64 // static bound by cel-go's estimator
+	Const *bool  // the value when the expression is a constant bool, else nil
+
+	eval func(*Frame) (event.Value, bool)
+	cond func(*Frame) (bool, bool)
+}
+
+// CostLimit is the static cost above which an expression is refused.
+const CostLimit = 10_000
+
+// Compile parses, checks and compiles src. want is the type the result must
+// have; event.Invalid accepts any scalar. On failure the program is nil and
+// there is at least one error.
+func Compile(src string, want event.Type, sc *Scope) (*Program, []Error) { panic("unwritten") }
+
+// Holds evaluates a condition. ok is false when it ended in an error, which
+// makes the condition false as a whole (language §2).
+func (p *Program) Holds(f *Frame) (truth, ok bool) { return p.cond(f) }
+
+// Eval evaluates to a value; ok is false when it ended in an error.
+func (p *Program) Eval(f *Frame) (event.Value, bool) { return p.eval(f) }
+
+// A Template is a compiled `alert.summary`: text with {{expressions}}.
+type Template struct {
+	parts []part
+}
+
+type part struct {
+	text string
+	expr *Program // nil: text
+}
+
+// CompileTemplate compiles a template; an Error's Offset is in src.
+func CompileTemplate(src string, sc *Scope) (*Template, []Error) { panic("unwritten") }
+
+// Append renders the template at the end of dst: strings bare, doubles in the
+// shortest form, times as RFC 3339, an error as "?".
+func (t *Template) Append(dst []byte, f *Frame) []byte { panic("unwritten") }

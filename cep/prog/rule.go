@@ -1,0 +1,75 @@
+// Package prog compiles a rule document into a program that an evaluator
+// runs: predicates, the automaton's positions and edges, limits and texts.
+// A compiled Rule is immutable and safe for concurrent use. It is pure.
+package prog
+
+import (
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// A Rule is a compiled rule.
+type Rule struct {
+	Name          string
+	Doc           *syntax.Rule
+	Streams       []*event.Schema // the rule's streams, sorted by name
+	Keys          []KeyOf         // by stream, as Streams: every way an event is keyed
+	KeyTypes      []event.Type    // of the rule's key fields
+	KeyList       bool            // the key is composite: alerts print an array
+	Within        int64           // µs; 0 when absent
+	Suppress      int64           // µs; 0 when absent
+	First         bool            // emit: first
+	NoSkip        bool            // after_match: no_skip under emit: first
+	Early         bool            // timing the engine runs; false is final
+	TimingBy      string          // why, for explain
+	DefaultTiming string          // early | final, by language §6
+	Measures      []Measure
+	Summary       *expr.Template
+	Having        *expr.Program // nil: true
+	Limits        syntax.Limits
+	Pattern       *Pattern // nil for a window rule
+	Window        *Window  // nil for a pattern rule
+}
+
+// KeyOf lists the key projections of one stream within a rule: usually one;
+// two when the stream plays two roles.
+type KeyOf struct {
+	Roles [][]int // each: positions in the stream's schema, as many as the rule's key has fields
+}
+
+// A Measure is a named expression of an alert.
+type Measure struct {
+	Name string
+	Expr *expr.Program
+}
+
+// A Window is a compiled window rule.
+type Window struct {
+	Kind   string // rolling | tumbling | sliding | session
+	Size   int64  // µs; the gap of a session
+	Every  int64
+	Offset int64
+	Where  []*expr.Program // by stream, as Rule.Streams; nil: true
+	Aggs   expr.WindowAggs
+	Values []Measure // in the order of the document
+}
+
+// Env is what a rule is compiled against.
+type Env struct {
+	Streams map[string]*syntax.Stream
+	Schemas map[string]*event.Schema
+	Lists   expr.Lists
+}
+
+// Compile checks and compiles one rule. The rule is nil when a problem that
+// is not a warning was found; problems carry line, column and pointer but
+// neither file nor source line, which the caller fills in.
+func Compile(doc *syntax.Rule, env *Env) (*Rule, []syntax.Problem) { panic("unwritten") }
+
+// Dump prints the program: the expected value of the compiler's tests and
+// what `caltrop rules explain` shows.
+func (r *Rule) Dump() string { panic("unwritten") }
+
+// A Pattern is a compiled pattern.
+type Pattern struct{}
