@@ -1,0 +1,142 @@
+package event
+
+import "math"
+
+// numberDigitsMax bounds the digits and the exponent that an exact number may
+// be written with: far more than an int64 can use.
+const numberDigitsMax = 400
+
+// exact reads the text of a JSON number as an integer count of 10^-scale,
+// without passing through a binary fraction. With floor, digits beyond the
+// scale are rounded down; without, they are refused unless they are zero. The
+// reason is empty on success.
+func exact(text []byte, scale int, floor bool) (int64, Reason) {
+	n, ok := scanNumber(text)
+	switch {
+	case !ok:
+		return 0, WrongType
+	case n.zero():
+		return 0, ""
+	case n.exp > numberDigitsMax || len(n.whole)+len(n.frac) > numberDigitsMax:
+		return 0, NumberRange
+	}
+	return n.scaled(scale, floor)
+}
+
+// A number is JSON number text taken apart: ±whole.frac × 10^exp.
+type number struct {
+	neg         bool
+	whole, frac []byte
+	exp         int
+}
+
+// scanNumber checks the JSON grammar of a number.
+func scanNumber(s []byte) (n number, ok bool) {
+	if len(s) > 0 && s[0] == '-' {
+		n.neg, s = true, s[1:]
+	}
+	n.whole, s = digits(s)
+	if len(n.whole) == 0 || n.whole[0] == '0' && len(n.whole) > 1 {
+		return n, false
+	}
+	if len(s) > 0 && s[0] == '.' {
+		if n.frac, s = digits(s[1:]); len(n.frac) == 0 {
+			return n, false
+		}
+	}
+	if len(s) > 0 && s[0]|0x20 == 'e' {
+		if n.exp, s, ok = exponent(s[1:]); !ok {
+			return n, false
+		}
+	}
+	return n, len(s) == 0
+}
+
+func digits(s []byte) (run, rest []byte) {
+	i := 0
+	for i < len(s) && s[i]-'0' <= 9 {
+		i++
+	}
+	return s[:i], s[i:]
+}
+
+// exponent reads the part after "e"; sizes past any use are clipped.
+func exponent(s []byte) (exp int, rest []byte, ok bool) {
+	neg := false
+	if len(s) > 0 && (s[0] == '-' || s[0] == '+') {
+		neg, s = s[0] == '-', s[1:]
+	}
+	run, rest := digits(s)
+	for _, c := range run {
+		if exp = exp*10 + int(c-'0'); exp > 1<<20 {
+			exp = 1 << 20
+		}
+	}
+	if neg {
+		exp = -exp
+	}
+	return exp, rest, len(run) > 0
+}
+
+func (n *number) zero() bool {
+	for _, c := range n.whole {
+		if c != '0' {
+			return false
+		}
+	}
+	for _, c := range n.frac {
+		if c != '0' {
+			return false
+		}
+	}
+	return true
+}
+
+// at returns the digit of weight 10^w, before the exponent.
+func (n *number) at(w int) byte {
+	i := len(n.whole) - 1 - w
+	switch {
+	case i < 0 || i >= len(n.whole)+len(n.frac):
+		return 0
+	case i < len(n.whole):
+		return n.whole[i] - '0'
+	}
+	return n.frac[i-len(n.whole)] - '0'
+}
+
+func (n *number) scaled(scale int, floor bool) (int64, Reason) {
+	low := -scale - n.exp // weight of the last digit kept
+	lost := false
+	for w := -len(n.frac); w < low && w < len(n.whole); w++ {
+		lost = lost || n.at(w) != 0
+	}
+	if lost && !floor {
+		return 0, DecimalDigits
+	}
+	var u uint64
+	for w := len(n.whole) - 1; w >= low; w-- {
+		if u > (math.MaxUint64-9)/10 {
+			return 0, NumberRange
+		}
+		u = u*10 + uint64(n.at(w))
+	}
+	return n.signed(u, lost)
+}
+
+// signed gives u its sign; a loss below the last digit rounds down, which for
+// negative numbers is away from zero.
+func (n *number) signed(u uint64, lost bool) (int64, Reason) {
+	if !n.neg {
+		if u > math.MaxInt64 {
+			return 0, NumberRange
+		}
+		return int64(u), ""
+	}
+	if lost {
+		u++
+	}
+	if u > 1<<63 {
+		return 0, NumberRange
+	}
+	return -int64(u), ""
+}
