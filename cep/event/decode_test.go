@@ -7,7 +7,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 func payment() Decl {
@@ -228,27 +227,26 @@ func FuzzDecode(f *testing.F) {
 		if NewDecoder(payment()).Decode(value, &ev) != nil {
 			return
 		}
-		var got struct {
-			Score *float64 `json:"score"`
-			Tries *int64   `json:"tries"`
-		}
-		if !utf8.Valid(value) || repeats(value) || json.Unmarshal(value, &got) != nil {
+		var members map[string]json.RawMessage
+		if repeats(value) || json.Unmarshal(value, &members) != nil {
 			return
 		}
-		if v := ev.Values[5]; got.Score != nil && v != DoubleOf(*got.Score) {
-			t.Errorf("score of %s: got %v, want %v", value, v.Double(), *got.Score)
+		var score *float64
+		if json.Unmarshal(members["score"], &score) == nil && score != nil && ev.Values[5] != DoubleOf(*score) {
+			t.Errorf("score of %s: got %v, want %v", value, ev.Values[5].Double(), *score)
 		}
-		if v := ev.Values[4]; got.Tries != nil && v != IntOf(*got.Tries) {
-			t.Errorf("tries of %s: got %v, want %v", value, v.Int(), *got.Tries)
+		var tries *int64
+		if json.Unmarshal(members["tries"], &tries) == nil && tries != nil && ev.Values[4] != IntOf(*tries) {
+			t.Errorf("tries of %s: got %v, want %v", value, ev.Values[4].Int(), *tries)
 		}
 	})
 }
 
-// repeats reports whether a name may stand twice, in any case or escape:
-// there the two decoders rightly differ.
+// repeats reports whether a name may stand twice, perhaps escaped: there the
+// two decoders rightly differ, the first one counts for us.
 func repeats(value []byte) bool {
-	s := strings.ToLower(string(value))
-	return strings.Contains(s, `\`) || strings.Count(s, "score") > 1 || strings.Count(s, "tries") > 1 || strings.Contains(s, "ſ")
+	s := string(value)
+	return strings.Contains(s, `\`) || strings.Count(s, "score") > 1 || strings.Count(s, "tries") > 1
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -1,0 +1,273 @@
+package event
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// The compact form of an event, as held, kept in state and carried in frames.
+// All numbers are varints, signed ones zigzag, unless said otherwise:
+//
+//	head       one byte: format version in the high half, flags in the low one
+//	time       minus Packing.Base, signed
+//	cluster    with flagCluster
+//	partition
+//	offset
+//	id         with flagHexID 16 bytes of a lower-case UUID; else length, text
+//	presence   one bit a field, low bit first; omitted fields have none
+//	values     of the fields present, by the type that the schema declares:
+//	           text: length, bytes; int, decimal: signed; double: 8 bytes,
+//	           little-endian; bool: one byte; timestamp: minus time, signed;
+//	           list: items, length in bytes, then each item as length, text
+//
+// The form names no types: it is read back with the schema it was written
+// with. Schema.Fingerprint tells whether two schemas agree.
+const (
+	formatEvent  = 1 << 4
+	formatMask   = 0xf0
+	flagCluster  = 1
+	flagHexID    = 2
+	flagsKnown   = flagCluster | flagHexID
+	uuidText     = 36
+	uuidBytes    = 16
+	omittableMax = 64
+)
+
+// Packing says what both ends of the compact form know beside the event. The
+// zero Packing leaves nothing out.
+type Packing struct {
+	Omit uint64 // bit i: the value of field i (below 64) is left out; the reader restores it
+	Base int64  // µs; times near it take fewer bytes
+}
+
+// errCorrupt is the error of bytes that AppendEvent did not write.
+var errCorrupt = errors.New("corrupt event")
+
+// AppendEvent appends the compact form of ev to buf.
+func AppendEvent(buf []byte, ev *Event, p Packing) []byte {
+	head := byte(formatEvent)
+	if ev.Cluster != 0 {
+		head |= flagCluster
+	}
+	packed, isUUID := packUUID(ev.ID)
+	if isUUID {
+		head |= flagHexID
+	}
+	buf = append(buf, head)
+	buf = binary.AppendVarint(buf, ev.Time-p.Base)
+	if ev.Cluster != 0 {
+		buf = binary.AppendUvarint(buf, uint64(ev.Cluster))
+	}
+	buf = binary.AppendUvarint(buf, uint64(uint32(ev.Partition)))
+	buf = binary.AppendUvarint(buf, uint64(ev.Offset))
+	if isUUID {
+		buf = append(buf, packed[:]...)
+	} else {
+		buf = appendText(buf, ev.ID)
+	}
+	return appendValues(buf, ev, p.Omit)
+}
+
+func appendText(buf []byte, s string) []byte {
+	return append(binary.AppendUvarint(buf, uint64(len(s))), s...)
+}
+
+func omitted(omit uint64, i int) bool { return i < omittableMax && omit>>i&1 != 0 }
+
+func appendValues(buf []byte, ev *Event, omit uint64) []byte {
+	at := len(buf)
+	for range (len(ev.Values) + 7) / 8 {
+		buf = append(buf, 0)
+	}
+	for i, v := range ev.Values {
+		if !v.Present() || omitted(omit, i) {
+			continue
+		}
+		buf[at+i/8] |= 1 << (i % 8)
+		buf = appendValue(buf, v, ev.Time)
+	}
+	return buf
+}
+
+func appendValue(buf []byte, v Value, base int64) []byte {
+	switch v.typ {
+	case String:
+		return appendText(buf, v.str)
+	case Double:
+		return binary.LittleEndian.AppendUint64(buf, uint64(v.num))
+	case Bool:
+		return append(buf, byte(v.num))
+	case Timestamp:
+		return binary.AppendVarint(buf, v.num-base)
+	case StringList:
+		buf = binary.AppendUvarint(buf, uint64(v.num))
+		return appendText(buf, v.str)
+	}
+	return binary.AppendVarint(buf, v.num)
+}
+
+// DecodeEvent reads an event that AppendEvent wrote with the same schema and
+// packing from the front of buf into ev and returns what follows. Space of
+// ev.Values is reused; texts are fresh memory, buf is not kept. On error ev is
+// undefined.
+func DecodeEvent(s *Schema, buf []byte, ev *Event, p Packing) (rest []byte, err error) {
+	r := unpacker{buf: buf}
+	r.event(s, ev, p)
+	if r.bad {
+		return nil, fmt.Errorf("reading an event of %s: %w", s.Stream, errCorrupt)
+	}
+	r.settle(string(buf[:r.pos]), ev)
+	return buf[r.pos:], nil
+}
+
+// An unpacker reads the compact form. Texts are noted as places in buf until
+// the whole event is known to be sound, then cut from one string.
+type unpacker struct {
+	buf  []byte
+	pos  int
+	bad  bool
+	id   place
+	uuid bool
+}
+
+type place struct{ from, to int }
+
+func (r *unpacker) event(s *Schema, ev *Event, p Packing) {
+	head := r.byte()
+	if head&formatMask != formatEvent || head&^formatMask&^flagsKnown != 0 {
+		r.bad = true
+		return
+	}
+	ev.Schema, ev.Cluster = s, 0
+	ev.Time = r.varint() + p.Base
+	if head&flagCluster != 0 {
+		ev.Cluster = uint16(r.bounded(math.MaxUint16))
+	}
+	ev.Partition = int32(uint32(r.bounded(math.MaxUint32)))
+	ev.Offset = int64(r.uvarint())
+	if r.uuid = head&flagHexID != 0; r.uuid {
+		r.id = r.span(uuidBytes)
+	} else {
+		r.id = r.span(r.uvarint())
+	}
+	r.values(s, ev)
+}
+
+func (r *unpacker) values(s *Schema, ev *Event) {
+	n := len(s.Fields)
+	if cap(ev.Values) < n {
+		ev.Values = make([]Value, n)
+	}
+	ev.Values = ev.Values[:n]
+	clear(ev.Values)
+	bits := r.span(uint64(n+7) / 8)
+	for i := 0; i < n && !r.bad; i++ {
+		if r.buf[bits.from+i/8]>>(i%8)&1 != 0 {
+			ev.Values[i] = r.value(&s.Fields[i], ev.Time)
+		}
+	}
+}
+
+// value reads one value. A text keeps its place in num until settle.
+func (r *unpacker) value(f *Field, base int64) Value {
+	switch f.Type {
+	case String:
+		return Value{typ: String, num: r.text()}
+	case Double:
+		at := r.span(8)
+		if r.bad {
+			return Value{}
+		}
+		return Value{typ: Double, num: int64(binary.LittleEndian.Uint64(r.buf[at.from:]))}
+	case Bool:
+		return BoolOf(r.byte() != 0)
+	case Timestamp:
+		return TimestampOf(r.varint() + base)
+	case StringList:
+		return r.list()
+	case Decimal:
+		return DecimalOf(r.varint(), f.Scale)
+	}
+	return Value{typ: f.Type, num: r.varint()}
+}
+
+// text returns a place packed into one number: from in the high half.
+func (r *unpacker) text() int64 {
+	at := r.span(r.uvarint())
+	return int64(at.from)<<32 | int64(at.to)
+}
+
+func (r *unpacker) list() Value {
+	n := r.uvarint()
+	at := r.span(r.uvarint())
+	if r.bad || !soundList(r.buf[at.from:at.to], n) {
+		r.bad = true
+		return Value{}
+	}
+	return Value{typ: StringList, num: int64(n), str: string(r.buf[at.from:at.to])}
+}
+
+// soundList reports whether b holds exactly n length-prefixed texts.
+func soundList(b []byte, n uint64) bool {
+	for ; n > 0; n-- {
+		size, w := binary.Uvarint(b)
+		if w <= 0 || size > uint64(len(b)-w) {
+			return false
+		}
+		b = b[w+int(size):]
+	}
+	return len(b) == 0
+}
+
+func (r *unpacker) settle(all string, ev *Event) {
+	if ev.ID = all[r.id.from:r.id.to]; r.uuid {
+		ev.ID = unpackUUID(ev.ID)
+	}
+	for i := range ev.Values {
+		if v := &ev.Values[i]; v.typ == String {
+			v.str, v.num = all[v.num>>32:v.num&math.MaxUint32], 0
+		}
+	}
+}
+
+func (r *unpacker) byte() byte {
+	if r.bad || r.pos == len(r.buf) {
+		r.bad = true
+		return 0
+	}
+	r.pos++
+	return r.buf[r.pos-1]
+}
+
+func (r *unpacker) uvarint() uint64 {
+	n, w := binary.Uvarint(r.buf[r.pos:])
+	if r.bad || w <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.pos += w
+	return n
+}
+
+func (r *unpacker) varint() int64 {
+	n := r.uvarint()
+	return int64(n>>1) ^ -int64(n&1)
+}
+
+func (r *unpacker) bounded(limit uint64) uint64 {
+	n := r.uvarint()
+	r.bad = r.bad || n > limit
+	return n
+}
+
+func (r *unpacker) span(n uint64) place {
+	if r.bad || n > uint64(len(r.buf)-r.pos) {
+		r.bad = true
+		return place{}
+	}
+	at := place{r.pos, r.pos + int(n)}
+	r.pos = at.to
+	return at
+}
