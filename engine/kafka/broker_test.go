@@ -1,0 +1,40 @@
+package kafka
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// startBroker starts an in-process broker and returns a cluster on it.
+func startBroker(t *testing.T, topics ...string) (*kfake.Cluster, *Cluster) {
+	t.Helper()
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, topics...))
+	if err != nil {
+		t.Fatalf("starting a broker: %v", err)
+	}
+	t.Cleanup(broker.Close)
+	return broker, openCluster(t, broker.ListenAddrs()...)
+}
+
+func openCluster(t *testing.T, brokers ...string) *Cluster {
+	t.Helper()
+	c, err := Open(Options{Brokers: brokers, Job: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatalf("opening the cluster: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); c.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return c
+}
+
+func testContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}

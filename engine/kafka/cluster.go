@@ -1,0 +1,108 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// A Cluster makes the clients of one Kafka cluster. It is safe for concurrent
+// use. Nothing is connected until a method needs it.
+type Cluster struct {
+	opts Options
+	logs chan ck.LogEvent
+}
+
+// Open checks the options and returns a cluster. It does not wait for a broker.
+func Open(opts Options) (*Cluster, error) {
+	opts = opts.WithDefaults()
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	return &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs)}, nil
+}
+
+// Run forwards what the client library has to say to the log until ctx ends.
+// A line that repeats is written once a minute.
+func (c *Cluster) Run(ctx context.Context) error {
+	seen := make(map[string]time.Time)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case e := <-c.logs:
+			if e.Level > 4 || time.Since(seen[e.Tag]) < time.Minute {
+				continue
+			}
+			seen[e.Tag] = time.Now()
+			c.opts.Log.Warn("kafka client", "tag", e.Tag, "message", e.Message)
+		}
+	}
+}
+
+// Ping returns nil when a broker answers within the time of ctx.
+func (c *Cluster) Ping(ctx context.Context) error {
+	admin, err := ck.NewAdminClient(c.clientConfig(nil))
+	if err != nil {
+		return fmt.Errorf("opening an admin client: %w", err)
+	}
+	defer admin.Close()
+	if _, err := admin.ClusterID(ctx); err != nil {
+		return fmt.Errorf("asking %v: %w", c.opts.Brokers, err)
+	}
+	return nil
+}
+
+// Partitions returns how many partitions a topic has; 0 when it does not exist.
+func (c *Cluster) Partitions(topic string) (int, error) {
+	admin, err := ck.NewAdminClient(c.clientConfig(nil))
+	if err != nil {
+		return 0, fmt.Errorf("opening an admin client: %w", err)
+	}
+	defer admin.Close()
+	return partitions(admin, topic)
+}
+
+func partitions(admin *ck.AdminClient, topic string) (int, error) {
+	md, err := admin.GetMetadata(&topic, false, int(metadataTimeout.Milliseconds()))
+	if err != nil {
+		return 0, fmt.Errorf("reading metadata of %s: %w", topic, err)
+	}
+	t := md.Topics[topic]
+	switch t.Error.Code() {
+	case ck.ErrNoError:
+		return len(t.Partitions), nil
+	case ck.ErrUnknownTopicOrPart, ck.ErrUnknownTopic:
+		return 0, nil
+	}
+	return 0, fmt.Errorf("reading metadata of %s: %w", topic, t.Error)
+}
+
+// retry calls do until it succeeds, ctx ends or the error is final; between
+// attempts it waits longer and longer.
+func retry(ctx context.Context, do func() error) error {
+	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		err := do()
+		if err == nil || isFinal(err) {
+			return err
+		}
+		if !pause(ctx, wait) {
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// pause waits and reports whether the time passed before ctx ended.
+func pause(ctx context.Context, wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

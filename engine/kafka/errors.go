@@ -1,0 +1,58 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// ErrFenced says that another process has taken over the transactional id: what
+// was not committed will never be, and the loser must let go of the partition.
+var ErrFenced = errors.New("fenced by another owner")
+
+// A HaltError stops one partition until an operator acts. Reason is for people.
+type HaltError struct {
+	Input     string
+	Partition int32
+	Reason    string
+}
+
+// Error names the partition and the reason.
+func (e *HaltError) Error() string {
+	return fmt.Sprintf("%s/%d is halted: %s", e.Input, e.Partition, e.Reason)
+}
+
+// fenced wraps the errors that mean another producer has the id now.
+func fenced(err error) error {
+	var ke ck.Error
+	if !errors.As(err, &ke) {
+		return err
+	}
+	switch ke.Code() {
+	case ck.ErrFenced, ck.ErrProducerFenced, ck.ErrInvalidProducerEpoch:
+		return fmt.Errorf("%w: %w", ErrFenced, err)
+	}
+	return err
+}
+
+// isFinal reports whether trying again cannot help: the caller gave up, the
+// partition is halted, or the cluster refuses us for what we are.
+func isFinal(err error) bool {
+	var halt *HaltError
+	if errors.As(err, &halt) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var ke ck.Error
+	if !errors.As(err, &ke) {
+		return false
+	}
+	switch ke.Code() {
+	case ck.ErrTopicAuthorizationFailed, ck.ErrGroupAuthorizationFailed, ck.ErrClusterAuthorizationFailed,
+		ck.ErrTransactionalIDAuthorizationFailed, ck.ErrSaslAuthenticationFailed, ck.ErrInvalidArg,
+		ck.ErrPolicyViolation, ck.ErrInvalidReplicationFactor:
+		return true
+	}
+	return false
+}

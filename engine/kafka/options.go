@@ -1,0 +1,124 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"time"
+
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// Bounds of the clients. A task has one consumer and one producer of its own,
+// so these are per task.
+const (
+	messageBytesMax     = 12 << 20 // the largest source record that is read
+	fetchBytesMax       = 16 << 20 // one fetch response, at least messageBytesMax
+	receiveBytesMax     = fetchBytesMax + 1<<20
+	fetchQueueKiB       = 4 << 10 // read ahead of the task; past it fetching pauses
+	fetchQueueMessages  = 20_000
+	producerQueueKiB    = 32 << 10
+	producerQueueLen    = 20_000
+	producerEvents      = 1000
+	producedBytesMax    = 1 << 20 // one record of ours, headers included; what Kafka's topics take by default
+	clientLogs          = 256
+	sessionTimeout      = 6 * time.Second
+	transactionTimeout  = 15 * time.Second
+	metadataTimeout     = 5 * time.Second
+	retryFirst          = 200 * time.Millisecond
+	retryMost           = 5 * time.Second
+	fetchErrorBackoffMs = 100
+)
+
+// Options say which cluster and which job. They are read-only after Open.
+type Options struct {
+	// Brokers are the addresses to start from, host:port. Required.
+	Brokers []string
+	// Job names this deployment of rules: its group, its tasks, its internal
+	// topics. Default "main".
+	Job string
+	// Prefix begins the name of each topic of ours. Default "caltrop".
+	Prefix string
+	// Replication is the replication factor of topics that are created. Default 1.
+	Replication int
+	// Generation numbers the partitioning of the inputs; a new one begins with
+	// empty state. Default 1.
+	Generation int
+	// Instance names this process in logs and client ids. Default "caltrop".
+	Instance string
+	// Settings are passed to the client library as they are (security, mostly).
+	Settings map[string]string
+	// Log receives lifecycle and degradation. Default: discarded.
+	Log *slog.Logger
+}
+
+var legalName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+
+// WithDefaults returns a copy with the zero fields filled in.
+func (o Options) WithDefaults() Options {
+	o.Job = orDefault(o.Job, "main")
+	o.Prefix = orDefault(o.Prefix, "caltrop")
+	o.Instance = orDefault(o.Instance, "caltrop")
+	if o.Replication == 0 {
+		o.Replication = 1
+	}
+	if o.Generation == 0 {
+		o.Generation = 1
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Validate reports everything wrong with the options at once.
+func (o Options) Validate() error {
+	var errs []error
+	if len(o.Brokers) == 0 {
+		errs = append(errs, errors.New("brokers: at least one address is needed"))
+	}
+	for name, value := range map[string]string{"job": o.Job, "prefix": o.Prefix} {
+		if !legalName.MatchString(value) {
+			errs = append(errs, fmt.Errorf("%s %q: lower case letters, digits and dashes, a letter first", name, value))
+		}
+	}
+	if o.Replication < 1 {
+		errs = append(errs, fmt.Errorf("replication %d: at least 1", o.Replication))
+	}
+	if o.Generation < 1 {
+		errs = append(errs, fmt.Errorf("generation %d: at least 1", o.Generation))
+	}
+	return errors.Join(errs...)
+}
+
+func orDefault(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+// clientConfig is what every client has: addresses, logs to one channel, and
+// the operator's settings, which win.
+func (c *Cluster) clientConfig(own ck.ConfigMap) *ck.ConfigMap {
+	conf := ck.ConfigMap{
+		"bootstrap.servers":                  strings.Join(c.opts.Brokers, ","),
+		"client.id":                          c.opts.Instance,
+		"log.connection.close":               false,
+		"go.logs.channel.enable":             true,
+		"go.logs.channel":                    c.logs,
+		"socket.keepalive.enable":            true,
+		"reconnect.backoff.ms":               50,
+		"reconnect.backoff.max.ms":           1000,
+		"topic.metadata.refresh.interval.ms": 10_000,
+	}
+	for k, v := range own {
+		conf[k] = v
+	}
+	for k, v := range c.opts.Settings {
+		conf[k] = v
+	}
+	return &conf
+}

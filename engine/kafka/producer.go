@@ -1,0 +1,136 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// A producer is a transactional producer. One goroutine owns it. After any
+// error it is of no more use: its owner closes it and starts over with a new
+// one, whose opening aborts what this one left behind.
+type producer struct {
+	client  *ck.Producer
+	drained chan struct{}
+	open    bool      // a transaction is open
+	since   time.Time // when it was opened
+	records int       // in the open transaction
+}
+
+// openProducer returns a producer that owns id: whoever had it is fenced and
+// its open transaction is aborted before openProducer returns.
+func (c *Cluster) openProducer(ctx context.Context, id string) (*producer, error) {
+	client, err := ck.NewProducer(c.clientConfig(ck.ConfigMap{
+		"transactional.id":             id,
+		"transaction.timeout.ms":       int(transactionTimeout.Milliseconds()),
+		"message.timeout.ms":           int(transactionTimeout.Milliseconds()),
+		"message.max.bytes":            producedBytesMax,
+		"linger.ms":                    2,
+		"compression.type":             "lz4",
+		"partitioner":                  "murmur2_random",
+		"queue.buffering.max.messages": producerQueueLen,
+		"queue.buffering.max.kbytes":   producerQueueKiB,
+		"go.events.channel.size":       producerEvents,
+		"go.delivery.reports":          false,
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("opening producer %s: %w", id, err)
+	}
+	p := &producer{client: client, drained: make(chan struct{})}
+	go p.drain()
+	if err := p.fence(ctx); err != nil {
+		p.close()
+		return nil, fmt.Errorf("taking over transactional id %s: %w", id, err)
+	}
+	return p, nil
+}
+
+// fence takes the transactional id, again and again while the cluster says that
+// a later attempt may do.
+func (p *producer) fence(ctx context.Context) error {
+	return retry(ctx, func() error {
+		err := p.client.InitTransactions(ctx)
+		var ke ck.Error
+		if errors.As(err, &ke) && !ke.IsRetriable() && ctx.Err() == nil {
+			return fenced(ke)
+		}
+		return err
+	})
+}
+
+// drain empties the event channel; delivery errors come back from commit.
+func (p *producer) drain() {
+	defer close(p.drained)
+	for range p.client.Events() {
+	}
+}
+
+// send adds a record to the open transaction, opening one if there is none. It
+// waits while the client's queue is full. The record's bytes are copied.
+func (p *producer) send(m *ck.Message) error { return p.sendReported(m, nil) }
+
+// sendReported is send, with the record's fate told to reports unless that is nil.
+func (p *producer) sendReported(m *ck.Message, reports chan ck.Event) error {
+	if err := p.begin(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(transactionTimeout); ; {
+		err := p.client.Produce(m, reports)
+		var ke ck.Error
+		if errors.As(err, &ke) && ke.Code() == ck.ErrQueueFull && time.Now().Before(deadline) {
+			p.client.Flush(10)
+			continue
+		}
+		if err != nil {
+			return fenced(fmt.Errorf("producing to %s: %w", *m.TopicPartition.Topic, err))
+		}
+		p.records++
+		return nil
+	}
+}
+
+func (p *producer) begin() error {
+	if p.open {
+		return nil
+	}
+	if err := p.client.BeginTransaction(); err != nil {
+		return fenced(fmt.Errorf("opening a transaction: %w", err))
+	}
+	p.open, p.since, p.records = true, time.Now(), 0
+	return nil
+}
+
+// commit makes all that was sent since the last commit visible as one unit, or
+// nothing of it. With no open transaction it does nothing. After an error the
+// outcome may be unknown: the next owner of the id finds out.
+func (p *producer) commit(ctx context.Context) error {
+	if !p.open {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	if err := p.client.CommitTransaction(ctx); err != nil {
+		return fenced(fmt.Errorf("committing %d records: %w", p.records, err))
+	}
+	p.open = false
+	return nil
+}
+
+// close lets go of the client. An open transaction is left to the next owner of
+// the id, or to the transaction's time-out: aborting it is not worth waiting for.
+func (p *producer) close() {
+	p.client.Purge(ck.PurgeInFlight | ck.PurgeQueue)
+	p.client.Close()
+	<-p.drained
+}
+
+// record is a message for one topic; partition is ck.PartitionAny where the key decides.
+func record(topic string, partition int32, key, value []byte, headers ...ck.Header) *ck.Message {
+	return &ck.Message{
+		TopicPartition: ck.TopicPartition{Topic: &topic, Partition: partition},
+		Key:            key, Value: value, Headers: headers,
+	}
+}

@@ -1,0 +1,153 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// pollWait bounds one wait for a record, so that a reader notices the end of
+// its context.
+const pollWait = 100 * time.Millisecond
+
+// A reader reads one partition from an offset on, committed records only. It is
+// no member of any group. One goroutine owns it.
+type reader struct {
+	client *ck.Consumer
+	place  ck.TopicPartition
+}
+
+// openReader starts at offset, which may be ck.OffsetBeginning. An offset that
+// the partition no longer holds comes back as an error of next, never as a jump.
+func (c *Cluster) openReader(topic string, partition int32, offset ck.Offset) (*reader, error) {
+	client, err := ck.NewConsumer(c.clientConfig(ck.ConfigMap{
+		"group.id":                   c.Topics().group() + ".readers", // the library asks for one; nothing is committed to it
+		"enable.auto.commit":         false,
+		"enable.auto.offset.store":   false,
+		"enable.partition.eof":       true,
+		"isolation.level":            "read_committed",
+		"auto.offset.reset":          "error",
+		"fetch.message.max.bytes":    1 << 20,
+		"fetch.max.bytes":            fetchBytesMax,
+		"receive.message.max.bytes":  receiveBytesMax,
+		"queued.max.messages.kbytes": fetchQueueKiB,
+		"queued.min.messages":        fetchQueueMessages,
+		"fetch.error.backoff.ms":     fetchErrorBackoffMs,
+		"fetch.wait.max.ms":          100,
+		"check.crcs":                 true,
+		"allow.auto.create.topics":   false,
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("opening a reader of %s/%d: %w", topic, partition, err)
+	}
+	r := &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition, Offset: offset}}
+	if err := client.Assign([]ck.TopicPartition{r.place}); err != nil {
+		r.close()
+		return nil, fmt.Errorf("reading %s/%d at %s: %w", topic, partition, offset, err)
+	}
+	return r, nil
+}
+
+// next returns the next record; or nil with end true at the end of the
+// partition, told once each time it is reached; or nil and end false when wait
+// passed. Trouble that passes by itself is not an error.
+func (r *reader) next(wait time.Duration) (m *ck.Message, end bool, err error) {
+	switch e := r.client.Poll(int(wait.Milliseconds())).(type) {
+	case *ck.Message:
+		if e.TopicPartition.Error != nil {
+			return nil, false, r.fail(e.TopicPartition.Error)
+		}
+		return e, false, nil
+	case ck.PartitionEOF:
+		return nil, true, nil
+	case ck.Error:
+		return nil, false, r.fail(e)
+	}
+	return nil, false, nil
+}
+
+// fail returns nil for an error that the client recovers from by itself.
+func (r *reader) fail(err error) error {
+	var ke ck.Error
+	if errors.As(err, &ke) && !ke.IsFatal() {
+		switch ke.Code() {
+		case ck.ErrAllBrokersDown, ck.ErrTransport, ck.ErrResolve, ck.ErrTimedOut, ck.ErrMsgTimedOut,
+			ck.ErrLeaderNotAvailable, ck.ErrNotLeaderForPartition, ck.ErrNetworkException, ck.ErrBrokerNotAvailable,
+			ck.ErrRequestTimedOut, ck.ErrUnknownTopicOrPart, ck.ErrUnknownTopic, ck.ErrCoordinatorNotAvailable:
+			return nil
+		}
+	}
+	return fmt.Errorf("reading %s/%d: %w", *r.place.Topic, r.place.Partition, err)
+}
+
+func (r *reader) close() { r.client.Close() }
+
+// rest hands every committed record up to the present end to do, in order.
+func (r *reader) rest(ctx context.Context, do func(*ck.Message) error) error {
+	for ctx.Err() == nil {
+		m, end, err := r.next(pollWait)
+		switch {
+		case err != nil:
+			return err
+		case end:
+			return nil
+		case m != nil:
+			if err := do(m); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// last returns the newest committed record of a partition, nil when there is
+// none. It looks at the end first and further back only as far as it must:
+// offsets near the end may be taken by transaction markers.
+func (c *Cluster) last(ctx context.Context, topic string, partition int32) (*ck.Message, error) {
+	r, err := c.openReader(topic, partition, ck.OffsetEnd)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	low, high, err := r.bounds()
+	if err != nil {
+		return nil, err
+	}
+	var newest *ck.Message
+	for step := int64(16); newest == nil && high > low; step *= 8 {
+		from := max(low, high-step)
+		if err := r.seek(from); err != nil {
+			return nil, err
+		}
+		err := r.rest(ctx, func(m *ck.Message) error {
+			newest = m
+			return nil
+		})
+		if err != nil || from == low {
+			return newest, err
+		}
+	}
+	return newest, nil
+}
+
+// bounds returns the first offset that is held and the one after the last.
+func (r *reader) bounds() (low, high int64, err error) {
+	topic, partition := *r.place.Topic, r.place.Partition
+	low, high, err = r.client.QueryWatermarkOffsets(topic, partition, int(metadataTimeout.Milliseconds()))
+	if err != nil {
+		return 0, 0, fmt.Errorf("asking for the bounds of %s/%d: %w", topic, partition, err)
+	}
+	return low, high, nil
+}
+
+// seek goes on reading at offset.
+func (r *reader) seek(offset int64) error {
+	r.place.Offset = ck.Offset(offset)
+	if err := r.client.Assign([]ck.TopicPartition{r.place}); err != nil {
+		return fmt.Errorf("reading %s/%d at %d: %w", *r.place.Topic, r.place.Partition, offset, err)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+const (
+	outputPartitions = 8
+	day              = 24 * time.Hour
+	alertsKept       = 30 * day
+	lateKept         = 7 * day
+	topicVisibleWait = 50 * time.Millisecond
+)
+
+// Topics are the names of the topics of one prefix and job.
+type Topics struct{ prefix, job string }
+
+// Topics returns the names of this cluster's prefix and job.
+func (c *Cluster) Topics() Topics { return Topics{prefix: c.opts.Prefix, job: c.opts.Job} }
+
+// Rules is the log of documents: the source of truth for streams and rules.
+func (t Topics) Rules() string { return t.prefix + ".rules" }
+
+// Alerts is the source of truth for alerts.
+func (t Topics) Alerts() string { return t.prefix + ".alerts" }
+
+// Shadow holds the alerts of rules on trial.
+func (t Topics) Shadow() string { return t.prefix + ".alerts.shadow" }
+
+// Late holds events that came too late, whole and with the reason.
+func (t Topics) Late() string { return t.prefix + ".late" }
+
+// Dead holds records that are no events, with the reason.
+func (t Topics) Dead() string { return t.prefix + ".dlq" }
+
+// Journal holds the decisions of the tasks of one input.
+func (t Topics) Journal(input string, generation int) string {
+	return fmt.Sprintf("%s.%s.%s.g%d.journal", t.prefix, t.job, input, generation)
+}
+
+// Progress holds how far the tasks of one input have committed.
+func (t Topics) Progress(input string, generation int) string {
+	return fmt.Sprintf("%s.%s.%s.g%d.progress", t.prefix, t.job, input, generation)
+}
+
+// group is the consumer group of the job's tasks.
+func (t Topics) group() string { return t.prefix + "." + t.job }
+
+// EnsureShared creates the topics that do not belong to one input, where missing.
+func (c *Cluster) EnsureShared(ctx context.Context) error {
+	names := c.Topics()
+	return c.ensure(ctx, []ck.TopicSpecification{
+		c.compacted(names.Rules(), 1),
+		c.deleted(names.Alerts(), outputPartitions, alertsKept),
+		c.deleted(names.Shadow(), outputPartitions, alertsKept),
+		c.deleted(names.Late(), outputPartitions, lateKept),
+		c.deleted(names.Dead(), outputPartitions, lateKept),
+	})
+}
+
+// ensureInput creates the journal and progress topics of one input, where
+// missing, with as many partitions as the input has, and returns how many the
+// journal really has: it differs when the input was repartitioned since.
+func (c *Cluster) ensureInput(ctx context.Context, input string, count int) (int, error) {
+	journal := c.Topics().Journal(input, c.opts.Generation)
+	err := c.ensure(ctx, []ck.TopicSpecification{
+		c.deleted(journal, count, -1), // trimmed behind the oldest kept checkpoint instead
+		c.compacted(c.Topics().Progress(input, c.opts.Generation), count),
+	})
+	if err != nil {
+		return 0, err
+	}
+	return c.Partitions(journal)
+}
+
+func (c *Cluster) compacted(name string, count int) ck.TopicSpecification {
+	return c.topic(name, count, map[string]string{
+		"cleanup.policy": "compact",
+		"segment.bytes":  strconv.Itoa(16 << 20),
+	})
+}
+
+// deleted describes a topic whose records leave after kept; negative: never.
+func (c *Cluster) deleted(name string, count int, kept time.Duration) ck.TopicSpecification {
+	retention := "-1"
+	if kept > 0 {
+		retention = strconv.FormatInt(kept.Milliseconds(), 10)
+	}
+	return c.topic(name, count, map[string]string{"cleanup.policy": "delete", "retention.ms": retention})
+}
+
+func (c *Cluster) topic(name string, count int, config map[string]string) ck.TopicSpecification {
+	return ck.TopicSpecification{Topic: name, NumPartitions: count, ReplicationFactor: c.opts.Replication, Config: config}
+}
+
+// ensure creates the topics that are missing and returns once all are visible.
+func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) error {
+	admin, err := ck.NewAdminClient(c.clientConfig(nil))
+	if err != nil {
+		return fmt.Errorf("opening an admin client: %w", err)
+	}
+	defer admin.Close()
+	results, err := admin.CreateTopics(ctx, specs, ck.SetAdminRequestTimeout(metadataTimeout))
+	if err != nil {
+		return fmt.Errorf("creating topics: %w", err)
+	}
+	for _, r := range results {
+		if code := r.Error.Code(); code != ck.ErrNoError && code != ck.ErrTopicAlreadyExists {
+			return fmt.Errorf("creating topic %s: %w", r.Topic, r.Error)
+		}
+	}
+	for i := range specs {
+		if err := visible(ctx, admin, specs[i].Topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// visible waits until the broker that is asked knows the topic: just after its
+// creation some brokers still answer that it has no partitions.
+func visible(ctx context.Context, admin *ck.AdminClient, topic string) error {
+	for {
+		n, err := partitions(admin, topic)
+		if err != nil || n > 0 {
+			return err
+		}
+		if !pause(ctx, topicVisibleWait) {
+			return fmt.Errorf("waiting for topic %s: %w", topic, ctx.Err())
+		}
+	}
+}
