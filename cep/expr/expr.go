@@ -40,6 +40,8 @@ type Scope struct {
 	// CostLists is limits.evidence, the size that the static cost bound takes
 	// for lists; 0 means 1000.
 	CostLists int
+	// Hidden gives, for names that exist but cannot be read here, the reason.
+	Hidden map[string]string
 }
 
 // Lists tells which lists exist, for in_list and lookup; nil means none.
@@ -108,6 +110,14 @@ type Program struct {
 	Scale uint8      // when Type is Decimal never set: decimals read as doubles
 	Reads Reads
 	Cost  uint64 // static bound by cel-go's estimator
+	// Monotone is true when no aggregate is read but in lower bounds on count,
+	// distinct and max (`count(a) >= 3`), alone or under &&: one more event
+	// cannot turn a true result false (language §6).
+	Monotone bool
+	// Filter is the part that decides early: the operands of a top-level &&
+	// that read the current event only, nil when there is none. Where it does
+	// not hold, the whole does not.
+	Filter *Program
 	Const *bool  // the value when the expression is a constant bool, else nil
 
 	eval func(*Frame) (event.Value, bool)

@@ -61,15 +61,3 @@ type Env struct {
 	Schemas map[string]*event.Schema
 	Lists   expr.Lists
 }
-
-// Compile checks and compiles one rule. The rule is nil when a problem that
-// is not a warning was found; problems carry line, column and pointer but
-// neither file nor source line, which the caller fills in.
-func Compile(doc *syntax.Rule, env *Env) (*Rule, []syntax.Problem) { panic("unwritten") }
-
-// Dump prints the program: the expected value of the compiler's tests and
-// what `caltrop rules explain` shows.
-func (r *Rule) Dump() string { panic("unwritten") }
-
-// A Pattern is a compiled pattern.
-type Pattern struct{}

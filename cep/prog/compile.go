@@ -1,0 +1,233 @@
+package prog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// Compile checks and compiles one rule. The rule is nil when a problem that
+// is not a warning was found; problems carry line, column and pointer but
+// neither file nor source line, which the caller fills in.
+func Compile(doc *syntax.Rule, env *Env) (*Rule, []syntax.Problem) {
+	c := &compiler{doc: doc, env: env, rule: &Rule{
+		Name:     doc.Name,
+		Doc:      doc,
+		KeyList:  doc.Key.List,
+		Within:   doc.Within.Microseconds(),
+		Suppress: doc.Alert.Suppress.Microseconds(),
+		First:    doc.Emit != "all",
+		NoSkip:   doc.AfterMatch.Kind == "no_skip",
+		Limits:   doc.Limits,
+	}}
+	c.refuseLater()
+	c.streams()
+	if c.failed() {
+		return nil, c.problems
+	}
+	if doc.Window != nil {
+		c.window()
+	} else {
+		c.pattern()
+	}
+	if c.failed() {
+		return nil, c.problems
+	}
+	c.timing()
+	return c.rule, c.problems
+}
+
+// A compiler holds one rule while it is compiled.
+type compiler struct {
+	doc      *syntax.Rule
+	env      *Env
+	rule     *Rule
+	problems []syntax.Problem
+	preds    map[string]int // Pattern.Preds by step and scope
+}
+
+func (c *compiler) failed() bool {
+	return slices.ContainsFunc(c.problems, func(p syntax.Problem) bool { return !p.Warning })
+}
+
+func (c *compiler) errorf(pos syntax.Pos, pointer, hint, format string, args ...any) {
+	c.problems = append(c.problems, syntax.Problem{
+		Line: pos.Line, Col: pos.Col, Pointer: pointer, Hint: hint, Detail: fmt.Sprintf(format, args...),
+	})
+}
+
+// exprErrors adds the errors of an expression at their places in the file.
+func (c *compiler) exprErrors(t *syntax.Text, errs []expr.Error) {
+	for _, e := range errs {
+		pos := t.PosAt(e.Offset)
+		dup := slices.ContainsFunc(c.problems, func(p syntax.Problem) bool {
+			return p.Line == pos.Line && p.Col == pos.Col && p.Detail == e.Detail
+		})
+		if !dup {
+			c.errorf(pos, t.Pointer, e.Hint, "%s", e.Detail)
+		}
+	}
+}
+
+// refuseLater refuses what the language has and the engine has not yet.
+func (c *compiler) refuseLater() {
+	d := c.doc
+	if d.Timing == "early" {
+		c.errorf(d.TimingPos, "/timing", "leave timing out, or write final", "timing early is not supported yet")
+	}
+	if d.Salts > 0 {
+		c.errorf(d.SaltsPos, "/hot_keys", "leave hot_keys out", "hot_keys is not supported yet")
+	}
+}
+
+// streams resolves the rule's streams and the ways its events are keyed.
+func (c *compiler) streams() {
+	used := c.usedStreams()
+	names := make([]string, 0, len(used))
+	for n := range used {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		schema, pos := c.env.Schemas[n], used[n]
+		if schema == nil {
+			c.unknownStream(n, pos)
+			continue
+		}
+		c.rule.Streams = append(c.rule.Streams, schema)
+		c.rule.Keys = append(c.rule.Keys, KeyOf{})
+	}
+}
+
+func (c *compiler) unknownStream(name string, pos syntax.Pos) {
+	if name == "alerts" {
+		c.errorf(pos, "", "read a stream of events", "the stream alerts is not supported yet")
+		return
+	}
+	hint := "declare it with kind: Stream"
+	if near := nearest(name, c.env.Schemas); near != "" {
+		hint = fmt.Sprintf("did you mean %s?", near)
+	}
+	c.errorf(pos, "", hint, "unknown stream %s", name)
+}
+
+func (c *compiler) usedStreams() map[string]syntax.Pos {
+	used := make(map[string]syntax.Pos)
+	for _, s := range c.doc.Steps {
+		if _, ok := used[s.Stream]; !ok {
+			used[s.Stream] = s.StrPos
+		}
+	}
+	if w := c.doc.Window; w != nil {
+		for _, n := range w.Streams {
+			used[n.Name] = n.Pos
+		}
+	}
+	return used
+}
+
+func (c *compiler) streamIndex(name string) int {
+	return slices.IndexFunc(c.rule.Streams, func(s *event.Schema) bool { return s.Stream == name })
+}
+
+// role returns the index of a key projection of a stream, adding it when it
+// is new, or -1 after reporting a problem.
+func (c *compiler) role(stream int, key *syntax.Key, pointer, hint string) int {
+	schema := c.rule.Streams[stream]
+	cols := make([]int, len(key.Fields))
+	types := make([]event.Type, len(key.Fields))
+	for i, f := range key.Fields {
+		cols[i] = schema.Index(f)
+		if cols[i] < 0 {
+			c.errorf(key.Pos, pointer, hint, "stream %s has no field %s for the rule's key", schema.Stream, f)
+			return -1
+		}
+		types[i] = schema.Fields[cols[i]].Type
+		if t := types[i]; t != event.String && t != event.Int && t != event.Bool {
+			c.errorf(key.Pos, pointer, "key by a string, int or bool field", "field %s of stream %s cannot be a key", f, schema.Stream)
+			return -1
+		}
+	}
+	switch {
+	case c.rule.KeyTypes == nil:
+		c.rule.KeyTypes = types
+	case !slices.Equal(c.rule.KeyTypes, types):
+		c.errorf(key.Pos, pointer, "all streams of a rule need keys of the same types, in the same order",
+			"the key %s of stream %s differs in length or type from the rule's other keys", strings.Join(key.Fields, ", "), schema.Stream)
+		return -1
+	}
+	roles := &c.rule.Keys[stream].Roles
+	for i, r := range *roles {
+		if slices.Equal(r, cols) {
+			return i
+		}
+	}
+	*roles = append(*roles, cols)
+	return len(*roles) - 1
+}
+
+// texts compiles the summary and the measures, which see what having sees.
+func (c *compiler) texts(sc *expr.Scope) {
+	alert := c.doc.Alert
+	summary := alert.Summary
+	if summary == nil {
+		summary = &syntax.Text{}
+		c.rule.Summary, _ = expr.CompileTemplate(strings.ReplaceAll(c.doc.Title, "{{", "{"), &expr.Scope{})
+	} else {
+		t, errs := expr.CompileTemplate(summary.Src, sc)
+		c.exprErrors(summary, errs)
+		c.rule.Summary = t
+	}
+	for i := range alert.Measures {
+		m := &alert.Measures[i]
+		p, errs := expr.Compile(m.Text.Src, event.Invalid, sc)
+		c.exprErrors(&m.Text, errs)
+		c.rule.Measures = append(c.rule.Measures, Measure{Name: m.Name, Expr: p})
+	}
+}
+
+func (c *compiler) having(sc *expr.Scope) {
+	h := c.doc.Having
+	if h == nil {
+		return
+	}
+	p, errs := expr.Compile(h.Src, event.Bool, sc)
+	c.exprErrors(h, errs)
+	c.rule.Having = p
+}
+
+// nearest returns the known name within two edits of name, or "".
+func nearest[T any](name string, known map[string]T) string {
+	best, least := "", 3
+	for k := range known {
+		if d := edits(name, k); d < least || (d == least && k < best) {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance of a and b.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

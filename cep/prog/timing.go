@@ -1,0 +1,66 @@
+package prog
+
+import (
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// timing decides the rule's default timing (language §6) and the one this
+// engine runs, which is final.
+func (c *compiler) timing() {
+	why := c.finalBecause()
+	c.rule.DefaultTiming, c.rule.TimingBy = "early", "a late event may add or move alerts but never leave a caught incident without one"
+	if why != "" {
+		c.rule.DefaultTiming, c.rule.TimingBy = "final", why
+	}
+}
+
+// finalBecause says why a late event might take an alert away, or "".
+func (c *compiler) finalBecause() string {
+	if w := c.rule.Window; w != nil {
+		if w.Kind != "rolling" {
+			return "the window is evaluated at its end"
+		}
+		if c.rule.Having != nil && !c.rule.Having.Monotone {
+			return "having may turn false again when an event is added"
+		}
+		return ""
+	}
+	if why := patternFinal(c.doc.Pattern); why != "" {
+		return why
+	}
+	for _, p := range c.rule.Pattern.Preds {
+		if p.Cond != nil && !p.Cond.Monotone {
+			return "the condition of " + p.Name + " reads an aggregate that may turn it false"
+		}
+	}
+	if c.rule.Having != nil && !c.rule.Having.Monotone {
+		return "having reads an aggregate that may turn it false"
+	}
+	return ""
+}
+
+// patternFinal names the first operator that makes final the default.
+func patternFinal(root *syntax.Node) (why string) {
+	root.Walk(func(n *syntax.Node) bool {
+		switch q := n.Quant; {
+		case why != "":
+		case n.Op == syntax.OpNot:
+			why = "the absence !" + n.Name
+		case q != nil && q.Join == syntax.Strict:
+			why = "the contiguity :strict"
+		case q != nil && q.Greedy:
+			why = "the flag :greedy"
+		case q != nil && q.Until != "":
+			why = "until " + q.Until
+		case q != nil && q.Max > 1:
+			why = "the upper count of a loop"
+		}
+		for _, j := range n.Joins {
+			if why == "" && j == syntax.Strict {
+				why = "the contiguity ,"
+			}
+		}
+		return true
+	})
+	return why
+}

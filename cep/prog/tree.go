@@ -1,0 +1,154 @@
+package prog
+
+import "github.com/caltrop/caltrop/cep/syntax"
+
+// A node is one node of the normalised pattern: conjunctions are expanded
+// into alternatives of their orders, quantifiers are loops around their body.
+type node struct {
+	op     nodeOp
+	pos    int    // opLeaf: index in builder.leaves
+	step   string // opNot
+	sub    []*node
+	joins  []syntax.Join // opSeq: joins[i] stands before sub[i]; joins[0] is unused
+	quant  *syntax.Quant // opLoop
+	loop   int           // opLoop: index in builder.loops, or -1 when it cannot repeat
+	single bool          // opLoop: the body is one step
+	parent *node
+	index  int // in the parent's sub
+}
+
+type nodeOp uint8
+
+const (
+	opLeaf nodeOp = iota
+	opNot
+	opSeq
+	opAlt
+	opLoop
+)
+
+// A leaf is one occurrence of a step that an event may take.
+type leaf struct {
+	step  string
+	peers map[string]bool // steps of the other terms of an enclosing "&"
+	loops []int           // the loops around it, outermost first
+}
+
+// tree normalises a parsed pattern below parent; peers are the steps of the
+// other terms of the conjunctions around it.
+func (b *builder) tree(n *syntax.Node, peers map[string]bool) *node {
+	var t *node
+	switch n.Op {
+	case syntax.OpStep:
+		b.leaves = append(b.leaves, leaf{step: n.Name, peers: peers})
+		t = &node{op: opLeaf, pos: len(b.leaves) - 1}
+		return b.quantified(t, n.Quant, true)
+	case syntax.OpNot:
+		return &node{op: opNot, step: n.Name}
+	case syntax.OpGroup:
+		return b.quantified(b.tree(n.Sub[0], peers), n.Quant, false)
+	case syntax.OpAlt:
+		t = &node{op: opAlt}
+		for _, s := range n.Sub {
+			t.add(b.tree(s, peers), syntax.Relaxed)
+		}
+	case syntax.OpAnd:
+		return b.orders(n.Sub, peers)
+	default:
+		t = &node{op: opSeq}
+		for i, s := range n.Sub {
+			join := syntax.Relaxed
+			if i > 0 {
+				join = n.Joins[i-1]
+			}
+			t.add(b.tree(s, peers), join)
+		}
+	}
+	return t
+}
+
+func (t *node) add(s *node, join syntax.Join) {
+	s.parent, s.index = t, len(t.sub)
+	t.sub = append(t.sub, s)
+	t.joins = append(t.joins, join)
+}
+
+func (b *builder) quantified(body *node, q *syntax.Quant, single bool) *node {
+	if q == nil || (q.Min == 1 && q.Max == 1) {
+		return body
+	}
+	t := &node{op: opLoop, quant: q, loop: -1, single: single || body.op == opLeaf}
+	if q.Max != 1 {
+		t.loop = len(b.loops)
+		b.loops = append(b.loops, t)
+	}
+	t.add(body, syntax.Relaxed)
+	return t
+}
+
+// orders expands a conjunction: `a & b` is `(a -> b | b -> a)`.
+func (b *builder) orders(terms []*syntax.Node, peers map[string]bool) *node {
+	alt := &node{op: opAlt}
+	permute(len(terms), func(order []int) {
+		seq := &node{op: opSeq}
+		for _, i := range order {
+			seq.add(b.tree(terms[i], peersOf(terms, i, peers)), syntax.Relaxed)
+		}
+		alt.add(seq, syntax.Relaxed)
+	})
+	return alt
+}
+
+func peersOf(terms []*syntax.Node, self int, outer map[string]bool) map[string]bool {
+	set := make(map[string]bool)
+	for s := range outer {
+		set[s] = true
+	}
+	for i, t := range terms {
+		if i != self {
+			t.Walk(func(n *syntax.Node) bool {
+				if n.Op == syntax.OpStep {
+					set[n.Name] = true
+				}
+				return true
+			})
+		}
+	}
+	return set
+}
+
+// permute calls f with each order of 0..n-1, in lexical order.
+func permute(n int, f func([]int)) {
+	order, used := make([]int, 0, n), make([]bool, n)
+	var next func()
+	next = func() {
+		if len(order) == n {
+			f(order)
+			return
+		}
+		for i := range n {
+			if used[i] {
+				continue
+			}
+			used[i], order = true, append(order, i)
+			next()
+			used[i], order = false, order[:len(order)-1]
+		}
+	}
+	next()
+}
+
+// setLoops records, for every leaf, the loops around it.
+func (b *builder) setLoops(t *node, loops []int) {
+	switch t.op {
+	case opLeaf:
+		b.leaves[t.pos].loops = append([]int(nil), loops...)
+	case opLoop:
+		if t.loop >= 0 {
+			loops = append(loops[:len(loops):len(loops)], t.loop)
+		}
+	}
+	for _, s := range t.sub {
+		b.setLoops(s, loops)
+	}
+}
