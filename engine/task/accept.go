@@ -1,0 +1,275 @@
+package task
+
+import (
+	"encoding/binary"
+	"errors"
+	"strconv"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/caltrop/caltrop/cep/event"
+)
+
+// A source is one partition with its watermark.
+type source struct {
+	Source
+	stream int
+	mark   int64
+}
+
+// A stream is what a task knows of one stream.
+type stream struct {
+	name      string
+	sources   []int
+	mark      int64 // the watermark, never back
+	live      *Stream
+	revision  int
+	lateness  int64 // µs
+	maxFuture int64 // µs
+	keyFields []int // of the partition key
+	seen      seen
+}
+
+func (s *stream) use(live *Stream, revision int) {
+	s.live, s.revision = live, revision
+	s.lateness = live.Doc.Lateness.Microseconds()
+	s.maxFuture = live.Doc.MaxFuture.Microseconds()
+	s.keyFields = s.keyFields[:0]
+	for _, name := range live.Doc.PartitionKey {
+		if i := live.Schema.Index(name); i >= 0 {
+			s.keyFields = append(s.keyFields, i)
+		}
+	}
+	s.seen.resize(s.lateness)
+}
+
+// accept judges one record: it becomes a held event or is rejected. Only an
+// accepted event moves a watermark.
+func (t *Task) accept(r *Record) {
+	src := &t.sources[r.Source]
+	st := &t.streams[src.stream]
+	if st.live == nil {
+		t.dead(r, event.UnknownStream, "no live rule set declares "+st.name, 0)
+		return
+	}
+	ev := t.decode(r, src, st)
+	if ev == nil {
+		return
+	}
+	capped, ok := t.judge(r, st, ev)
+	if !ok {
+		t.dead(r, Future, "stamped more than max_future ahead of now", ev.Time)
+		return
+	}
+	if st.live.Doc.ID != nil && st.seen.repeats(ev, st.keyFields, st.mark) {
+		t.counts.Duplicates++
+		t.recycle(ev)
+		return
+	}
+	if reason := lateness(ev, src, st); reason != "" {
+		t.counts.Late++
+		t.effect.Late = append(t.effect.Late, rejected(r, reason, "", ev.Time))
+		t.recycle(ev)
+		return
+	}
+	if st.live.Doc.ID != nil {
+		st.seen.add(ev.Time)
+	}
+	t.counts.Accepted++
+	t.hold(src.stream, ev)
+	t.mark(src, st, capped)
+}
+
+func lateness(ev *event.Event, src *source, st *stream) event.Reason {
+	switch {
+	case ev.Time <= src.mark:
+		return LatePartition
+	case ev.Time <= st.mark:
+		return LateStream
+	}
+	return ""
+}
+
+func (t *Task) decode(r *Record, src *source, st *stream) *event.Event {
+	ev := r.Event
+	if ev == nil {
+		ev = t.NewEvent()
+		if err := st.live.Decoder.Decode(r.Value, ev); err != nil {
+			t.recycle(ev)
+			t.fault(r, err)
+			return nil
+		}
+	}
+	ev.Cluster, ev.Partition, ev.Offset = src.Cluster, src.Partition, r.SourceOffset
+	if ev.ID == "" {
+		ev.ID = src.defaultID(r.SourceOffset)
+	}
+	return ev
+}
+
+func (t *Task) fault(r *Record, err error) {
+	var fault *event.Fault
+	if !errors.As(err, &fault) {
+		t.dead(r, Undecodable, err.Error(), 0)
+		return
+	}
+	detail := fault.Detail
+	if fault.Field != "" {
+		detail = fault.Field + ": " + detail
+	}
+	t.dead(r, fault.Reason, detail, 0)
+}
+
+func (s *source) defaultID(offset int64) string {
+	b := make([]byte, 0, 48)
+	if b = append(b, s.Origin...); len(b) == 0 {
+		b = append(b, s.Stream...)
+	}
+	b = strconv.AppendInt(append(b, '/'), int64(s.Partition), 10)
+	return string(strconv.AppendInt(append(b, '/'), offset, 10))
+}
+
+// judge compares the event's time with now. It returns the time that counts
+// for the watermark, and false when the event is quarantined. A judgement by
+// the reader's clock is journaled when now matters, so that a replay, which
+// has no clock, repeats it.
+func (t *Task) judge(r *Record, st *stream, ev *event.Event) (capped int64, ok bool) {
+	now := r.Append
+	switch {
+	case now != 0:
+	case t.clock.Seq != 0 && t.clock.At == r.Offset:
+		now = t.clock.Now
+	case r.Now != 0 && ev.Time > r.Now:
+		now = r.Now
+		t.pos.Seq++
+		t.clock = Entry{At: r.Offset, Seq: t.pos.Seq, Kind: Clock, Now: now}
+		t.effect.Journal = append(t.effect.Journal, t.clock)
+	}
+	if now == 0 || ev.Time <= now {
+		return ev.Time, true
+	}
+	if ev.Time-now > st.maxFuture {
+		return 0, false
+	}
+	t.counts.Clamped++
+	return now, true
+}
+
+// mark moves the watermarks after an event that counts at time at.
+func (t *Task) mark(src *source, st *stream, at int64) {
+	if m := at - st.lateness - 1; m > src.mark {
+		src.mark = m
+		t.raiseStream(st, t.leastSource(st))
+	}
+}
+
+func (t *Task) leastSource(st *stream) int64 {
+	least := int64(ended)
+	for _, i := range st.sources {
+		least = min(least, t.sources[i].mark)
+	}
+	return least
+}
+
+func (t *Task) raiseStream(st *stream, to int64) {
+	if to <= st.mark {
+		return
+	}
+	st.mark = to
+	st.seen.forget(to)
+	t.advance()
+}
+
+// tick moves the watermark of a silent stream to the clock.
+func (t *Task) tick(e *Entry) error {
+	for i := range t.streams {
+		if st := &t.streams[i]; st.name == e.Stream {
+			if st.live != nil {
+				t.raiseStream(st, e.Now-st.lateness-1)
+			}
+			return nil
+		}
+	}
+	return errors.New("a tick of " + e.Stream + ", which the task does not read")
+}
+
+func (t *Task) dead(r *Record, reason event.Reason, detail string, at int64) {
+	t.counts.Dead++
+	t.effect.Dead = append(t.effect.Dead, rejected(r, reason, detail, at))
+}
+
+func rejected(r *Record, reason event.Reason, detail string, at int64) Rejected {
+	return Rejected{Reason: reason, Detail: detail, Source: r.Source, Offset: r.SourceOffset, Time: at, Key: r.Key, Value: r.Value}
+}
+
+// sparesMax bounds the events kept for reuse.
+const sparesMax = 4096
+
+// NewEvent returns an empty event whose space may have been used before: a
+// driver that decodes for itself fills it and hands it back in Record.Event.
+func (t *Task) NewEvent() *event.Event {
+	if n := len(t.spare); n > 0 {
+		ev := t.spare[n-1]
+		t.spare = t.spare[:n-1]
+		return ev
+	}
+	return &event.Event{}
+}
+
+// recycle takes an event that nothing refers to.
+func (t *Task) recycle(ev *event.Event) {
+	if len(t.spare) < sparesMax {
+		*ev = event.Event{Values: ev.Values[:0]}
+		t.spare = append(t.spare, ev)
+	}
+}
+
+// seen remembers the ids of accepted events above the watermark, with the
+// event's partition key, by their 128-bit hash.
+type seen struct {
+	times map[xxh3.Uint128]int64
+	order calendar[xxh3.Uint128]
+	last  xxh3.Uint128 // of the last repeats call
+	buf   []byte
+}
+
+func (s *seen) resize(lateness int64) {
+	if s.times == nil {
+		s.times = map[xxh3.Uint128]int64{}
+	}
+	if s.order.empty() {
+		s.order = newCalendar[xxh3.Uint128](lateness)
+	}
+}
+
+// repeats reports whether an event of the same id and key is remembered.
+func (s *seen) repeats(ev *event.Event, keyFields []int, mark int64) bool {
+	s.buf = append(s.buf[:0], ev.ID...)
+	for _, i := range keyFields {
+		s.buf = append(s.buf, 0)
+		s.buf = ev.Values[i].AppendText(s.buf)
+	}
+	s.buf = binary.LittleEndian.AppendUint32(s.buf, uint32(len(ev.ID)))
+	s.last = xxh3.Hash128(s.buf)
+	first, ok := s.times[s.last]
+	return ok && first > mark
+}
+
+// add remembers the event last asked about.
+func (s *seen) add(at int64) {
+	s.times[s.last] = at
+	s.order.add(at, s.last)
+}
+
+// forget drops what the watermark has passed.
+func (s *seen) forget(mark int64) {
+	for s.order.passed(mark) {
+		_, ids := s.order.take()
+		for _, id := range ids {
+			if s.times[id] <= mark {
+				delete(s.times, id)
+			}
+		}
+		s.order.release(ids)
+	}
+}

@@ -1,0 +1,231 @@
+package task
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/match"
+)
+
+// A group is the rules over one set of streams: they share a watermark, the
+// least of the streams', and the events held for it.
+type group struct {
+	id      uint32 // the wheel of its timers
+	streams []int  // positions in Task.streams, rising
+	mark    int64  // the watermark applied
+	held    queue
+	slots   []*slot // by rule name, then age
+	feeds   []feed  // by position in streams
+}
+
+// A feed is what one stream of a group goes to.
+type feed struct {
+	keyers []*keyer
+	taps   []tap
+}
+
+// A tap leads from a stream to one slot: a key a role.
+type tap struct {
+	slot  *slot
+	roles []*keyer
+}
+
+// hold files an accepted event with every group that reads its stream.
+func (t *Task) hold(stream int, ev *event.Event) {
+	for _, g := range t.groups {
+		if slices.Contains(g.streams, stream) {
+			g.held.push(held{time: ev.Time, ev: ev, epoch: t.epoch})
+		}
+	}
+}
+
+// advance brings every group up to its watermark.
+func (t *Task) advance() {
+	for _, g := range t.groups {
+		least := int64(ended)
+		for _, i := range g.streams {
+			least = min(least, t.streams[i].mark)
+		}
+		if least > g.mark {
+			t.run(g, least)
+			g.mark = least
+			t.retire(g)
+			t.cfg.State.Passed(g.id, least)
+		}
+	}
+}
+
+// run applies the deadlines d with d-1 <= to and the events up to to, in the
+// order of time; at one time deadlines come first.
+func (t *Task) run(g *group, to int64) {
+	for {
+		h, isEvent := g.held.first()
+		isEvent = isEvent && h.time <= to
+		at, isTimer := t.cfg.State.Earliest(g.id)
+		isTimer = isTimer && at-1 <= to
+		switch {
+		case isTimer && (!isEvent || at <= h.time):
+			t.fire(g, at)
+		case isEvent:
+			t.deliver(g, h)
+			g.held.pop()
+		default:
+			return
+		}
+	}
+}
+
+// fire runs the deadlines due at one time, in the order of rule name and key;
+// a suppression period ends before anything else of its key happens.
+func (t *Task) fire(g *group, at int64) {
+	t.now = at
+	t.fired = t.cfg.State.Take(g.id, at, t.fired[:0])
+	due := make([]dueTimer, 0, len(t.fired))
+	for _, f := range t.fired {
+		due = append(due, t.due(g, f))
+	}
+	slices.SortFunc(due, compareDue)
+	for _, d := range due {
+		switch {
+		case d.quiet != nil:
+			t.endPeriod(d.quiet, []byte(d.key))
+		case d.slot != nil:
+			t.out.Reset()
+			d.slot.eval.Deadline([]byte(d.key), at, &d.slot.store, &t.out)
+			t.collect(d.slot, []byte(d.key), d.slot.died == alive)
+		}
+	}
+}
+
+// A dueTimer is a timer with what it belongs to: a slot or a quiet, neither
+// when that is gone.
+type dueTimer struct {
+	name  string
+	key   string
+	slot  *slot
+	quiet *quiet
+}
+
+func (t *Task) due(g *group, f Timer) dueTimer {
+	for _, s := range g.slots {
+		if s.id == f.Slot {
+			return dueTimer{name: s.rule.Name, key: f.Key, slot: s}
+		}
+	}
+	for name, q := range t.quiets {
+		if q.slot == f.Slot {
+			return dueTimer{name: name, key: f.Key, quiet: q}
+		}
+	}
+	return dueTimer{}
+}
+
+func compareDue(a, b dueTimer) int {
+	if c := strings.Compare(a.name, b.name); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.key, b.key); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.age(), b.age())
+}
+
+func (d dueTimer) age() uint32 {
+	if d.slot == nil {
+		return 0
+	}
+	return d.slot.id
+}
+
+// deliver applies one event to the rules that read its stream.
+func (t *Task) deliver(g *group, h *held) {
+	ev := h.ev
+	t.now = ev.Time
+	f := &g.feeds[slices.Index(g.streams, t.streamOf(ev))]
+	for _, k := range f.keyers {
+		k.read(ev)
+	}
+	kept := false
+	for i := range f.taps {
+		if tap := &f.taps[i]; tap.slot.reads(ev.Schema) {
+			kept = t.offer(tap, h) || kept
+		}
+	}
+	if !kept && len(t.groups) == 1 {
+		t.recycle(ev)
+	}
+}
+
+func (t *Task) streamOf(ev *event.Event) int {
+	for i := range t.streams {
+		if t.streams[i].name == ev.Schema.Stream {
+			return i
+		}
+	}
+	panic("task: a held event of an unknown stream")
+}
+
+// offer shows an event to one rule under each of its keys, and reports whether
+// an alert refers to the event now.
+func (t *Task) offer(p *tap, h *held) (kept bool) {
+	s := p.slot
+	if s.covered == unset {
+		s.covered = h.time
+	}
+	found := false
+	for i, k := range p.roles {
+		if !k.ok || repeatedKey(p.roles[:i], k) {
+			continue
+		}
+		found = true
+		t.out.Reset()
+		s.eval.Event(k.key, h.ev, sameKey(p.roles, i), &s.store, &t.out)
+		if len(t.out.Found) > 0 || t.out.Stats != (match.Stats{}) {
+			kept = kept || len(t.out.Found) > 0
+			t.collect(s, k.key, s.born <= h.epoch && h.epoch < s.died)
+		}
+	}
+	if !found {
+		s.counts.NoKey++
+	}
+	return kept
+}
+
+// sameKey returns the roles, i and later, under which the event has role i's
+// key.
+func sameKey(roles []*keyer, i int) uint64 {
+	bits := uint64(1) << i
+	for j := i + 1; j < len(roles); j++ {
+		if roles[j].ok && string(roles[j].key) == string(roles[i].key) {
+			bits |= 1 << j
+		}
+	}
+	return bits
+}
+
+func repeatedKey(before []*keyer, k *keyer) bool {
+	for _, b := range before {
+		if b.ok && string(b.key) == string(k.key) {
+			return true
+		}
+	}
+	return false
+}
+
+// collect turns what the evaluator found into alerts. Matches of another
+// revision's time are not raised.
+func (t *Task) collect(s *slot, key []byte, raises bool) {
+	st := &t.out.Stats
+	s.counts.RunsCapped += uint64(st.RunsCapped)
+	s.counts.ConditionErrors += uint64(st.ConditionErrors)
+	s.counts.EvidenceCapped += uint64(st.EvidenceCapped)
+	s.counts.WindowTruncated += uint64(st.WindowTruncated)
+	if !raises {
+		return
+	}
+	for i := range t.out.Found {
+		t.raise(s, key, &t.out.Found[i])
+	}
+}

@@ -1,0 +1,309 @@
+package task
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/match"
+	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/cep/window"
+)
+
+// A slot is one revision of a rule at work in a task. Around a Switch the old
+// and the new one run side by side over the events held at that moment: each
+// sees all events, and raises only what is its own. A match belongs to the
+// revision that was live when its completing event was accepted, a deadline
+// to the one that is live when it fires (language §8).
+type slot struct {
+	id       uint32
+	ref      Ref
+	streams  []Ref // the stream revisions it was compiled against
+	rule     *prog.Rule
+	eval     match.Evaluator
+	born     uint32 // raises for events accepted in epochs [born, died)
+	died     uint32 // alive while it is live
+	until    int64  // of a slot that died: it is dropped when the watermark gets here
+	covered  int64  // since when its state is whole; unset before the first event
+	retain   int64  // µs after which an untouched record is of no use, Never: always
+	lateness int64  // µs, the greatest of its streams
+	counts   RuleCounts
+	store    store
+}
+
+const alive = math.MaxUint32
+
+// A store is a slot's side of the State: what its evaluator sees.
+type store struct {
+	task *Task
+	slot *slot
+}
+
+func (s *store) Get(key []byte) []byte { return s.task.cfg.State.Get(s.slot.id, key) }
+
+func (s *store) Put(key, state []byte) {
+	dies := int64(Never)
+	if s.slot.retain != Never {
+		dies = s.task.now + s.slot.retain
+	}
+	s.task.cfg.State.Put(s.slot.id, key, state, dies)
+}
+
+func (s *store) Timer(key []byte, at int64) { s.task.cfg.State.SetTimer(s.slot.id, key, at) }
+
+func (s *store) Covered() int64 { return s.slot.covered }
+
+func (t *Task) newSlot(id uint32, r Rule, streams []Ref) *slot {
+	s := &slot{id: id, ref: Ref{r.Rule.Name, r.Revision}, streams: streams, rule: r.Rule,
+		born: t.epoch, died: alive, covered: unset, retain: retention(r.Rule)}
+	s.store = store{task: t, slot: s}
+	switch {
+	case r.Evaluator != nil:
+		s.eval = r.Evaluator(r.Rule)
+	case r.Rule.Window != nil:
+		s.eval = window.New(r.Rule)
+	default:
+		s.eval = match.New(r.Rule)
+	}
+	return s
+}
+
+// retention returns how long after an event a record can matter: a match lies
+// within `within` of its first event, and a leading absence looks back at most
+// the longest gap.
+func retention(r *prog.Rule) int64 {
+	if r.Window != nil {
+		return r.Window.Size
+	}
+	if r.Within == 0 {
+		return Never
+	}
+	longest := int64(0)
+	if r.Doc != nil {
+		for _, step := range r.Doc.Steps {
+			longest = max(longest, step.Gap.Microseconds())
+		}
+	}
+	return r.Within + longest
+}
+
+// reads reports whether the rule was compiled against this very schema.
+func (s *slot) reads(schema *event.Schema) bool {
+	return slices.Contains(s.rule.Streams, schema)
+}
+
+// install makes set the live one. Revisions that stay keep their state, those
+// that go finish the events held now, new ones start empty.
+func (t *Task) install(set Set) error {
+	live, err := t.cfg.Resolver.Resolve(set)
+	if err != nil {
+		return fmt.Errorf("resolving the rule set: %w", err)
+	}
+	if len(live.Streams) != len(set.Streams) || len(live.Rules) != len(set.Rules) {
+		return fmt.Errorf("resolving the rule set: %d streams and %d rules asked for, %d and %d given",
+			len(set.Streams), len(set.Rules), len(live.Streams), len(live.Rules))
+	}
+	t.epoch++
+	t.useStreams(set, live)
+	t.killSlots(set)
+	for i := range live.Rules {
+		if err := t.start(live.Rules[i], set); err != nil {
+			return err
+		}
+	}
+	t.set = set
+	for _, g := range t.groups {
+		t.retire(g)
+	}
+	return nil
+}
+
+// useStreams takes over the streams that changed; the objects of the others
+// stay.
+func (t *Task) useStreams(set Set, live *Live) {
+	for i := range t.streams {
+		st := &t.streams[i]
+		at := slices.IndexFunc(set.Streams, func(r Ref) bool { return r.Name == st.name })
+		switch {
+		case at < 0:
+			st.live, st.revision = nil, 0
+		case st.live == nil || st.revision != set.Streams[at].Revision:
+			st.use(&live.Streams[at], set.Streams[at].Revision)
+		}
+	}
+}
+
+// killSlots ends the slots that the set does not go on with.
+func (t *Task) killSlots(set Set) {
+	for _, g := range t.groups {
+		for _, s := range g.slots {
+			if s.died == alive && !continues(s, set) {
+				s.died, s.until = t.epoch, unset
+				if items := g.held.all(); len(items) > 0 {
+					s.until = items[len(items)-1].time
+				}
+			}
+		}
+	}
+}
+
+func continues(s *slot, set Set) bool {
+	return slices.Contains(set.Rules, s.ref) &&
+		slices.Equal(s.streams, streamRefs(s.rule, set))
+}
+
+// streamRefs returns the set's revisions of the rule's streams.
+func streamRefs(r *prog.Rule, set Set) []Ref {
+	var refs []Ref
+	for _, sch := range r.Streams {
+		for _, ref := range set.Streams {
+			if ref.Name == sch.Stream {
+				refs = append(refs, ref)
+			}
+		}
+	}
+	return refs
+}
+
+// start brings a live rule to work unless a slot of it goes on.
+func (t *Task) start(r Rule, set Set) error {
+	g, err := t.groupOf(r.Rule)
+	if err != nil {
+		return err
+	}
+	ref := Ref{r.Rule.Name, r.Revision}
+	for _, s := range g.slots {
+		if s.died == alive && s.ref == ref {
+			return nil
+		}
+	}
+	t.slotIDs++
+	s := t.newSlot(t.slotIDs, r, streamRefs(r.Rule, set))
+	if g.mark != unset {
+		s.covered = t.coverage(g, s)
+	} else if t.cfg.Covered {
+		s.covered = unset + 1
+	}
+	t.attach(g, s)
+	return nil
+}
+
+// coverage returns from when on a slot that starts now sees every event: from
+// the watermark, as the held events are shown to it; past them when they are
+// of another revision of a stream.
+func (t *Task) coverage(g *group, s *slot) int64 {
+	from := g.mark + 1
+	for _, h := range g.held.all() {
+		if !s.reads(h.ev.Schema) {
+			from = h.time + 1
+		}
+	}
+	return from
+}
+
+// attach wires a slot into its group.
+func (t *Task) attach(g *group, s *slot) {
+	for _, i := range g.streams {
+		if t.streams[i].live != nil {
+			s.lateness = max(s.lateness, t.streams[i].lateness)
+		}
+	}
+	t.cfg.State.Open(Slot{ID: s.id, Wheel: g.id})
+	g.slots = append(g.slots, s)
+	slices.SortFunc(g.slots, func(a, b *slot) int {
+		if c := strings.Compare(a.rule.Name, b.rule.Name); c != 0 {
+			return c
+		}
+		return int(a.id) - int(b.id)
+	})
+	g.wire(t)
+	t.openQuiet(g, s.rule)
+}
+
+// retire drops the slots whose last held event has been applied.
+func (t *Task) retire(g *group) {
+	gone := func(s *slot) bool { return s.died != alive && s.until <= g.mark }
+	if !slices.ContainsFunc(g.slots, gone) {
+		return
+	}
+	for _, s := range g.slots {
+		if gone(s) {
+			t.cfg.State.Drop(s.id)
+		}
+	}
+	g.slots = slices.DeleteFunc(g.slots, gone)
+	g.wire(t)
+}
+
+// groupOf finds or makes the group of a rule's streams. A new one starts with
+// the events of its streams that other groups still hold.
+func (t *Task) groupOf(r *prog.Rule) (*group, error) {
+	streams := make([]int, 0, len(r.Streams))
+	for _, sch := range r.Streams {
+		i := slices.IndexFunc(t.streams, func(s stream) bool { return s.name == sch.Stream })
+		if i < 0 {
+			return nil, fmt.Errorf("starting rule %s: the task does not read stream %s", r.Name, sch.Stream)
+		}
+		streams = append(streams, i)
+	}
+	slices.Sort(streams)
+	for _, g := range t.groups {
+		if slices.Equal(g.streams, streams) {
+			return g, nil
+		}
+	}
+	g := t.newGroup(streams)
+	t.fill(g)
+	t.groups = append(t.groups, g)
+	return g, nil
+}
+
+func (t *Task) newGroup(streams []int) *group {
+	lateness, mark := int64(0), int64(ended)
+	for _, i := range streams {
+		lateness = max(lateness, t.streams[i].lateness)
+		mark = min(mark, t.streams[i].mark)
+	}
+	return &group{id: uint32(len(t.groups)), streams: streams, mark: mark, held: newQueue(lateness)}
+}
+
+func (t *Task) fill(g *group) {
+	taken := map[*event.Event]bool{}
+	for _, other := range t.groups {
+		for _, h := range other.held.all() {
+			if slices.Contains(g.streams, t.streamOf(h.ev)) && h.time > g.mark && !taken[h.ev] {
+				taken[h.ev] = true
+				g.held.push(h)
+			}
+		}
+	}
+}
+
+// wire lays out, by stream, the slots and the distinct key projections.
+func (g *group) wire(t *Task) {
+	g.feeds = make([]feed, len(g.streams))
+	for _, s := range g.slots {
+		for i, sch := range s.rule.Streams {
+			at := slices.IndexFunc(g.streams, func(n int) bool { return t.streams[n].name == sch.Stream })
+			f := &g.feeds[at]
+			p := tap{slot: s}
+			for _, fields := range s.rule.Keys[i].Roles {
+				p.roles = append(p.roles, f.keyer(fields))
+			}
+			f.taps = append(f.taps, p)
+		}
+	}
+}
+
+func (f *feed) keyer(fields []int) *keyer {
+	for _, k := range f.keyers {
+		if slices.Equal(k.fields, fields) {
+			return k
+		}
+	}
+	k := &keyer{fields: fields}
+	f.keyers = append(f.keyers, k)
+	return k
+}

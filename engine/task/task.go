@@ -1,0 +1,228 @@
+package task
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/match"
+	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// Config is what a task needs besides its log. All fields but Covered are
+// required.
+type Config struct {
+	// Sources are the partitions whose records the log holds: one for a task
+	// that reads a Kafka partition, one per stream for `match`. The order is
+	// part of the task's identity: Record.Source and snapshots refer to it.
+	Sources  []Source
+	Resolver Resolver
+	State    State
+	// Covered makes the rules' states cover all time before the first event,
+	// as in `tests` (language §3, leading absence). Without it they cover time
+	// from the first event read.
+	Covered bool
+}
+
+// A Source is one partition of one stream.
+type Source struct {
+	Stream    string
+	Cluster   uint16
+	Partition int32
+	// Origin begins the ids of events that bring none: ORIGIN/PARTITION/OFFSET.
+	// It is the topic; "" means the stream's name, as in `match`.
+	Origin string
+}
+
+// A Resolver turns the names of a Set into compiled streams and rules. The
+// same stream revision must give the same *event.Schema for as long as the
+// resolver lives, whatever set it is asked with. Revisions are immutable:
+// asked again, after a crash too, it gives an equal answer.
+type Resolver interface {
+	// Resolve returns the streams and rules in the order of the set. Rules are
+	// compiled against the set's streams. An error stops the task.
+	Resolve(set Set) (*Live, error)
+}
+
+// Live is a resolved Set.
+type Live struct {
+	Streams []Stream
+	Rules   []Rule
+}
+
+// A Stream is a stream that a task reads.
+type Stream struct {
+	Doc    *syntax.Stream
+	Schema *event.Schema
+	// Decoder makes an event of a record. It may be nil when every record
+	// carries its Event. It is used by one goroutine, never shared by tasks.
+	Decoder Decoder
+}
+
+// A Decoder makes events of records: *event.Decoder for JSON.
+type Decoder interface {
+	// Decode fills ev's Schema, Time, ID (empty when the record has none) and
+	// Values. The event owns its memory. A record with an error is a dead
+	// letter, under the reason of the *event.Fault where it is one.
+	Decode(value []byte, ev *event.Event) error
+}
+
+// A Rule is a live rule revision.
+type Rule struct {
+	Rule     *prog.Rule
+	Revision int
+	// Evaluator makes the rule's evaluator; nil chooses match.New or window.New
+	// by the rule's kind.
+	Evaluator func(*prog.Rule) match.Evaluator
+}
+
+// A Task turns one log into alerts. It is owned by one goroutine.
+type Task struct {
+	cfg     Config
+	pos     Position
+	digest  Digest
+	counts  Counts
+	epoch   uint32 // counts Switches; an accepted event carries the epoch it came in
+	set     Set
+	clock   Entry // the last Clock entry applied, for the record at its offset
+	ended   bool
+	slotIDs uint32 // the last one given out
+	sources []source
+	streams []stream
+	groups  []*group
+	quiets  map[string]*quiet // by rule name
+
+	now    int64 // event time being applied
+	out    match.Output
+	fired  []Timer
+	spare  []*event.Event
+	effect *Effects // of the call under way
+}
+
+const (
+	unset = math.MinInt64 // a watermark that has not moved
+	ended = math.MaxInt64 // the watermark after Close
+)
+
+// New makes a task that has read nothing. Its first entry must be a Switch.
+func New(cfg Config) *Task {
+	t := &Task{cfg: cfg, quiets: map[string]*quiet{}}
+	byName := map[string]int{}
+	for _, src := range cfg.Sources {
+		i, ok := byName[src.Stream]
+		if !ok {
+			i = len(t.streams)
+			byName[src.Stream] = i
+			t.streams = append(t.streams, stream{name: src.Stream, mark: unset})
+		}
+		t.streams[i].sources = append(t.streams[i].sources, len(t.sources))
+		t.sources = append(t.sources, source{Source: src, stream: i, mark: unset})
+	}
+	return t
+}
+
+// Step reads one record, whose offset must not be below Position().Offset,
+// and adds what follows from it to eff. After an error the task is unusable.
+func (t *Task) Step(r *Record, eff *Effects) error {
+	if t.ended {
+		return errEnded
+	}
+	if r.Offset < t.pos.Offset {
+		return fmt.Errorf("stepping to record %d: the task is past it, at %d", r.Offset, t.pos.Offset)
+	}
+	t.effect = eff
+	t.pos.Offset = r.Offset + 1
+	t.counts.Records++
+	t.accept(r)
+	return t.finish()
+}
+
+// Apply takes one journal entry. One with Seq 0 is new: it is placed here,
+// numbered and added to eff.Journal. One that was read from the journal must
+// be the next one; its effects are those it had.
+func (t *Task) Apply(e Entry, eff *Effects) error {
+	if t.ended {
+		return errEnded
+	}
+	t.effect = eff
+	isNew := e.Seq == 0
+	if isNew {
+		e.At, e.Seq = t.pos.Offset, t.pos.Seq+1
+	}
+	if e.Seq != t.pos.Seq+1 || e.At < t.pos.Offset || e.At > t.pos.Offset && e.Kind != Clock {
+		return fmt.Errorf("applying journal entry %d at %d: the task is at %d with entry %d", e.Seq, e.At, t.pos.Offset, t.pos.Seq)
+	}
+	t.pos.Seq = e.Seq
+	if err := t.apply(&e); err != nil {
+		return fmt.Errorf("applying journal entry %d: %w", e.Seq, err)
+	}
+	if isNew {
+		eff.Journal = append(eff.Journal, e)
+	}
+	return t.finish()
+}
+
+func (t *Task) apply(e *Entry) error {
+	switch e.Kind {
+	case Switch:
+		return t.install(e.Set)
+	case Tick:
+		return t.tick(e)
+	case Clock:
+		t.clock = *e
+		return nil
+	}
+	return fmt.Errorf("unknown kind %d", e.Kind)
+}
+
+// Close ends event time, as at the end of a file: every watermark passes all
+// times, held events are matched and every deadline fires. The task reads
+// nothing more.
+func (t *Task) Close(eff *Effects) error {
+	if t.ended {
+		return errEnded
+	}
+	t.effect = eff
+	for i := range t.streams {
+		t.streams[i].mark = ended
+	}
+	t.advance()
+	t.ended = true
+	return t.finish()
+}
+
+func (t *Task) finish() error {
+	t.effect = nil
+	if err := t.cfg.State.Err(); err != nil {
+		return fmt.Errorf("reaching the state: %w", err)
+	}
+	return nil
+}
+
+// Position returns how far the task has read.
+func (t *Task) Position() Position { return t.pos }
+
+// Progress returns the position and the digest of all that was emitted: what
+// the driver commits with the effects.
+func (t *Task) Progress() Progress { return Progress{Position: t.pos, Digest: t.digest} }
+
+// Watermark returns the watermark of a stream in µs; false when the stream has
+// shown no event yet.
+func (t *Task) Watermark(stream string) (int64, bool) {
+	for i := range t.streams {
+		if t.streams[i].name == stream && t.streams[i].mark != unset {
+			return t.streams[i].mark, true
+		}
+	}
+	return 0, false
+}
+
+// Counts returns the task's totals.
+func (t *Task) Counts() Counts { return t.counts }
+
+// Set returns the live set.
+func (t *Task) Set() Set { return t.set }
+
+var errEnded = errors.New("the task's event time has ended")
