@@ -15,6 +15,8 @@ type Text struct {
 	Src     string
 	Pos     Pos    // of the first rune of Src
 	Pointer string // RFC 6901
+
+	marks []mark // by off, where a scalar's columns do not simply advance
 }
 
 // A Name is an identifier with its place.
