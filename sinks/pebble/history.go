@@ -1,0 +1,181 @@
+// Package pebble is the alert history of one process, in a Pebble database of
+// its own: what `caltrop dev` uses where production has Cassandra. It refuses
+// to share its directory with a second process.
+package pebble
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	db "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/caltrop/caltrop/sinks"
+	"github.com/caltrop/caltrop/sinks/alert"
+)
+
+// Options of Open.
+type Options struct {
+	FS  vfs.FS       // nil means the disk
+	Log *slog.Logger // nil means silence
+}
+
+const (
+	cacheBytes    = 8 << 20
+	memTableBytes = 4 << 20
+	formatVersion = db.FormatColumnarBlocks
+)
+
+// A History stores alerts by id and lists them by rule and by key. It is safe
+// for concurrent use; writes exclude one another.
+type History struct {
+	db *db.DB
+	mu struct {
+		sync.Mutex // held from reading an alert's version to committing the next
+	}
+}
+
+var _ sinks.Writer = (*History)(nil)
+
+// Open opens or creates the history in dir. The caller closes it.
+func Open(dir string, o Options) (*History, error) {
+	cache := db.NewCache(cacheBytes)
+	defer cache.Unref()
+	options := &db.Options{FS: o.FS, Cache: cache, MemTableSize: memTableBytes, FormatMajorVersion: formatVersion, Logger: quiet{o.Log}}
+	d, err := db.Open(dir, options)
+	if err != nil {
+		return nil, fmt.Errorf("opening alert history %s: %w", dir, err)
+	}
+	return &History{db: d}, nil
+}
+
+// Close closes the database. Everything written is already durable.
+func (h *History) Close() error {
+	if err := h.db.Close(); err != nil {
+		return fmt.Errorf("closing alert history: %w", err)
+	}
+	return nil
+}
+
+// Write implements sinks.Writer: the batch is stored as one unit, synced.
+func (h *History) Write(_ context.Context, records []sinks.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.db.NewIndexedBatch()
+	defer b.Close()
+	for i := range records {
+		if err := put(b, &records[i]); err != nil {
+			return fmt.Errorf("writing alert %s: %w", records[i].ID, err)
+		}
+	}
+	if err := b.Commit(db.Sync); err != nil {
+		return fmt.Errorf("committing %d alerts: %w", len(records), err)
+	}
+	return nil
+}
+
+// put writes a record unless the same or a newer version is there.
+func put(b *db.Batch, r *sinks.Record) error {
+	key := idKey(r.ID)
+	value, closer, err := b.Get(key)
+	switch {
+	case errors.Is(err, db.ErrNotFound):
+	case err != nil:
+		return err
+	default:
+		stored, err := decode(value)
+		closer.Close()
+		if err != nil {
+			return err
+		}
+		if !r.Newer(stored.version) {
+			return nil
+		}
+	}
+	status := []byte(r.Status)
+	return errors.Join(
+		b.Set(key, encode(r), nil),
+		b.Set(position(rulePrefix(r.Rule), r.At, r.ID), status, nil),
+		b.Set(position(keyPrefix(r.Key), r.At, r.ID), status, nil),
+	)
+}
+
+// Alert returns the newest version of an alert as JSON; an error matches
+// alert.ErrUnknown where there is none.
+func (h *History) Alert(_ context.Context, id alert.ID) ([]byte, error) {
+	value, closer, err := h.db.Get(idKey(id))
+	if errors.Is(err, db.ErrNotFound) {
+		return nil, fmt.Errorf("reading alert %s: %w", id, alert.ErrUnknown)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading alert %s: %w", id, err)
+	}
+	defer closer.Close()
+	s, err := decode(value)
+	if err != nil {
+		return nil, fmt.Errorf("reading alert %s: %w", id, err)
+	}
+	return append([]byte(nil), s.json...), nil
+}
+
+// A stored is the value under an alert's id.
+type stored struct {
+	version int
+	rule    string
+	json    []byte
+}
+
+// valueFormat is the first byte of every value under an id.
+const valueFormat = 1
+
+// encode lays a value out as docs/formats.md says: format, version, length of
+// the rule's name, the name, the JSON object.
+func encode(r *sinks.Record) []byte {
+	b := append(make([]byte, 0, len(r.JSON)+len(r.Rule)+2*binary.MaxVarintLen64), valueFormat)
+	b = binary.AppendUvarint(b, uint64(r.Version))
+	b = append(binary.AppendUvarint(b, uint64(len(r.Rule))), r.Rule...)
+	return append(b, r.JSON...)
+}
+
+var errValue = errors.New("the stored value is damaged")
+
+// decode reads what encode wrote; the result shares b.
+func decode(b []byte) (stored, error) {
+	if len(b) == 0 || b[0] != valueFormat {
+		return stored{}, fmt.Errorf("%w: format byte of %d bytes is not %d", errValue, len(b), valueFormat)
+	}
+	b = b[1:]
+	version, n := binary.Uvarint(b)
+	if n <= 0 {
+		return stored{}, errValue
+	}
+	b = b[n:]
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return stored{}, errValue
+	}
+	b = b[n:]
+	return stored{version: int(version), rule: string(b[:size]), json: b[size:]}, nil
+}
+
+// quiet passes only Pebble's errors on.
+type quiet struct{ log *slog.Logger }
+
+func (quiet) Infof(string, ...any) {}
+
+func (q quiet) Errorf(format string, args ...any) {
+	if q.log != nil {
+		q.log.Error("alert history", "error", fmt.Sprintf(format, args...))
+	}
+}
+
+// Fatalf is called when the database cannot go on, for example with a damaged
+// file; it must not return.
+func (q quiet) Fatalf(format string, args ...any) {
+	q.Errorf(format, args...)
+	panic(fmt.Sprintf("alert history: "+format, args...))
+}
