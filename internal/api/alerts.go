@@ -1,0 +1,134 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/go-chi/chi/v5"
+)
+
+// Bounds of a query for alerts.
+const (
+	alertsSpanDefault  = 24 * time.Hour
+	alertsSpanMax      = 31 * 24 * time.Hour
+	alertsLimitDefault = 100
+	alertsLimitMax     = 1000
+)
+
+// An alertPage is the answer to a query, with the box it was asked in.
+type alertPage struct {
+	From   string            `json:"from"`
+	To     string            `json:"to"`
+	Alerts []json.RawMessage `json:"alerts"`
+	Next   string            `json:"next,omitempty"` // give it as `after` for the next page
+}
+
+func (s *server) listAlerts(w http.ResponseWriter, r *http.Request) error {
+	q, err := s.alertQuery(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	page := alertPage{From: timeText(q.From), To: timeText(q.To), Alerts: []json.RawMessage{}}
+	if q.Key == "" && len(q.Rules) == 0 { // no rule was ever stored
+		return encode(w, http.StatusOK, page)
+	}
+	found, err := s.history.Find(r.Context(), q)
+	if errors.Is(err, alert.ErrCursor) {
+		return badRequest("", "after: %v", err)
+	}
+	if err != nil {
+		return err
+	}
+	for _, a := range found.Alerts {
+		page.Alerts = append(page.Alerts, a)
+	}
+	page.Next = found.Next
+	return encode(w, http.StatusOK, page)
+}
+
+// alertQuery reads the parameters. Without `to` the box ends now, without
+// `from` it is alertsSpanDefault long.
+func (s *server) alertQuery(v url.Values) (alert.Query, error) {
+	q := alert.Query{Key: v.Get("key"), Status: alert.Status(v.Get("status")), After: v.Get("after"), Limit: alertsLimitDefault}
+	for name := range v {
+		switch name {
+		case "rule", "key", "status", "after", "limit", "from", "to":
+		default:
+			return q, badRequest("", "parameter %s is unknown", name)
+		}
+	}
+	switch q.Status {
+	case "", alert.Raised, alert.Changed, alert.Retracted:
+	default:
+		return q, badRequest("", "status %s is none of raised, changed, retracted", q.Status)
+	}
+	if text := v.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > alertsLimitMax {
+			return q, badRequest("", "limit %s is not between 1 and %d", text, alertsLimitMax)
+		}
+		q.Limit = n
+	}
+	if rule := v.Get("rule"); rule != "" {
+		q.Rules = []string{rule}
+	} else if q.Key == "" {
+		q.Rules = s.rules.Names(rules.KindRule)
+	}
+	return q, s.timeBox(v, &q)
+}
+
+func (s *server) timeBox(v url.Values, q *alert.Query) error {
+	to, err := timeIn(v, "to", s.now())
+	if err != nil {
+		return err
+	}
+	from, err := timeIn(v, "from", to.Add(-alertsSpanDefault))
+	if err != nil {
+		return err
+	}
+	switch {
+	case !from.Before(to):
+		return badRequest("", "from %s is not before to %s", from.Format(time.RFC3339Nano), to.Format(time.RFC3339Nano))
+	case to.Sub(from) > alertsSpanMax:
+		return badRequest("", "from and to are %s apart, the limit is %s", to.Sub(from), alertsSpanMax)
+	}
+	q.From, q.To = from.UnixMicro(), to.UnixMicro()
+	return nil
+}
+
+func timeIn(v url.Values, name string, without time.Time) (time.Time, error) {
+	text := v.Get(name)
+	if text == "" {
+		return without, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, badRequest("", "%s %s is not a time as 2026-01-02T15:04:05Z (RFC 3339)", name, text)
+	}
+	return t, nil
+}
+
+func timeText(us int64) string { return string(event.AppendTime(nil, us)) }
+
+func (s *server) getAlert(w http.ResponseWriter, r *http.Request) error {
+	unknown := &problem{status: http.StatusNotFound, detail: "there is no alert of this id"}
+	id, err := alert.ParseID(chi.URLParam(r, "id"))
+	if err != nil {
+		return unknown
+	}
+	body, err := s.history.Get(r.Context(), id)
+	if errors.Is(err, alert.ErrUnknown) {
+		return unknown
+	}
+	if err != nil {
+		return err
+	}
+	return encode(w, http.StatusOK, json.RawMessage(body))
+}

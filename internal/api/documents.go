@@ -1,0 +1,151 @@
+package api
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/caltrop/caltrop/rules"
+	"github.com/go-chi/chi/v5"
+)
+
+// A document is a stored document as clients see it.
+type document struct {
+	Kind     string `json:"kind"`
+	Name     string `json:"name"`
+	Revision int    `json:"revision"`
+	State    string `json:"state,omitempty"`
+	ETag     string `json:"etag"`
+	Stored   string `json:"stored_at"`
+	Author   string `json:"author,omitempty"`
+	Text     string `json:"text"` // as it was sent
+}
+
+func documentOf(rev *rules.Revision, state rules.State) document {
+	return document{Kind: string(rev.Kind), Name: rev.Name, Revision: rev.Revision, State: string(state), ETag: rev.ETag(),
+		Stored: rev.Time.Format(time.RFC3339Nano), Author: rev.Author, Text: rev.Text}
+}
+
+// documentName is the shape of names (language §1), with a bound on its length.
+var documentName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,127}$`)
+
+// nameIn returns the name in the address. A name that no document can have is
+// not found.
+func nameIn(r *http.Request) (string, error) {
+	name := chi.URLParam(r, "name")
+	if !documentName.MatchString(name) {
+		return "", &problem{status: http.StatusNotFound, detail: "no document can have this name: names are [a-z][a-z0-9-]*"}
+	}
+	return name, nil
+}
+
+func (s *server) listDocuments(k rules.Kind) handler {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		list := []document{}
+		for _, d := range s.rules.List(k) {
+			list = append(list, documentOf(d.Revision, d.State))
+		}
+		return encode(w, http.StatusOK, map[string]any{string(k) + "s": list})
+	}
+}
+
+func (s *server) getDocument(k rules.Kind) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		name, err := nameIn(r)
+		if err != nil {
+			return err
+		}
+		d, err := s.rules.Get(k, name)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("ETag", d.ETag())
+		if r.Header.Get("If-None-Match") == d.ETag() {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+		if strings.Contains(r.Header.Get("Accept"), "yaml") {
+			return writeText(w, d.Text)
+		}
+		return encode(w, http.StatusOK, documentOf(d.Revision, d.State))
+	}
+}
+
+func writeText(w http.ResponseWriter, text string) error {
+	w.Header().Set("Content-Type", "application/yaml")
+	w.Write([]byte(text)) // the client is gone when this fails: nobody is left to tell
+	return nil
+}
+
+// putRule stores a rule. It asks for the state in so many words, so that a
+// client of today does not make rules live when draft becomes the default.
+func (s *server) putRule(w http.ResponseWriter, r *http.Request) error {
+	if state := r.URL.Query().Get("state"); state != string(rules.Live) {
+		return badRequest("", "state=%s is not supported yet: say ?state=live, which makes the revision live at once with empty state", state)
+	}
+	return s.put(w, r, rules.KindRule)
+}
+
+func (s *server) putStream(w http.ResponseWriter, r *http.Request) error {
+	return s.put(w, r, rules.KindStream)
+}
+
+func (s *server) put(w http.ResponseWriter, r *http.Request, k rules.Kind) error {
+	name, err := nameIn(r)
+	if err != nil {
+		return err
+	}
+	cond, err := condition(r)
+	if err != nil {
+		return err
+	}
+	body, err := readDocuments(w, r)
+	if err != nil {
+		return err
+	}
+	rev, created, err := s.rules.Put(r.Context(), rules.Change{Kind: k, Name: name, Text: body, If: cond})
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	w.Header().Set("ETag", rev.ETag())
+	return encode(w, status, documentOf(rev, rules.Live))
+}
+
+func (s *server) deleteDocument(k rules.Kind) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		name, err := nameIn(r)
+		if err != nil {
+			return err
+		}
+		cond, err := condition(r)
+		if err != nil {
+			return err
+		}
+		if err := s.rules.Delete(r.Context(), k, name, cond); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+}
+
+func (s *server) listRevisions(w http.ResponseWriter, r *http.Request) error {
+	name, err := nameIn(r)
+	if err != nil {
+		return err
+	}
+	revs, err := s.rules.Revisions(rules.KindRule, name)
+	if err != nil {
+		return err
+	}
+	list := make([]document, len(revs))
+	for i, rev := range revs {
+		list[i] = documentOf(rev, "")
+	}
+	return encode(w, http.StatusOK, map[string]any{"revisions": list})
+}

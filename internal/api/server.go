@@ -1,0 +1,218 @@
+// Package api is Caltrop's REST interface: documents, alerts, jobs, health and
+// metrics over HTTP. It owns routing, limits, problem documents and the
+// OpenAPI description; it decides nothing about rules and stores nothing. cmd
+// makes it; what it reads it is given through the interfaces in this file.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/go-chi/chi/v5"
+)
+
+// History answers for alerts of the past. Both calls return JSON objects of
+// language §7.
+type History interface {
+	// Find returns one page of a query that is always time-boxed.
+	Find(ctx context.Context, q alert.Query) (alert.Page, error)
+	// Get returns the newest version of an alert; an error that matches
+	// alert.ErrUnknown when there is none.
+	Get(ctx context.Context, id alert.ID) ([]byte, error)
+}
+
+// Jobs tells what the engine is doing.
+type Jobs interface {
+	Jobs(ctx context.Context) ([]Job, error)
+}
+
+// A Job is one set of tasks that run the live rules.
+type Job struct {
+	Name     string   `json:"name"`
+	Instance string   `json:"instance"` // the process that answers; it knows its own tasks only
+	Rules    []string `json:"rules"`
+	Tasks    []Task   `json:"tasks"`
+}
+
+// A Task is one partition of one input at this instance.
+type Task struct {
+	Input      string      `json:"input"` // the topic
+	Stream     string      `json:"stream"`
+	Partition  int32       `json:"partition"`
+	State      string      `json:"state"` // e.g. restoring, live, stopped
+	Error      string      `json:"error,omitempty"`
+	Position   Position    `json:"position"`
+	Lag        int64       `json:"lag"`                 // records to read, -1 when unknown
+	Watermark  string      `json:"watermark,omitempty"` // RFC 3339; "" before the first event
+	Rules      int64       `json:"rules_version"`       // Set.Version that the task runs
+	Checkpoint *Checkpoint `json:"last_checkpoint,omitempty"`
+}
+
+// A Position is how far a task has read.
+type Position struct {
+	Offset int64  `json:"offset"`
+	Seq    uint64 `json:"seq"`
+}
+
+// A Checkpoint is the newest one of a task.
+type Checkpoint struct {
+	ID       string   `json:"id"`
+	At       string   `json:"at"` // RFC 3339, wall clock
+	Position Position `json:"position"`
+	Bytes    int64    `json:"bytes"`
+}
+
+// Options are what a server is made of. Registry, History and Jobs are
+// required; the rest has defaults.
+type Options struct {
+	Registry *rules.Registry
+	History  History
+	Jobs     Jobs
+	Ready    func() error // nil error: the process can do its work; nil means always
+	Metrics  *Metrics     // nil: a server without /metrics content of its own
+	Log      *slog.Logger // nil: slog.Default()
+	Now      func() time.Time
+}
+
+type server struct {
+	rules   *rules.Registry
+	history History
+	jobs    Jobs
+	ready   func() error
+	log     *slog.Logger
+	now     func() time.Time
+}
+
+// New returns the handler of the whole interface.
+func New(o Options) (http.Handler, error) {
+	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, ready: o.Ready, log: o.Log, now: o.Now}
+	if s.ready == nil {
+		s.ready = func() error { return nil }
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if o.Metrics == nil {
+		m, err := NewMetrics()
+		if err != nil {
+			return nil, err
+		}
+		o.Metrics = m
+	}
+	requests, err := newRequestMetrics(o.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	description, err := openAPI()
+	if err != nil {
+		return nil, err
+	}
+	r := chi.NewRouter()
+	r.Use(requests.middleware, s.recoverer, limitTime)
+	s.routes(r, o.Metrics.Handler(), description)
+	return r, nil
+}
+
+// routes is the whole interface on one page.
+func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) {
+	r.Get("/healthz", s.handle(s.health))
+	r.Get("/readyz", s.handle(s.readiness))
+	r.Method(http.MethodGet, "/metrics", metrics)
+	r.Get("/v1/openapi.json", s.handle(serveJSON(description)))
+
+	r.Get("/v1/streams", s.handle(s.listDocuments(rules.KindStream)))
+	r.Get("/v1/streams/{name}", s.handle(s.getDocument(rules.KindStream)))
+	r.Put("/v1/streams/{name}", s.handle(s.putStream))
+	r.Delete("/v1/streams/{name}", s.handle(s.deleteDocument(rules.KindStream)))
+
+	r.Get("/v1/rules", s.handle(s.listDocuments(rules.KindRule)))
+	r.Get("/v1/rules/{name}", s.handle(s.getDocument(rules.KindRule)))
+	r.Put("/v1/rules/{name}", s.handle(s.putRule))
+	r.Delete("/v1/rules/{name}", s.handle(s.deleteDocument(rules.KindRule)))
+	r.Get("/v1/rules/{name}/revisions", s.handle(s.listRevisions))
+	r.Post("/v1/rules:validate", s.handle(s.validate))
+	r.Post("/v1/rules:test", s.handle(s.test))
+
+	r.Get("/v1/alerts", s.handle(s.listAlerts))
+	r.Get("/v1/alerts/{id}", s.handle(s.getAlert))
+	r.Get("/v1/jobs", s.handle(s.listJobs))
+
+	r.NotFound(s.handle(notFound))
+	r.MethodNotAllowed(s.handle(notAllowed))
+}
+
+func notFound(_ http.ResponseWriter, r *http.Request) error {
+	return &problem{status: http.StatusNotFound, detail: "there is nothing at " + r.URL.Path}
+}
+
+func notAllowed(_ http.ResponseWriter, r *http.Request) error {
+	return &problem{status: http.StatusMethodNotAllowed, detail: r.Method + " is not possible at " + r.URL.Path}
+}
+
+func (s *server) health(w http.ResponseWriter, _ *http.Request) error {
+	return encode(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (s *server) readiness(w http.ResponseWriter, _ *http.Request) error {
+	select {
+	case <-s.rules.Ready():
+	default:
+		return rules.ErrNotReady
+	}
+	if err := s.ready(); err != nil {
+		return &problem{status: http.StatusServiceUnavailable, detail: err.Error(), cause: err, retry: retrySeconds}
+	}
+	return encode(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+func (s *server) listJobs(w http.ResponseWriter, r *http.Request) error {
+	jobs, err := s.jobs.Jobs(r.Context())
+	if err != nil {
+		return err
+	}
+	if jobs == nil {
+		jobs = []Job{}
+	}
+	return encode(w, http.StatusOK, map[string]any{"jobs": jobs})
+}
+
+func serveJSON(body []byte) handler {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(body) // the client is gone when this fails: nobody is left to tell
+		return nil
+	}
+}
+
+// requestTimeMax bounds the work on one request.
+const requestTimeMax = 15 * time.Second
+
+// limitTime ends a request's context after requestTimeMax.
+func limitTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeMax)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// recoverer turns a panic into a 500, so that one broken request does not end
+// the engine that runs beside it.
+func (s *server) recoverer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil {
+				s.log.ErrorContext(r.Context(), "request panicked", slog.String("path", r.URL.Path), slog.Any("panic", v))
+				writeProblem(w, &problem{status: http.StatusInternalServerError, detail: "an internal error; the server's log has the cause"})
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

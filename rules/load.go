@@ -1,0 +1,168 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// A Source is one text of documents: a file, or the body of a request.
+type Source struct {
+	Name string // shown in problems
+	Text []byte
+}
+
+// Load reads files and checks their documents together. The error is a file
+// that cannot be read; what is wrong inside is in the problems. The set holds
+// what is sound; it is not to be run when a problem is not a warning.
+func Load(paths ...string) (*Set, []syntax.Problem, error) {
+	sources := make([]Source, 0, len(paths))
+	for _, p := range paths {
+		text, err := os.ReadFile(p)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading documents: %w", err)
+		}
+		sources = append(sources, Source{Name: p, Text: text})
+	}
+	set, problems := Check(nil, sources...)
+	return set, problems, nil
+}
+
+// Check parses, compiles and cross-checks the documents of all sources at
+// once and returns all problems in the order of the text. base adds the
+// streams of a running set, for documents that do not bring their own; nil
+// adds none. A rule of base is not part of the result.
+func Check(base *Set, sources ...Source) (*Set, []syntax.Problem) {
+	c := checker{set: &Set{}, seen: map[nameOf]place{}, broken: map[string]bool{}}
+	for i := range sources {
+		c.parse(&sources[i])
+	}
+	c.borrow(base)
+	c.set.sort()
+	c.compile()
+	c.set.sort()
+	return c.set, c.sorted(sources)
+}
+
+// A checker gathers the documents of several sources into one set.
+type checker struct {
+	set      *Set
+	rules    []sourced
+	seen     map[nameOf]place
+	broken   map[string]bool // streams that are written, but wrong
+	problems []syntax.Problem
+}
+
+// A nameOf is the identity of a document.
+type nameOf struct{ kind, name string }
+
+// A place is where a document stands.
+type place struct {
+	file *syntax.File
+	line int
+}
+
+// A sourced rule remembers its file.
+type sourced struct {
+	doc  *syntax.Rule
+	file *syntax.File
+}
+
+func (c *checker) parse(src *Source) {
+	file, problems := syntax.Parse(src.Name, src.Text)
+	c.problems = append(c.problems, problems...)
+	for _, doc := range file.Broken {
+		if m := doc.Header(); m.Kind == KindStream.title() {
+			c.broken[m.Name] = true
+		}
+	}
+	for _, doc := range file.Documents {
+		if !c.first(doc.Header(), file) {
+			continue
+		}
+		switch d := doc.(type) {
+		case *syntax.Stream:
+			c.stream(d, file)
+		case *syntax.Rule:
+			c.rules = append(c.rules, sourced{doc: d, file: file})
+		default:
+			m := doc.Header()
+			c.report(file, syntax.Problem{Line: m.Pos.Line, Col: m.Pos.Col, Pointer: "/kind",
+				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream and Rule"})
+		}
+	}
+}
+
+// first reports whether this is the first document of its kind and name, and
+// reports a problem when it is not. Within one file the parser has done so.
+func (c *checker) first(m *syntax.Meta, file *syntax.File) bool {
+	id := nameOf{m.Kind, m.Name}
+	was, ok := c.seen[id]
+	if !ok {
+		c.seen[id] = place{file, m.Pos.Line}
+		return true
+	}
+	c.report(file, syntax.Problem{Line: m.Pos.Line, Col: m.Pos.Col, Pointer: "/name",
+		Detail: fmt.Sprintf("second %s with the same name: %s is already defined at %s:%d", strings.ToLower(m.Kind), m.Name, was.file.Name, was.line)})
+	return false
+}
+
+func (c *checker) stream(d *syntax.Stream, file *syntax.File) {
+	for _, p := range unsupportedStream(d) {
+		c.report(file, p)
+	}
+	c.set.Streams = append(c.set.Streams, &Stream{Doc: d, Schema: prog.SchemaOf(d), Revision: 1})
+}
+
+// borrow adds the streams of base that the sources do not define.
+func (c *checker) borrow(base *Set) {
+	if base == nil {
+		return
+	}
+	for _, st := range base.Streams {
+		if _, own := c.seen[nameOf{KindStream.title(), st.Doc.Name}]; !own {
+			c.set.Streams = append(c.set.Streams, st)
+		}
+	}
+}
+
+// compile compiles the rules. A rule over a broken stream waits until the
+// stream is mended: what could be said of it now would mislead.
+func (c *checker) compile() {
+	env := c.set.env()
+	for _, r := range c.rules {
+		if slices.ContainsFunc(usesOf(r.doc), func(u use) bool { return c.broken[u.stream] }) {
+			continue
+		}
+		compiled, problems := prog.Compile(r.doc, env)
+		for _, p := range problems {
+			c.report(r.file, p)
+		}
+		if compiled != nil {
+			c.set.Rules = append(c.set.Rules, &Rule{Doc: r.doc, Prog: compiled, Revision: 1})
+		}
+	}
+}
+
+// report adds a problem with its file and source line.
+func (c *checker) report(file *syntax.File, p syntax.Problem) {
+	p.File, p.Source = file.Name, file.Line(p.Line)
+	c.problems = append(c.problems, p)
+}
+
+// sorted returns the problems in the order of the sources and their lines.
+func (c *checker) sorted(sources []Source) []syntax.Problem {
+	order := make(map[string]int, len(sources))
+	for i := range sources {
+		order[sources[i].Name] = i
+	}
+	slices.SortStableFunc(c.problems, func(a, b syntax.Problem) int {
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	return c.problems
+}

@@ -1,0 +1,102 @@
+// Package offline runs a set of rules over events that end, in memory and
+// with no broker: it is what `caltrop match`, `rules test` and the
+// conformance tests share. It drives engine/task, the same task that the
+// engine runs, and adds nothing to its decisions.
+package offline
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/engine/state"
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/sinks/alert"
+)
+
+// A Run is one task over one partition of every stream of a set. Events are
+// given in arrival order; there is no now. It is used by one goroutine.
+type Run struct {
+	Alerts []alert.Alert // every version so far, in the order they were raised
+
+	task    *task.Task
+	effects task.Effects
+	record  task.Record
+	sources map[*event.Schema]int
+	offsets []int64 // next, by source
+	next    int64
+}
+
+// Options change how a run begins.
+type Options struct {
+	// Covered lets the rules' states cover all time before the first event, as
+	// in `tests`.
+	Covered bool
+}
+
+// New starts a run of all rules of a set.
+func New(set *rules.Set, o Options) (*Run, error) {
+	cfg := task.Config{Resolver: set, State: state.NewMemory(), Covered: o.Covered}
+	r := &Run{sources: map[*event.Schema]int{}, offsets: make([]int64, len(set.Streams))}
+	for i, st := range set.Streams {
+		cfg.Sources = append(cfg.Sources, task.Source{Stream: st.Doc.Name})
+		r.sources[st.Schema] = i
+	}
+	r.task = task.New(cfg)
+	if err := r.task.Apply(task.Entry{Kind: task.Switch, Set: set.Names()}, &r.effects); err != nil {
+		return nil, fmt.Errorf("starting the rules: %w", err)
+	}
+	r.effects.Reset()
+	return r, nil
+}
+
+// NewEvent returns an empty event to fill and give to Step.
+func (r *Run) NewEvent() *event.Event { return r.task.NewEvent() }
+
+// errForeign is a fault of the caller: an event of a schema of another set.
+var errForeign = errors.New("the event's stream is not in the set")
+
+// Step takes one decoded event; its offset is its number in its stream. The
+// run owns ev from here on.
+func (r *Run) Step(ev *event.Event) error {
+	src, ok := r.sources[ev.Schema]
+	if !ok {
+		return errForeign
+	}
+	r.record = task.Record{Offset: r.next, Source: src, SourceOffset: r.offsets[src], Event: ev}
+	r.next++
+	r.offsets[src]++
+	if err := r.task.Step(&r.record, &r.effects); err != nil {
+		return fmt.Errorf("event %d: %w", r.next, err)
+	}
+	r.collect()
+	return nil
+}
+
+// Skip counts a line of a stream that did not become an event: offsets number
+// lines, not events.
+func (r *Run) Skip(schema *event.Schema) {
+	if src, ok := r.sources[schema]; ok {
+		r.offsets[src]++
+	}
+}
+
+// Close ends event time: every deadline fires.
+func (r *Run) Close() error {
+	if err := r.task.Close(&r.effects); err != nil {
+		return fmt.Errorf("closing event time: %w", err)
+	}
+	r.collect()
+	return nil
+}
+
+// Counts returns what the run has read and refused.
+func (r *Run) Counts() task.Counts { return r.task.Counts() }
+
+func (r *Run) collect() {
+	if !r.effects.Empty() {
+		r.Alerts = append(r.Alerts, r.effects.Alerts...)
+		r.effects.Reset()
+	}
+}

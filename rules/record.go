@@ -1,0 +1,135 @@
+package rules
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Kind is the kind of a stored document, as its keys spell it.
+type Kind string
+
+// The kinds that the registry stores.
+const (
+	KindStream Kind = "stream"
+	KindRule   Kind = "rule"
+)
+
+// title is the kind as documents spell it.
+func (k Kind) title() string {
+	if k == KindStream {
+		return "Stream"
+	}
+	return "Rule"
+}
+
+// A Ref names one revision of one document, for ever.
+type Ref struct {
+	Kind     Kind   `json:"kind"`
+	Name     string `json:"name"`
+	Revision int    `json:"revision"`
+}
+
+// String returns the key of the revision's record: KIND/NAME/REVISION.
+func (r Ref) String() string { return headKey(r.Kind, r.Name) + "/" + strconv.Itoa(r.Revision) }
+
+func headKey(k Kind, name string) string { return string(k) + "/" + name }
+
+// parseKey takes a record's key apart; revision is 0 for a head.
+func parseKey(key string) (k Kind, name string, revision int, err error) {
+	parts := strings.Split(key, "/")
+	if len(parts) < 2 || len(parts) > 3 || (parts[0] != string(KindStream) && parts[0] != string(KindRule)) {
+		return "", "", 0, fmt.Errorf("key %q is none of the rules log", key)
+	}
+	if len(parts) == 3 {
+		if revision, err = strconv.Atoi(parts[2]); err != nil || revision < 1 {
+			return "", "", 0, fmt.Errorf("key %q has no revision number", key)
+		}
+	}
+	return Kind(parts[0]), parts[1], revision, nil
+}
+
+// recordFormat is the version of the two record shapes below. A reader
+// refuses a record of a later one.
+const recordFormat = 1
+
+// A State is what a document is at the moment. This build knows two.
+type State string
+
+// The states of a document.
+const (
+	Live    State = "live"
+	Deleted State = "deleted"
+)
+
+// A head is the mutable record of a document, at KIND/NAME. It outlives the
+// document's deletion, so that no revision number is used twice.
+type head struct {
+	Format   int   `json:"format"`
+	Next     int   `json:"next"` // the number of the next revision
+	Revision int   `json:"revision"`
+	State    State `json:"state"`
+	Time     int64 `json:"time"` // µs since the Unix epoch, of the last change
+}
+
+// A Revision is one immutable text of a document.
+type Revision struct {
+	Ref
+	Text   string    // as it was sent, YAML or JSON
+	Time   time.Time // when it was stored, UTC
+	Author string    // "" when unknown
+}
+
+// ETag is the entity tag of the document at this revision.
+func (r *Revision) ETag() string { return etag(r.Revision) }
+
+func etag(revision int) string { return `"` + strconv.Itoa(revision) + `"` }
+
+type revisionRecord struct {
+	Format int    `json:"format"`
+	Text   string `json:"text"`
+	Time   int64  `json:"time"` // µs since the Unix epoch
+	Author string `json:"author,omitempty"`
+}
+
+func (h *head) record(k Kind, name string) Record {
+	h.Format = recordFormat
+	return Record{Key: headKey(k, name), Value: encode(h)}
+}
+
+func (r *Revision) record() Record {
+	return Record{Key: r.String(), Value: encode(revisionRecord{
+		Format: recordFormat, Text: r.Text, Time: r.Time.UnixMicro(), Author: r.Author})}
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("rules: encoding a record: %v", err)) // plain strings and numbers always encode
+	}
+	return b
+}
+
+func decodeHead(b []byte) (*head, error) {
+	h := &head{}
+	if err := json.Unmarshal(b, h); err != nil {
+		return nil, fmt.Errorf("decoding a head: %w", err)
+	}
+	if h.Format != recordFormat || h.Next <= h.Revision || h.Revision < 1 {
+		return nil, fmt.Errorf("decoding a head: format %d, revision %d, next %d are not of this build", h.Format, h.Revision, h.Next)
+	}
+	return h, nil
+}
+
+func decodeRevision(ref Ref, b []byte) (*Revision, error) {
+	var r revisionRecord
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, fmt.Errorf("decoding revision %s: %w", ref, err)
+	}
+	if r.Format != recordFormat {
+		return nil, fmt.Errorf("decoding revision %s: format %d is not of this build", ref, r.Format)
+	}
+	return &Revision{Ref: ref, Text: r.Text, Time: time.UnixMicro(r.Time).UTC(), Author: r.Author}, nil
+}

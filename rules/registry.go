@@ -1,0 +1,271 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits of the registry.
+const (
+	// TextBytesMax bounds one stored document.
+	TextBytesMax = 256 << 10
+	// DocumentsMax bounds the live documents of one kind.
+	DocumentsMax = 10_000
+	// appendAttemptsMax bounds how often a write starts again because another
+	// instance wrote in between.
+	appendAttemptsMax = 16
+)
+
+// Options configure a Registry.
+type Options struct {
+	Log Log
+	Now func() time.Time // the clock of revisions' times; nil means time.Now
+}
+
+// A Registry is the current state of the rules log in one process. All
+// processes that read the same log have the same state at the same offset.
+// Run feeds it; all methods are safe for concurrent use.
+//
+// A write is checked against the state at some offset and appended only if
+// the log still ends there, so of two writers on two instances exactly one
+// succeeds at each place in the log; the other looks again, and then fails on
+// its precondition or writes the next revision.
+type Registry struct {
+	log   Log
+	now   func() time.Time
+	write chan struct{} // holds a token while nobody writes: one writer a process
+	ready chan struct{} // closed when the log has been read to its end once
+
+	mu struct {
+		sync.Mutex
+		offset    int64 // of the last applied entry, -1 before the first
+		heads     map[string]*head
+		revisions map[Ref]*Revision
+		compiler  compiler
+		set       *Set
+		moved     chan struct{} // closed when offset next grows
+		live      bool          // ready is closed
+	}
+}
+
+// NewRegistry returns an empty registry over a log.
+func NewRegistry(o Options) *Registry {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	r := &Registry{log: o.Log, now: o.Now, write: make(chan struct{}, 1), ready: make(chan struct{})}
+	r.write <- struct{}{}
+	r.mu.offset = -1
+	r.mu.heads = map[string]*head{}
+	r.mu.revisions = map[Ref]*Revision{}
+	r.mu.compiler.init()
+	r.mu.set = &Set{}
+	r.mu.moved = make(chan struct{})
+	return r
+}
+
+// Run applies the log until ctx ends or reading fails; it may be called again
+// after an error and goes on where it was. Not concurrently with itself.
+func (r *Registry) Run(ctx context.Context) error {
+	r.mu.Lock()
+	after := r.mu.offset
+	r.mu.Unlock()
+	if err := r.log.Tail(ctx, after, r.apply, r.caughtUp); err != nil {
+		return fmt.Errorf("reading the rules log: %w", err)
+	}
+	return nil
+}
+
+// Ready is closed once the log has been read to its end for the first time.
+func (r *Registry) Ready() <-chan struct{} { return r.ready }
+
+// Current returns the newest set: of Version 0 and empty before Ready.
+func (r *Registry) Current() *Set {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.set
+}
+
+// Changed returns a channel that is closed when the state moves past what
+// Current returns now. A watcher loops: take the channel, take Current, act,
+// wait for the channel.
+func (r *Registry) Changed() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.moved
+}
+
+// At returns the set of exactly these revisions, for a task that goes on from
+// a journaled switch. It fails when one is not in the log or does not compile.
+func (r *Registry) At(refs []Ref) (*Set, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set, err := r.mu.compiler.set(refs, r.mu.revisions)
+	if err != nil {
+		return nil, err
+	}
+	if len(set.Faults) > 0 {
+		return nil, fmt.Errorf("%s does not compile in this build: %s", set.Faults[0].Ref, set.Faults[0].Problems[0].Detail)
+	}
+	return set, nil
+}
+
+// A Document is a stored document at its current revision.
+type Document struct {
+	*Revision
+	State State
+}
+
+// Get returns the live document of a kind and name; ErrNotFound when there is
+// none.
+func (r *Registry) Get(k Kind, name string) (*Document, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.mu.heads[headKey(k, name)]
+	if h == nil || h.State == Deleted {
+		return nil, fmt.Errorf("%s %s: %w", k, name, ErrNotFound)
+	}
+	return &Document{Revision: r.mu.revisions[Ref{k, name, h.Revision}], State: h.State}, nil
+}
+
+// List returns the live documents of a kind by name.
+func (r *Registry) List(k Kind) []*Document {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var docs []*Document
+	for _, key := range slices.Sorted(maps.Keys(r.mu.heads)) {
+		h := r.mu.heads[key]
+		kind, name, _ := strings.Cut(key, "/")
+		if Kind(kind) == k && h.State != Deleted {
+			docs = append(docs, &Document{Revision: r.mu.revisions[Ref{k, name, h.Revision}], State: h.State})
+		}
+	}
+	return docs
+}
+
+// Names returns every name of a kind that was ever used, deleted ones
+// included, in order: alerts of a deleted rule can still be asked for.
+func (r *Registry) Names(k Kind) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var names []string
+	for _, key := range slices.Sorted(maps.Keys(r.mu.heads)) {
+		if kind, name, _ := strings.Cut(key, "/"); Kind(kind) == k {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Revisions returns all revisions that a document ever had, oldest first,
+// also when it is deleted; ErrNotFound when there never was one.
+func (r *Registry) Revisions(k Kind, name string) ([]*Revision, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.mu.heads[headKey(k, name)]
+	if h == nil {
+		return nil, fmt.Errorf("%s %s: %w", k, name, ErrNotFound)
+	}
+	var all []*Revision
+	for n := 1; n < h.Next; n++ {
+		if rev := r.mu.revisions[Ref{k, name, n}]; rev != nil {
+			all = append(all, rev)
+		}
+	}
+	return all, nil
+}
+
+// ErrNotFound says that there is no such document.
+var ErrNotFound = errors.New("not found")
+
+// apply takes one entry of the log into the state. An entry that is not of
+// this build stops the registry: going on without it could run a wrong rule.
+func (r *Registry) apply(e Entry) error {
+	k, name, revision, err := parseKey(e.Key)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case e.Value == nil: // nothing is ever deleted by this build
+	case revision > 0:
+		err = r.applyRevision(Ref{k, name, revision}, e.Value)
+	default:
+		err = r.applyHead(k, name, e.Value)
+	}
+	if err != nil {
+		return err
+	}
+	r.mu.offset = e.Offset
+	if r.mu.live && revision == 0 { // a head ends the unit that a write appends
+		return r.publish()
+	}
+	return nil
+}
+
+// applyRevision keeps the first text of a revision: it never changes.
+func (r *Registry) applyRevision(ref Ref, value []byte) error {
+	rev, err := decodeRevision(ref, value)
+	if err == nil && r.mu.revisions[ref] == nil {
+		r.mu.revisions[ref] = rev
+	}
+	return err
+}
+
+func (r *Registry) applyHead(k Kind, name string, value []byte) error {
+	h, err := decodeHead(value)
+	if err != nil {
+		return err
+	}
+	if r.mu.revisions[Ref{k, name, h.Revision}] == nil {
+		return fmt.Errorf("%s %s: revision %d is not in the rules log", k, name, h.Revision)
+	}
+	r.mu.heads[headKey(k, name)] = h
+	return nil
+}
+
+func (r *Registry) caughtUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.live {
+		return
+	}
+	r.mu.live = true
+	if err := r.publish(); err != nil {
+		panic(fmt.Sprintf("rules: %v", err)) // every head was checked to have its revision
+	}
+	close(r.ready)
+}
+
+// publish makes the set of the current heads and wakes who waits for it.
+// Called with mu held.
+func (r *Registry) publish() error {
+	set, err := r.mu.compiler.set(r.liveRefs(), r.mu.revisions)
+	if err != nil {
+		return err
+	}
+	set.Version = r.mu.offset
+	r.mu.set = set
+	close(r.mu.moved)
+	r.mu.moved = make(chan struct{})
+	return nil
+}
+
+// liveRefs names the current revisions of the live documents. Called with mu
+// held.
+func (r *Registry) liveRefs() []Ref {
+	var refs []Ref
+	for key, h := range r.mu.heads {
+		if kind, name, _ := strings.Cut(key, "/"); h.State != Deleted {
+			refs = append(refs, Ref{Kind(kind), name, h.Revision})
+		}
+	}
+	return refs
+}

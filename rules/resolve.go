@@ -1,0 +1,88 @@
+package rules
+
+import (
+	"fmt"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/engine/task"
+)
+
+var (
+	_ task.Resolver = (*Set)(nil)
+	_ task.Resolver = (*Registry)(nil)
+)
+
+// Decl returns what a decoder of the stream's records needs.
+func (s *Stream) Decl() event.Decl { return prog.DeclOf(s.Doc, s.Schema) }
+
+// Names returns the set as a task's journal names it: the payload of a
+// task.Switch.
+func (s *Set) Names() task.Set {
+	var names task.Set
+	for _, st := range s.Streams {
+		names.Streams = append(names.Streams, task.Ref{Name: st.Doc.Name, Revision: st.Revision})
+	}
+	for _, r := range s.Rules {
+		names.Rules = append(names.Rules, task.Ref{Name: r.Doc.Name, Revision: r.Revision})
+	}
+	return names
+}
+
+// Restrict returns the part of the set that concerns tasks of one stream: the
+// stream and the rules that read it.
+func (s *Set) Restrict(stream string) *Set {
+	part := &Set{Version: s.Version}
+	if st := s.Stream(stream); st != nil {
+		part.Streams = []*Stream{st}
+	}
+	users := s.usersOf(stream)
+	for _, name := range users {
+		part.Rules = append(part.Rules, s.Rule(name))
+	}
+	return part
+}
+
+// Resolve implements task.Resolver for the names of this set.
+func (s *Set) Resolve(names task.Set) (*task.Live, error) {
+	live := &task.Live{}
+	for _, ref := range names.Streams {
+		st := s.Stream(ref.Name)
+		if st == nil || st.Revision != ref.Revision {
+			return nil, fmt.Errorf("stream %s/%d is not in the set", ref.Name, ref.Revision)
+		}
+		live.Streams = append(live.Streams, st.live())
+	}
+	for _, ref := range names.Rules {
+		r := s.Rule(ref.Name)
+		if r == nil || r.Revision != ref.Revision {
+			return nil, fmt.Errorf("rule %s/%d is not in the set", ref.Name, ref.Revision)
+		}
+		live.Rules = append(live.Rules, task.Rule{Rule: r.Prog, Revision: r.Revision})
+	}
+	return live, nil
+}
+
+func (s *Stream) live() task.Stream {
+	return task.Stream{Doc: s.Doc, Schema: s.Schema, Decoder: event.NewDecoder(s.Decl())}
+}
+
+// Resolve implements task.Resolver for any revisions that are in the log.
+func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
+	set, err := r.At(refsOf(names))
+	if err != nil {
+		return nil, fmt.Errorf("resolving a journaled rule set: %w", err)
+	}
+	return set.Resolve(names)
+}
+
+func refsOf(names task.Set) []Ref {
+	refs := make([]Ref, 0, len(names.Streams)+len(names.Rules))
+	for _, s := range names.Streams {
+		refs = append(refs, Ref{Kind: KindStream, Name: s.Name, Revision: s.Revision})
+	}
+	for _, r := range names.Rules {
+		refs = append(refs, Ref{Kind: KindRule, Name: r.Name, Revision: r.Revision})
+	}
+	return refs
+}

@@ -1,0 +1,98 @@
+// Package rules owns the documents that people write: it loads and checks
+// them together, numbers their revisions for ever, and keeps them in the
+// compacted rules topic through the Log interface. It refuses what one
+// document alone cannot show: a second document of one name, a stream that is
+// not there, a kind this build cannot run yet, a rule that the direct path
+// cannot run. It knows nothing of brokers, tasks or HTTP; cmd and
+// internal/api call it.
+package rules
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// A Set is a consistent set of streams and rules, all compiled. It is
+// immutable and safe for concurrent use.
+type Set struct {
+	// Version is the offset in the rules log of the last entry that made the
+	// set; 0 for a set read from files.
+	Version int64
+	Streams []*Stream // sorted by name
+	Rules   []*Rule   // sorted by name
+	Faults  []Fault   // stored documents that this build cannot compile
+}
+
+// A Stream is a stream document with what it compiles to.
+type Stream struct {
+	Doc      *syntax.Stream
+	Schema   *event.Schema
+	Revision int // 1 for a stream read from a file
+}
+
+// A Rule is a rule document with what it compiles to.
+type Rule struct {
+	Doc      *syntax.Rule
+	Prog     *prog.Rule
+	Revision int // 1 for a rule read from a file
+}
+
+// A Fault is a document of the log that does not compile: written by another
+// build, as a rule is checked before it is stored. It is not run.
+type Fault struct {
+	Ref      Ref
+	Problems []syntax.Problem
+}
+
+// Stream returns the stream called name, or nil.
+func (s *Set) Stream(name string) *Stream {
+	i, ok := slices.BinarySearchFunc(s.Streams, name, func(s *Stream, n string) int { return strings.Compare(s.Doc.Name, n) })
+	if !ok {
+		return nil
+	}
+	return s.Streams[i]
+}
+
+// Rule returns the rule called name, or nil.
+func (s *Set) Rule(name string) *Rule {
+	i, ok := slices.BinarySearchFunc(s.Rules, name, func(r *Rule, n string) int { return strings.Compare(r.Doc.Name, n) })
+	if !ok {
+		return nil
+	}
+	return s.Rules[i]
+}
+
+// Refs names the exact documents that make the set: streams, then rules, each
+// by name. A journal that holds them can have the set again (Registry.At).
+func (s *Set) Refs() []Ref {
+	refs := make([]Ref, 0, len(s.Streams)+len(s.Rules))
+	for _, st := range s.Streams {
+		refs = append(refs, Ref{Kind: KindStream, Name: st.Doc.Name, Revision: st.Revision})
+	}
+	for _, r := range s.Rules {
+		refs = append(refs, Ref{Kind: KindRule, Name: r.Doc.Name, Revision: r.Revision})
+	}
+	return refs
+}
+
+// env is what rules are compiled against.
+func (s *Set) env() *prog.Env {
+	e := &prog.Env{
+		Streams: make(map[string]*syntax.Stream, len(s.Streams)),
+		Schemas: make(map[string]*event.Schema, len(s.Streams)),
+	}
+	for _, st := range s.Streams {
+		e.Streams[st.Doc.Name] = st.Doc
+		e.Schemas[st.Doc.Name] = st.Schema
+	}
+	return e
+}
+
+func (s *Set) sort() {
+	slices.SortFunc(s.Streams, func(a, b *Stream) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
+	slices.SortFunc(s.Rules, func(a, b *Rule) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
+}

@@ -1,0 +1,307 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// A Condition is what a writer expects of the document before its write. The
+// zero value expects nothing.
+type Condition struct {
+	Revision int  // the current revision is this; 0 asks nothing
+	Present  bool // there is a live document of the name
+	Absent   bool // there is none
+}
+
+// A Change is one document to store.
+type Change struct {
+	Kind   Kind
+	Name   string
+	Text   []byte // one document of that kind and name, YAML or JSON
+	If     Condition
+	Author string
+}
+
+// ErrStale says that a Condition does not hold.
+var ErrStale = errors.New("the document has changed")
+
+// ErrNotReady says that the registry has not yet read the log to its end.
+var ErrNotReady = errors.New("the rules log is still being read")
+
+// ErrBusy says that other instances kept writing; nothing was written.
+var ErrBusy = errors.New("the rules log is busy")
+
+// An InvalidError is a write refused for what the document says.
+type InvalidError struct{ Problems []syntax.Problem }
+
+// Error counts the problems; the first is spelled out.
+func (e *InvalidError) Error() string {
+	if len(e.Problems) == 1 {
+		return e.Problems[0].Detail
+	}
+	return fmt.Sprintf("%s, and %d more problems", e.Problems[0].Detail, len(e.Problems)-1)
+}
+
+// An InUseError is a stream that live rules need.
+type InUseError struct {
+	Stream string
+	Rules  []string
+	Change bool // the stream would change; else it would be deleted
+}
+
+// Error names the stream and the rules.
+func (e *InUseError) Error() string {
+	if e.Change {
+		return fmt.Sprintf("changing a stream that live rules use is not supported yet: %s is used by %v; delete them first", e.Stream, e.Rules)
+	}
+	return fmt.Sprintf("stream %s is used by the live rules %v", e.Stream, e.Rules)
+}
+
+// Put checks a document against the current set and stores it as the next
+// revision, live at once. created tells whether there was no live document of
+// the name before. It returns when this process has applied the write. Errors:
+// *InvalidError, *InUseError, ErrStale, ErrNotReady, ErrBusy, or the log's, in
+// which case the outcome is unknown.
+func (r *Registry) Put(ctx context.Context, c Change) (rev *Revision, created bool, err error) {
+	err = r.commit(ctx, func(s *state) ([]Record, error) {
+		if err := s.holds(c); err != nil {
+			return nil, err
+		}
+		if err := s.check(c); err != nil {
+			return nil, err
+		}
+		h := head{Next: 1, State: Live, Time: r.now().UnixMicro()}
+		created = s.head == nil || s.head.State == Deleted
+		if s.head != nil {
+			h.Next = s.head.Next
+		}
+		h.Revision, h.Next = h.Next, h.Next+1
+		rev = &Revision{Ref: Ref{c.Kind, c.Name, h.Revision}, Text: string(c.Text), Time: r.now().UTC(), Author: c.Author}
+		return []Record{rev.record(), h.record(c.Kind, c.Name)}, nil
+	}, c.Kind, c.Name)
+	if err != nil {
+		return nil, false, err
+	}
+	return rev, created, nil
+}
+
+// Delete takes a document out of use; its revisions stay. Errors as of Put,
+// and ErrNotFound.
+func (r *Registry) Delete(ctx context.Context, k Kind, name string, cond Condition) error {
+	return r.commit(ctx, func(s *state) ([]Record, error) {
+		if s.head == nil || s.head.State == Deleted {
+			return nil, fmt.Errorf("%s %s: %w", k, name, ErrNotFound)
+		}
+		if err := s.holds(Change{Kind: k, Name: name, If: cond}); err != nil {
+			return nil, err
+		}
+		if users := s.set.usersOf(name); k == KindStream && len(users) > 0 {
+			return nil, &InUseError{Stream: name, Rules: users}
+		}
+		h := *s.head
+		h.State, h.Time = Deleted, r.now().UnixMicro()
+		return []Record{h.record(k, name)}, nil
+	}, k, name)
+}
+
+// A state is what a write is decided on.
+type state struct {
+	offset int64
+	head   *head // nil when the name was never used
+	set    *Set
+}
+
+// commit asks decide for the records of a write and appends them, as often as
+// other instances come first.
+func (r *Registry) commit(ctx context.Context, decide func(*state) ([]Record, error), k Kind, name string) error {
+	select {
+	case <-r.write:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { r.write <- struct{}{} }()
+	for range appendAttemptsMax {
+		s, err := r.state(k, name)
+		if err != nil {
+			return err
+		}
+		records, err := decide(s)
+		if err != nil {
+			return err
+		}
+		offset, err := r.log.Append(ctx, s.offset, records)
+		switch {
+		case err == nil:
+			return r.applied(ctx, offset)
+		case !errors.Is(err, ErrConflict):
+			return fmt.Errorf("writing %s %s: %w", k, name, err)
+		}
+		if err := r.applied(ctx, s.offset+1); err != nil {
+			return err
+		}
+	}
+	return ErrBusy
+}
+
+func (r *Registry) state(k Kind, name string) (*state, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.mu.live {
+		return nil, ErrNotReady
+	}
+	return &state{offset: r.mu.offset, head: r.mu.heads[headKey(k, name)], set: r.mu.set}, nil
+}
+
+// applied waits until the entry at offset has been applied.
+func (r *Registry) applied(ctx context.Context, offset int64) error {
+	for {
+		r.mu.Lock()
+		at, moved := r.mu.offset, r.mu.moved
+		r.mu.Unlock()
+		if at >= offset {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the write to come back in the rules log: %w", ctx.Err())
+		}
+	}
+}
+
+// holds checks the writer's condition.
+func (s *state) holds(c Change) error {
+	live := s.head != nil && s.head.State != Deleted
+	switch {
+	case c.If.Absent && live:
+		return fmt.Errorf("%s %s exists, at revision %d: %w", c.Kind, c.Name, s.head.Revision, ErrStale)
+	case (c.If.Present || c.If.Revision > 0) && !live:
+		return fmt.Errorf("%s %s does not exist: %w", c.Kind, c.Name, ErrStale)
+	case c.If.Revision > 0 && c.If.Revision != s.head.Revision:
+		return fmt.Errorf("%s %s is at revision %d, not %d: %w", c.Kind, c.Name, s.head.Revision, c.If.Revision, ErrStale)
+	}
+	return nil
+}
+
+// check refuses a document that must not go live beside the current set.
+func (s *state) check(c Change) error {
+	if len(c.Text) > TextBytesMax {
+		return invalid(syntax.Problem{Detail: fmt.Sprintf("the document has %d bytes, the limit is %d", len(c.Text), TextBytesMax)})
+	}
+	file, err := theOne(c)
+	if err != nil {
+		return err
+	}
+	found, problems := Check(s.set, Source{Name: headKey(c.Kind, c.Name), Text: c.Text})
+	if syntax.Failed(problems) {
+		return &InvalidError{problems}
+	}
+	if c.Kind == KindRule {
+		return s.checkRule(found.Rule(c.Name), found, file)
+	}
+	return s.checkStream(found.Stream(c.Name), file)
+}
+
+// theOne checks that a change is one document of its kind and name.
+func theOne(c Change) (*syntax.File, error) {
+	file, problems := syntax.Parse(headKey(c.Kind, c.Name), c.Text)
+	if syntax.Failed(problems) {
+		return nil, &InvalidError{problems}
+	}
+	if n := len(file.Documents); n != 1 {
+		return nil, invalid(syntax.Problem{File: file.Name, Detail: fmt.Sprintf("the body holds %d documents, want one", n)})
+	}
+	m := file.Documents[0].Header()
+	wrong := func(pointer, detail string) error {
+		return invalid(file.Place([]syntax.Problem{{Line: m.Pos.Line, Col: m.Pos.Col, Pointer: pointer, Detail: detail}})...)
+	}
+	if m.Kind != c.Kind.title() {
+		return nil, wrong("/kind", fmt.Sprintf("the document is a %s, want a %s", m.Kind, c.Kind.title()))
+	}
+	if m.Name != c.Name {
+		return nil, wrong("/name", fmt.Sprintf("the document is called %s, the address says %s", m.Name, c.Name))
+	}
+	return file, nil
+}
+
+func invalid(p ...syntax.Problem) error { return &InvalidError{p} }
+
+// checkRule refuses what the direct path cannot run.
+func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
+	problems := indirect(rule, found)
+	if rule.Doc.Pattern != nil && rule.Doc.Within == 0 {
+		problems = append(problems, syntax.Problem{Line: rule.Doc.PatternText.Pos.Line, Col: rule.Doc.PatternText.Pos.Col, Pointer: "/pattern",
+			Detail: "a pattern without within cannot be saved: its runs would never end", Hint: "within: 10m"})
+	}
+	if s.set.Rule(rule.Doc.Name) == nil && len(s.set.Rules) >= DocumentsMax {
+		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d rules, the limit is %d", len(s.set.Rules), DocumentsMax)})
+	}
+	return placed(problems, file)
+}
+
+// checkStream refuses a stream that cannot be served, that reads the topic of
+// another one, or whose change would pull the ground from under live rules.
+func (s *state) checkStream(st *Stream, file *syntax.File) error {
+	problems := unservable(st.Doc)
+	for _, other := range s.set.Streams {
+		if other.Doc.Topic == st.Doc.Topic && other.Doc.Name != st.Doc.Name {
+			problems = append(problems, syntax.Problem{Line: st.Doc.Pos.Line, Col: st.Doc.Pos.Col, Pointer: "/source/topic",
+				Detail: fmt.Sprintf("topic %s is read by stream %s already: a second stream over one topic is not supported yet", st.Doc.Topic, other.Doc.Name)})
+		}
+	}
+	was := s.set.Stream(st.Doc.Name)
+	if was == nil && len(s.set.Streams) >= DocumentsMax {
+		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d streams, the limit is %d", len(s.set.Streams), DocumentsMax)})
+	}
+	if err := placed(problems, file); err != nil {
+		return err
+	}
+	if users := s.set.usersOf(st.Doc.Name); was != nil && len(users) > 0 && !sameStream(was.Doc, st.Doc) {
+		return &InUseError{Stream: st.Doc.Name, Rules: users, Change: true}
+	}
+	return nil
+}
+
+// placed makes an error of problems, or nil of none.
+func placed(problems []syntax.Problem, file *syntax.File) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return &InvalidError{file.Place(problems)}
+}
+
+// sameStream reports whether two documents say the same of events; titles,
+// owners and places in the text do not count.
+func sameStream(a, b *syntax.Stream) bool {
+	x, y := *a, *b
+	x.Meta, y.Meta = syntax.Meta{}, syntax.Meta{}
+	x.Fields, y.Fields = withoutPlaces(x.Fields), withoutPlaces(y.Fields)
+	return reflect.DeepEqual(x, y)
+}
+
+func withoutPlaces(fields []syntax.FieldDecl) []syntax.FieldDecl {
+	plain := make([]syntax.FieldDecl, len(fields))
+	for i, f := range fields {
+		f.Pos = syntax.Pos{}
+		plain[i] = f
+	}
+	return plain
+}
+
+// usersOf names the rules that read a stream.
+func (s *Set) usersOf(stream string) []string {
+	var names []string
+	for _, r := range s.Rules {
+		for _, u := range usesOf(r.Doc) {
+			if u.stream == stream {
+				names = append(names, r.Doc.Name)
+				break
+			}
+		}
+	}
+	return names
+}
