@@ -94,6 +94,3 @@ type NamedValue struct {
 	Name  string
 	Value event.Value
 }
-
-// New returns the evaluator of a pattern rule.
-func New(r *prog.Rule) Evaluator { panic("unwritten") }

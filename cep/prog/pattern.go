@@ -17,10 +17,10 @@ type Pattern struct {
 	Follow    [][]Edge // by position
 	Leads     []Lead   // distinct leading absences
 
-	Adjacent bool // some edge asks for the very next event, so every event of a live key counts
-	Trailing bool // some edge is an AcceptDeadline
-	Links    bool // some loop's body takes several events, so an iteration may be under way
-	Stateful bool // a condition, gap or having reads the match so far
+	Adjacent bool   // some edge asks for the very next event, so every event of a live key counts
+	Trailing bool   // some edge is an AcceptDeadline
+	Links    bool   // some loop's body takes several events, so an iteration may be under way
+	Stateful bool   // a condition, gap or having reads the match so far
 	Why      string // why Stateful is so, for explain
 }
 
@@ -85,7 +85,7 @@ type Edge struct {
 	Kind   EdgeKind
 	To     int // position; Take only
 	Join   syntax.Join
-	Again  int   // the loop that goes round, or -1
+	Again  int // the loop that goes round, or -1
 	Guards []Guard
 	Enter  []int // loops whose counters start at zero
 	Cross  []int // loops of which an iteration ends here

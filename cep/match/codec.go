@@ -1,0 +1,219 @@
+package match
+
+import (
+	"encoding/binary"
+
+	"github.com/caltrop/caltrop/cep/event"
+)
+
+// The state of a key, all numbers varints:
+//
+//	format      one byte
+//	flags       bit 0: capped
+//	base        µs, signed
+//	timer       signed, from base; flags bit 1: there is one
+//	seq, nextID
+//	leads       each: last and before, 0 for none, else 1 + zigzag(at - base)
+//	events      count, then each: time from base, signed; seq back from seq;
+//	            stream where the rule has several; length and compact form
+//	links       count, then each: event, position, previous + 1, lost
+//	runs        count, then each: nextID - id, position, tail, first, flags,
+//	            the counters of counted loops, then the sets that flags name
+const formatState = 1
+
+const (
+	flagCapped = 1 << iota
+	flagTimer
+)
+
+const (
+	runGhost = 1 << iota
+	runAlive // alive differs from what the counters allow
+	runFaded
+	runCalm
+	runDebts
+)
+
+func (m *Machine) base() int64 {
+	for i := range m.st.held {
+		if m.st.held[i].ref == 0 {
+			return m.st.held[i].time
+		}
+	}
+	return m.now
+}
+
+// encode appends what mark left referenced.
+func (m *Machine) encode(b []byte) []byte {
+	st, base := &m.st, m.base()
+	flags := uint64(0)
+	if st.capped {
+		flags |= flagCapped
+	}
+	if st.timer != 0 {
+		flags |= flagTimer
+	}
+	b = append(b, formatState)
+	b = binary.AppendUvarint(b, flags)
+	b = binary.AppendVarint(b, base)
+	if st.timer != 0 {
+		b = binary.AppendVarint(b, st.timer-base)
+	}
+	b = binary.AppendUvarint(b, st.seq)
+	b = binary.AppendUvarint(b, uint64(st.nextID))
+	for _, l := range st.leads {
+		b = appendLead(b, l.last, base)
+		b = appendLead(b, l.before, base)
+	}
+	b = m.encodeEvents(b, base)
+	b = m.encodeLinks(b)
+	return m.encodeRuns(b)
+}
+
+func appendLead(b []byte, l leadTime, base int64) []byte {
+	if !l.set {
+		return append(b, 0)
+	}
+	d := l.at - base
+	return binary.AppendUvarint(b, 1+uint64(d<<1^d>>63))
+}
+
+func (m *Machine) encodeEvents(b []byte, base int64) []byte {
+	st, n := &m.st, int32(0)
+	for i := range st.held {
+		if st.held[i].ref == 0 {
+			st.held[i].ref = n
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for i := range st.held {
+		h := &st.held[i]
+		if h.ref < 0 {
+			continue
+		}
+		b = binary.AppendVarint(b, h.time-base)
+		b = binary.AppendUvarint(b, st.seq-h.seq)
+		if h.raw == nil {
+			h.raw = m.encodeEvent(h)
+		}
+		b = binary.AppendUvarint(b, uint64(len(h.raw)))
+		b = append(b, h.raw...)
+	}
+	return b
+}
+
+// encodeEvent returns the stream, where the rule has several, and the compact
+// form of an event that is new to the state.
+func (m *Machine) encodeEvent(h *held) []byte {
+	b := m.scratch[:0]
+	if len(m.rule.Streams) > 1 {
+		b = append(b, byte(m.stream))
+	}
+	m.scratch = event.AppendEvent(b, h.ev, event.Packing{Base: h.time})
+	return m.scratch
+}
+
+func (m *Machine) decodeEvent(h *held, ev *event.Event) {
+	raw, stream := h.raw, 0
+	if len(m.rule.Streams) > 1 {
+		stream, raw = int(raw[0]), raw[1:]
+	}
+	if _, err := event.DecodeEvent(m.rule.Streams[stream], raw, ev, event.Packing{Base: h.time}); err != nil {
+		panic("match: state: " + err.Error())
+	}
+	ev.Schema = m.rule.Streams[stream]
+}
+
+func (m *Machine) encodeLinks(b []byte) []byte {
+	st, n := &m.st, int32(0)
+	for i := range st.links {
+		if st.links[i].ref == 0 {
+			st.links[i].ref = n
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for i := range st.links {
+		l := &st.links[i]
+		if l.ref < 0 {
+			continue
+		}
+		prev := uint64(0)
+		if l.prev >= 0 {
+			prev = uint64(st.links[l.prev].ref) + 1
+		}
+		b = binary.AppendUvarint(b, uint64(st.held[l.event].ref))
+		b = binary.AppendUvarint(b, uint64(l.pos))
+		b = binary.AppendUvarint(b, prev)
+		b = binary.AppendUvarint(b, uint64(l.lost))
+	}
+	return b
+}
+
+func (m *Machine) encodeRuns(b []byte) []byte {
+	st := &m.st
+	b = binary.AppendUvarint(b, uint64(len(st.runs)))
+	for i := range st.runs {
+		r := &st.runs[i]
+		b = binary.AppendUvarint(b, uint64(st.nextID-r.id))
+		b = binary.AppendUvarint(b, uint64(r.pos))
+		b = binary.AppendUvarint(b, uint64(st.links[r.tail].ref))
+		b = binary.AppendUvarint(b, uint64(st.held[r.first].ref))
+		flags := m.runFlags(r)
+		b = append(b, flags)
+		for l := range m.pat.Loops {
+			if m.pat.Loops[l].Counted {
+				b = binary.AppendUvarint(b, uint64(r.counts[l]))
+			}
+		}
+		b = appendRunSets(b, r, flags)
+	}
+	return b
+}
+
+func (m *Machine) runFlags(r *run) (flags byte) {
+	full, _ := m.open(r.pos, r.counts)
+	for _, f := range []struct {
+		on  bool
+		bit byte
+	}{{r.ghost, runGhost}, {r.alive != full, runAlive}, {!r.faded.empty(), runFaded}, {!r.calm.empty(), runCalm}, {len(r.debts) > 0, runDebts}} {
+		if f.on {
+			flags |= f.bit
+		}
+	}
+	return flags
+}
+
+func appendRunSets(b []byte, r *run, flags byte) []byte {
+	if flags&runAlive != 0 {
+		b = r.alive.append(b)
+	}
+	if flags&runFaded != 0 {
+		b = r.faded.append(b)
+	}
+	if flags&runCalm != 0 {
+		b = r.calm.append(b)
+	}
+	if flags&runDebts != 0 {
+		b = binary.AppendUvarint(b, uint64(len(r.debts)))
+		for _, d := range r.debts {
+			b = binary.AppendUvarint(b, uint64(d.loop))
+			b = binary.AppendUvarint(b, uint64(d.run))
+		}
+	}
+	return b
+}
+
+// append writes the words of a set up to the last that is not zero.
+func (s *edgeSet) append(b []byte) []byte {
+	n := len(s)
+	for n > 0 && s[n-1] == 0 {
+		n--
+	}
+	b = append(b, byte(n))
+	for _, w := range s[:n] {
+		b = binary.AppendUvarint(b, w)
+	}
+	return b
+}

@@ -1,0 +1,118 @@
+package match
+
+import "encoding/binary"
+
+// A reader reads an encoded state. The state comes from a checksummed store,
+// so bytes that make no sense are a broken invariant: it panics.
+type reader struct{ b []byte }
+
+func (r *reader) uint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		panic("match: state: truncated")
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) int() int64 {
+	u := r.uint()
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		panic("match: state: truncated")
+	}
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
+}
+
+func (r *reader) bytes() []byte {
+	n := r.uint()
+	if n > uint64(len(r.b)) {
+		panic("match: state: truncated")
+	}
+	out := r.b[:n:n]
+	r.b = r.b[n:]
+	return out
+}
+
+func (r *reader) lead(base int64) leadTime {
+	u := r.uint()
+	if u == 0 {
+		return leadTime{}
+	}
+	u--
+	return leadTime{at: base + (int64(u>>1) ^ -int64(u&1)), set: true}
+}
+
+// decode reads what encode wrote; held events keep pointing into raw.
+func (m *Machine) decode(raw []byte) {
+	r := &reader{raw}
+	if f := r.byte(); f != formatState {
+		panic("match: state: unknown format")
+	}
+	st, flags := &m.st, r.uint()
+	base := r.int()
+	st.capped = flags&flagCapped != 0
+	if flags&flagTimer != 0 {
+		st.timer = base + r.int()
+	}
+	st.seq, st.nextID = r.uint(), uint32(r.uint())
+	for i := range st.leads {
+		st.leads[i] = lead{r.lead(base), r.lead(base)}
+	}
+	for range r.uint() {
+		h := held{time: base + r.int(), seq: st.seq - r.uint()}
+		h.raw = r.bytes()
+		st.held = append(st.held, h)
+	}
+	for range r.uint() {
+		l := link{event: int32(r.uint()), pos: int32(r.uint()), prev: int32(r.uint()) - 1}
+		l.lost = uint32(r.uint())
+		st.links = append(st.links, l)
+	}
+	for range r.uint() {
+		st.runs = append(st.runs, m.decodeRun(r))
+	}
+}
+
+func (m *Machine) decodeRun(r *reader) run {
+	c := run{id: m.st.nextID - uint32(r.uint()), pos: int32(r.uint()), tail: int32(r.uint()), first: int32(r.uint())}
+	flags := r.byte()
+	c.ghost = flags&runGhost != 0
+	c.counts = m.spareCounts()
+	for l := range m.pat.Loops {
+		if m.pat.Loops[l].Counted {
+			c.counts[l] = int32(r.uint())
+		}
+	}
+	c.alive, _ = m.open(c.pos, c.counts)
+	if flags&runAlive != 0 {
+		c.alive = r.set()
+	}
+	if flags&runFaded != 0 {
+		c.faded = r.set()
+	}
+	if flags&runCalm != 0 {
+		c.calm = r.set()
+	}
+	if flags&runDebts != 0 {
+		for range r.uint() {
+			c.debts = append(c.debts, debt{loop: int32(r.uint()), run: uint32(r.uint())})
+		}
+	}
+	return c
+}
+
+func (r *reader) set() (s edgeSet) {
+	for i := range int(r.byte()) {
+		s[i] = r.uint()
+	}
+	return s
+}
+
+// spareCounts returns zeroed counters for one run.
+func (m *Machine) spareCounts() []int32 { return make([]int32, len(m.pat.Loops)) }

@@ -1,0 +1,202 @@
+package match
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/prog"
+)
+
+// A candidate is a complete match that has not been weighed yet.
+type candidate struct {
+	tail  int32
+	first int32
+	steps [][]int32
+	gone  bool
+}
+
+// fire completes the runs whose absence has held until the deadline m.now.
+func (m *Machine) fire() {
+	m.found, m.children = m.found[:0], m.children[:0]
+	for i := range m.st.runs {
+		r := &m.st.runs[i]
+		edges := m.pat.Follow[r.pos]
+		for j := range edges {
+			if !r.ghost && r.alive.has(j) && edges[j].Kind == prog.AcceptDeadline && m.deadline(r, &edges[j]) <= m.now {
+				r.alive.remove(j)
+				m.found = append(m.found, candidate{tail: r.tail, first: r.first})
+			}
+		}
+	}
+	m.raise(ByDeadline)
+}
+
+// raise weighs the matches that complete now and emits what language §5 asks.
+func (m *Machine) raise(by By) {
+	m.collectDue()
+	if len(m.found) == 0 {
+		return
+	}
+	for i := range m.found {
+		m.found[i].steps = m.stepsOf(m.found[i].tail)
+	}
+	if m.rule.First {
+		m.raiseWidest(by)
+	} else {
+		m.raiseAll(by)
+	}
+}
+
+// collectDue adds the runs that the event, being none that `, !x` forbids,
+// completes.
+func (m *Machine) collectDue() {
+	for i := range m.st.runs {
+		r := &m.st.runs[i]
+		if !r.due || r.dead {
+			continue
+		}
+		r.due = false
+		edges := m.pat.Follow[r.pos]
+		for j := range edges {
+			if edges[j].Kind != prog.AcceptNext || !r.alive.has(j) {
+				continue
+			}
+			r.alive.remove(j)
+			if !r.ghost {
+				m.found = append(m.found, candidate{tail: r.tail, first: r.first})
+			}
+		}
+	}
+}
+
+func (m *Machine) stepsOf(tail int32) [][]int32 {
+	m.view.reset()
+	m.view.bind(tail)
+	m.view.build()
+	steps := make([][]int32, len(m.view.steps))
+	for i, s := range m.view.steps {
+		steps[i] = slices.Clone(s)
+	}
+	return steps
+}
+
+// raiseWidest emits the widest match whose having holds, then cuts.
+func (m *Machine) raiseWidest(by By) {
+	slices.SortFunc(m.found, m.wider)
+	for i := range m.found {
+		c := &m.found[i]
+		if !m.having(c) {
+			continue
+		}
+		m.emit(c, by)
+		if !m.rule.NoSkip {
+			m.cut(m.lastEvent(c) + 1)
+		}
+		return
+	}
+}
+
+// wider orders matches of `emit: first`: first event, earlier; numbers of
+// iterations, more; events, earlier.
+func (m *Machine) wider(a, b candidate) int {
+	if a.first != b.first {
+		return int(a.first - b.first)
+	}
+	for i := range a.steps {
+		if d := len(b.steps[i]) - len(a.steps[i]); d != 0 {
+			return d
+		}
+	}
+	return compareEvents(a.steps, b.steps)
+}
+
+func compareEvents(a, b [][]int32) int {
+	for i := range a {
+		if d := slices.Compare(a[i], b[i]); d != 0 {
+			return d
+		}
+	}
+	return 0
+}
+
+func (m *Machine) having(c *candidate) bool {
+	if m.rule.Having == nil {
+		return true
+	}
+	m.bindAt(c)
+	truth, ok := m.rule.Having.Holds(&m.frame)
+	if !ok {
+		m.out.Stats.ConditionErrors++
+	}
+	return ok && truth
+}
+
+// bindAt makes a finished match what expressions read.
+func (m *Machine) bindAt(c *candidate) {
+	m.view.reset()
+	m.view.bind(c.tail)
+	m.frame.Event, m.frame.Prev, m.frame.Time = nil, nil, m.now
+}
+
+func (m *Machine) lastEvent(c *candidate) int32 { return m.st.links[c.tail].event }
+
+// cut ends every run that began before the held event at index before.
+func (m *Machine) cut(before int32) {
+	ends := func(r *run) {
+		if r.first < before {
+			r.dead = true
+		}
+	}
+	for i := range m.st.runs {
+		ends(&m.st.runs[i])
+	}
+	for i := range m.children {
+		ends(&m.children[i])
+	}
+	for i := range m.found {
+		m.found[i].gone = m.found[i].gone || m.found[i].first < before
+	}
+}
+
+// emit writes one match to the output, owning all of its memory.
+func (m *Machine) emit(c *candidate, by By) {
+	m.bindAt(c)
+	f := Found{At: m.now, By: by, Instant: m.now, Capped: m.st.capped}
+	if by == ByEvent {
+		f.Event = clone(m.ev)
+	}
+	for i, s := range c.steps {
+		f.Truncated = f.Truncated || m.view.lostOf(i) > 0
+		if len(s) > 0 {
+			f.Evidence = append(f.Evidence, m.evidence(m.pat.Steps[i].Name, s))
+		}
+	}
+	for _, measure := range m.rule.Measures {
+		if v, ok := measure.Expr.Eval(&m.frame); ok {
+			f.Measures = append(f.Measures, NamedValue{measure.Name, v})
+		}
+	}
+	f.Summary = string(m.rule.Summary.Append(nil, &m.frame))
+	m.out.Found = append(m.out.Found, f)
+}
+
+func (v *view) lostOf(step int) uint32 {
+	v.build()
+	return v.lost[step]
+}
+
+func (m *Machine) evidence(step string, events []int32) StepEvents {
+	out := StepEvents{Step: step, Events: make([]*event.Event, len(events))}
+	for i, e := range events {
+		out.Events[i] = clone(m.st.event(m, e))
+	}
+	return out
+}
+
+func clone(ev *event.Event) *event.Event {
+	c := *ev
+	c.ID = strings.Clone(ev.ID)
+	c.Values = slices.Clone(ev.Values)
+	return &c
+}

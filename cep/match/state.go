@@ -1,0 +1,275 @@
+package match
+
+import (
+	"slices"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/prog"
+)
+
+// state is all that a Machine remembers of one key, decoded. Its slices are
+// reused from key to key.
+type state struct {
+	capped bool
+	timer  int64 // the deadline set in the Store; 0: none
+	nextID uint32
+	seq    uint64
+	leads  []lead
+	held   []held
+	links  []link
+	runs   []run
+	pool   []*event.Event
+	used   int
+	raw    []byte // the encoded state that held.raw points into
+}
+
+// A lead keeps the two latest distinct times of events that a leading absence
+// forbids.
+type lead struct{ last, before leadTime }
+
+type leadTime struct {
+	at  int64
+	set bool
+}
+
+// event returns the held event at index i, decoding it at the first use.
+func (st *state) event(m *Machine, i int32) *event.Event {
+	h := &st.held[i]
+	if h.ev == nil {
+		if st.used == len(st.pool) {
+			st.pool = append(st.pool, &event.Event{})
+		}
+		h.ev = st.pool[st.used]
+		st.used++
+		m.decodeEvent(h, h.ev)
+	}
+	return h.ev
+}
+
+// runIndex returns where the run with an id is, or -1 when it has ended.
+func (st *state) runIndex(id uint32) int32 {
+	return int32(slices.IndexFunc(st.runs, func(r run) bool { return r.id == id && !r.dead }))
+}
+
+// load decodes the state of a key; nil is a key never seen.
+func (m *Machine) load(raw []byte) {
+	st := &m.st
+	*st = state{leads: st.leads[:0], held: st.held[:0], links: st.links[:0], runs: st.runs[:0], pool: st.pool, raw: st.raw[:0]}
+	m.view.reset()
+	for range m.pat.Leads {
+		st.leads = append(st.leads, lead{})
+	}
+	if raw != nil {
+		st.raw = append(st.raw, raw...)
+		m.decode(st.raw)
+	}
+}
+
+// save encodes what is left of the key's state and sets its deadline.
+func (m *Machine) save(key []byte, s Store) {
+	m.dropEnded()
+	m.dropTwins()
+	m.capRuns()
+	m.mark()
+	m.capEvidence()
+	timer := m.nextTimer()
+	if len(m.st.runs) == 0 && !m.leadsLive() {
+		s.Put(key, nil)
+		if m.st.timer != 0 || m.ev == nil {
+			s.Timer(key, 0)
+		}
+		return
+	}
+	if timer != m.st.timer {
+		m.st.timer = timer
+		s.Timer(key, timer)
+	}
+	m.buf = m.encode(m.buf[:0])
+	s.Put(key, m.buf)
+}
+
+// dropEnded removes the runs that can take nothing more.
+func (m *Machine) dropEnded() {
+	m.st.runs = slices.DeleteFunc(m.st.runs, func(r run) bool {
+		if r.dead || (r.alive.empty() && r.faded.empty()) {
+			return true
+		}
+		return r.ghost && !m.owes(&r)
+	})
+}
+
+// owes reports whether a run that a ghost could end is still there.
+func (m *Machine) owes(r *run) bool {
+	return slices.ContainsFunc(r.debts, func(d debt) bool { return m.st.runIndex(d.run) >= 0 })
+}
+
+// dropTwins removes, of the runs that took the current event, those that
+// another equals in all that can matter: two derivations of one match.
+func (m *Machine) dropTwins() {
+	if m.ev == nil || len(m.children) < 2 {
+		return
+	}
+	runs, first := m.st.runs, m.st.runs[:0]
+	for i := range runs {
+		r := runs[i]
+		if !slices.ContainsFunc(first, func(o run) bool { return m.twins(&o, &r) }) {
+			first = append(first, r)
+		}
+	}
+	m.st.runs = first
+}
+
+func (m *Machine) twins(a, b *run) bool {
+	return a.pos == b.pos && a.first == b.first && a.alive == b.alive && a.faded == b.faded && a.ghost == b.ghost &&
+		m.st.links[a.tail].event == m.st.links[b.tail].event &&
+		slices.Equal(a.counts, b.counts) && slices.Equal(a.debts, b.debts) && m.sameChain(a.tail, b.tail)
+}
+
+func (m *Machine) sameChain(a, b int32) bool {
+	for a != b {
+		if a < 0 || b < 0 {
+			return false
+		}
+		x, y := &m.st.links[a], &m.st.links[b]
+		if x.event != y.event || m.pat.Positions[x.pos].Step != m.pat.Positions[y.pos].Step {
+			return false
+		}
+		a, b = x.prev, y.prev
+	}
+	return true
+}
+
+// capRuns keeps limits.runs_per_key: the oldest start is dropped, with a
+// trailing absence the newest, which is furthest from firing.
+func (m *Machine) capRuns() {
+	st := &m.st
+	for len(st.runs) > m.rule.Limits.RunsPerKey {
+		drop := 0
+		for i := range st.runs {
+			if older := st.runs[i].first < st.runs[drop].first; older != m.pat.Trailing && st.runs[i].first != st.runs[drop].first {
+				drop = i
+			}
+		}
+		st.runs = slices.Delete(st.runs, drop, drop+1)
+		st.capped = true
+		m.out.Stats.RunsCapped++
+	}
+}
+
+// mark numbers the links and events that runs still need.
+func (m *Machine) mark() {
+	st := &m.st
+	for i := range st.links {
+		st.links[i].ref = -1
+	}
+	for i := range st.held {
+		st.held[i].ref = -1
+	}
+	for i := range st.runs {
+		st.held[st.runs[i].first].ref = 0
+		for l := st.runs[i].tail; l >= 0 && st.links[l].ref < 0; l = st.links[l].prev {
+			st.links[l].ref = 0
+			st.held[st.links[l].event].ref = 0
+		}
+	}
+}
+
+// capEvidence keeps limits.evidence: of too many events the first and last
+// stay, and the links around those that leave remember how many.
+func (m *Machine) capEvidence() {
+	kept := 0
+	for i := range m.st.held {
+		if m.st.held[i].ref == 0 {
+			kept++
+		}
+	}
+	for ; kept > m.rule.Limits.Evidence; kept-- {
+		victim := m.middle(kept)
+		if victim < 0 {
+			return
+		}
+		m.forget(victim)
+		m.out.Stats.EvidenceCapped++
+	}
+}
+
+// middle picks the event to forget: the first after half of those kept that
+// no run begins or ends with; -1 when there is none.
+func (m *Machine) middle(kept int) int32 {
+	seen := 0
+	for i := range m.st.held {
+		if m.st.held[i].ref < 0 {
+			continue
+		}
+		if seen++; seen > kept/2 && !m.isEnd(int32(i)) {
+			return int32(i)
+		}
+	}
+	return -1
+}
+
+func (m *Machine) isEnd(i int32) bool {
+	return slices.ContainsFunc(m.st.runs, func(r run) bool { return r.first == i || m.st.links[r.tail].event == i })
+}
+
+func (m *Machine) forget(victim int32) {
+	st := &m.st
+	st.held[victim].ref = -1
+	for i := range st.links {
+		l := &st.links[i]
+		for l.ref == 0 && l.prev >= 0 && st.links[l.prev].event == victim {
+			p := &st.links[l.prev]
+			l.lost += p.lost + 1
+			l.prev = p.prev
+		}
+	}
+	for i := range st.links {
+		if st.links[i].event == victim {
+			st.links[i].ref = -1
+		}
+	}
+}
+
+// nextTimer returns the deadline that the key needs: the next that may raise
+// something, else a time to clear it away. An earlier one that stands is kept.
+func (m *Machine) nextTimer() int64 {
+	raise, clear := int64(deadlineNone), int64(0)
+	for i := range m.st.runs {
+		r := &m.st.runs[i]
+		clear = max(clear, m.end(m.startOf(r)))
+		edges := m.pat.Follow[r.pos]
+		for j := range edges {
+			if !r.ghost && r.alive.has(j) && edges[j].Kind == prog.AcceptDeadline {
+				raise = min(raise, m.deadline(r, &edges[j]))
+			}
+		}
+	}
+	for i := range m.st.leads {
+		if l := &m.st.leads[i]; l.last.set {
+			clear = max(clear, l.last.at+m.pat.Leads[i].Span)
+		}
+	}
+	want := min(raise, clear)
+	switch {
+	case m.st.timer != 0 && m.st.timer <= want:
+		return m.st.timer
+	case want == deadlineNone:
+		return 0
+	}
+	return want
+}
+
+// leadsLive reports whether a past event may still forbid a start, and
+// forgets those that may not.
+func (m *Machine) leadsLive() bool {
+	live := false
+	for i := range m.st.leads {
+		l := &m.st.leads[i]
+		if l.last.set && l.last.at+m.pat.Leads[i].Span > m.now {
+			live = true
+		} else {
+			*l = lead{}
+		}
+	}
+	return live
+}
