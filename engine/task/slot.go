@@ -131,6 +131,7 @@ func (t *Task) useStreams(set Set, live *Live) {
 			st.live, st.revision = nil, 0
 		case st.live == nil || st.revision != set.Streams[at].Revision:
 			st.use(&live.Streams[at], set.Streams[at].Revision)
+			t.schemas[st.live.Schema] = set.Streams[at]
 		}
 	}
 }
@@ -138,12 +139,13 @@ func (t *Task) useStreams(set Set, live *Live) {
 // killSlots ends the slots that the set does not go on with.
 func (t *Task) killSlots(set Set) {
 	for _, g := range t.groups {
+		last := int64(unset)
+		if items := g.held.all(); len(items) > 0 {
+			last = items[len(items)-1].time
+		}
 		for _, s := range g.slots {
 			if s.died == alive && !continues(s, set) {
-				s.died, s.until = t.epoch, unset
-				if items := g.held.all(); len(items) > 0 {
-					s.until = items[len(items)-1].time
-				}
+				s.died, s.until = t.epoch, last
 			}
 		}
 	}

@@ -93,6 +93,7 @@ type Task struct {
 	streams []stream
 	groups  []*group
 	quiets  map[string]*quiet // by rule name
+	schemas map[*event.Schema]Ref
 
 	now    int64 // event time being applied
 	out    match.Output
@@ -108,7 +109,7 @@ const (
 
 // New makes a task that has read nothing. Its first entry must be a Switch.
 func New(cfg Config) *Task {
-	t := &Task{cfg: cfg, quiets: map[string]*quiet{}}
+	t := &Task{cfg: cfg, quiets: map[string]*quiet{}, schemas: map[*event.Schema]Ref{}}
 	byName := map[string]int{}
 	for _, src := range cfg.Sources {
 		i, ok := byName[src.Stream]

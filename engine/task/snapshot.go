@@ -1,0 +1,385 @@
+package task
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/caltrop/caltrop/cep/event"
+)
+
+// A snapshot is a format byte, the header as JSON behind its length, the held
+// events and the remembered ids of each stream. Held events are in the
+// compact form of package event.
+const snapshotFormat = 1
+
+var errSnapshot = errors.New("not a task's snapshot")
+
+type header struct {
+	Position Position
+	Digest   Digest
+	Counts   Counts
+	Epoch    uint32
+	SlotIDs  uint32
+	Clock    Entry
+	Set      Set
+	Sources  []sourceHeader
+	Streams  []int64 // watermarks
+	Groups   []groupHeader
+	Slots    []slotHeader
+	Quiets   []quietHeader
+	Schemas  []Ref // stream revisions of the held events
+	Held     int   // events
+}
+
+type sourceHeader struct {
+	Source Source
+	Mark   int64
+}
+
+type groupHeader struct {
+	Streams []int
+	Mark    int64
+}
+
+type slotHeader struct {
+	ID         uint32
+	Group      uint32
+	Ref        Ref
+	Streams    []Ref
+	Born, Died uint32
+	Until      int64
+	Covered    int64
+	Counts     RuleCounts
+}
+
+type quietHeader struct {
+	Name        string
+	Slot, Wheel uint32
+}
+
+// Snapshot encodes all that the task remembers outside its State. Together
+// with a State of the same moment, Restore makes an equal task of it. It must
+// not be called after Close.
+func (t *Task) Snapshot() []byte {
+	h := t.header()
+	events := t.heldEvents()
+	h.Held = len(events)
+	refs, body := t.packEvents(events)
+	h.Schemas = refs
+	text, err := json.Marshal(h)
+	if err != nil {
+		panic(fmt.Sprintf("task: encoding a snapshot: %v", err)) // no field of it can fail
+	}
+	b := binary.AppendUvarint([]byte{snapshotFormat}, uint64(len(text)))
+	b = append(append(b, text...), body...)
+	for i := range t.streams {
+		b = t.streams[i].seen.appendTo(b)
+	}
+	return b
+}
+
+func (t *Task) header() *header {
+	h := &header{Position: t.pos, Digest: t.digest, Counts: t.counts, Epoch: t.epoch,
+		SlotIDs: t.slotIDs, Clock: t.clock, Set: t.set}
+	for _, s := range t.sources {
+		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark})
+	}
+	for i := range t.streams {
+		h.Streams = append(h.Streams, t.streams[i].mark)
+	}
+	for _, g := range t.groups {
+		h.Groups = append(h.Groups, groupHeader{g.streams, g.mark})
+		for _, s := range g.slots {
+			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.born, s.died, s.until, s.covered, s.counts})
+		}
+	}
+	for name, q := range t.quiets {
+		h.Quiets = append(h.Quiets, quietHeader{name, q.slot, q.wheel})
+	}
+	slices.SortFunc(h.Quiets, func(a, b quietHeader) int { return int(a.Slot) - int(b.Slot) })
+	return h
+}
+
+// A heldAt is a held event with the groups that hold it.
+type heldAt struct {
+	held
+	groups []uint32
+}
+
+func (t *Task) heldEvents() []*heldAt {
+	var all []*heldAt
+	byEvent := map[*event.Event]*heldAt{}
+	for _, g := range t.groups {
+		for _, h := range g.held.all() {
+			at := byEvent[h.ev]
+			if at == nil {
+				at = &heldAt{held: h}
+				byEvent[h.ev] = at
+				all = append(all, at)
+			}
+			at.groups = append(at.groups, g.id)
+		}
+	}
+	return all
+}
+
+// packEvents encodes the events: position of the stream revision, epoch,
+// number of groups, groups, the event.
+func (t *Task) packEvents(events []*heldAt) (refs []Ref, b []byte) {
+	for _, h := range events {
+		ref := t.schemas[h.ev.Schema]
+		at := slices.Index(refs, ref)
+		if at < 0 {
+			at, refs = len(refs), append(refs, ref)
+		}
+		b = binary.AppendUvarint(b, uint64(at))
+		b = binary.AppendUvarint(b, uint64(h.epoch))
+		b = binary.AppendUvarint(b, uint64(len(h.groups)))
+		for _, g := range h.groups {
+			b = binary.AppendUvarint(b, uint64(g))
+		}
+		b = event.AppendEvent(b, h.ev, event.Packing{})
+	}
+	return refs, b
+}
+
+// appendTo encodes the remembered ids: their number, then each one's time and
+// hash, in that order.
+func (s *seen) appendTo(b []byte) []byte {
+	type entry struct {
+		at int64
+		id xxh3.Uint128
+	}
+	entries := make([]entry, 0, len(s.times))
+	for id, at := range s.times {
+		entries = append(entries, entry{at, id})
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		if a.at != b.at {
+			return sign(a.at < b.at)
+		}
+		ab, bb := a.id.Bytes(), b.id.Bytes()
+		return bytes.Compare(ab[:], bb[:])
+	})
+	b = binary.AppendUvarint(b, uint64(len(entries)))
+	for _, e := range entries {
+		b = binary.BigEndian.AppendUint64(b, uint64(e.at))
+		id := e.id.Bytes()
+		b = append(b, id[:]...)
+	}
+	return b
+}
+
+func sign(less bool) int {
+	if less {
+		return -1
+	}
+	return 1
+}
+
+// Restore makes the task that Snapshot encoded. cfg.State must hold the state
+// of the same moment; cfg.Sources must be those of the task that wrote it.
+// The resolver is asked for the live set and for every older revision that
+// still has held events to match.
+func Restore(cfg Config, snapshot []byte) (*Task, error) {
+	h, rest, err := readHeader(snapshot)
+	if err != nil {
+		return nil, err
+	}
+	t := New(cfg)
+	if err := t.restore(h, rest); err != nil {
+		return nil, fmt.Errorf("restoring a task at %d: %w", h.Position.Offset, err)
+	}
+	return t, t.finish()
+}
+
+func readHeader(b []byte) (*header, []byte, error) {
+	if len(b) == 0 || b[0] != snapshotFormat {
+		return nil, nil, fmt.Errorf("%w: unknown format", errSnapshot)
+	}
+	n, w := binary.Uvarint(b[1:])
+	if w <= 0 || n > uint64(len(b)-1-w) {
+		return nil, nil, fmt.Errorf("%w: cut short", errSnapshot)
+	}
+	h := &header{}
+	if err := json.Unmarshal(b[1+w:1+w+int(n)], h); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errSnapshot, err)
+	}
+	return h, b[1+w+int(n):], nil
+}
+
+func (t *Task) restore(h *header, rest []byte) error {
+	if err := t.restoreMarks(h); err != nil {
+		return err
+	}
+	live, err := t.cfg.Resolver.Resolve(h.Set)
+	if err != nil {
+		return fmt.Errorf("resolving the rule set: %w", err)
+	}
+	t.useStreams(h.Set, live)
+	for _, g := range h.Groups {
+		n := t.newGroup(g.Streams)
+		n.mark = g.Mark
+		t.groups = append(t.groups, n)
+	}
+	if err := t.restoreSlots(h, live); err != nil {
+		return err
+	}
+	if rest, err = t.restoreEvents(h, rest); err != nil {
+		return err
+	}
+	for i := range t.streams {
+		if rest, err = t.streams[i].seen.decode(rest); err != nil {
+			return err
+		}
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%w: %d bytes left over", errSnapshot, len(rest))
+	}
+	return nil
+}
+
+func (t *Task) restoreMarks(h *header) error {
+	if len(h.Sources) != len(t.sources) || len(h.Streams) != len(t.streams) {
+		return fmt.Errorf("%w: of %d sources, the task has %d", errSnapshot, len(h.Sources), len(t.sources))
+	}
+	for i, s := range h.Sources {
+		if s.Source != t.sources[i].Source {
+			return fmt.Errorf("%w: source %d is %v, the task has %v", errSnapshot, i, s.Source, t.sources[i].Source)
+		}
+		t.sources[i].mark = s.Mark
+	}
+	for i, mark := range h.Streams {
+		t.streams[i].mark = mark
+	}
+	t.pos, t.digest, t.counts, t.epoch = h.Position, h.Digest, h.Counts, h.Epoch
+	t.slotIDs, t.clock, t.set = h.SlotIDs, h.Clock, h.Set
+	return nil
+}
+
+func (t *Task) restoreSlots(h *header, live *Live) error {
+	for _, q := range h.Quiets {
+		t.quiets[q.Name] = &quiet{slot: q.Slot, wheel: q.Wheel}
+		t.cfg.State.Open(Slot{ID: q.Slot, Wheel: q.Wheel})
+	}
+	for _, sh := range h.Slots {
+		rule, err := t.ruleOf(h, live, &sh)
+		if err != nil {
+			return err
+		}
+		if int(sh.Group) >= len(t.groups) {
+			return fmt.Errorf("%w: slot %d in group %d", errSnapshot, sh.ID, sh.Group)
+		}
+		s := t.newSlot(sh.ID, rule, sh.Streams)
+		s.born, s.died, s.until, s.covered, s.counts = sh.Born, sh.Died, sh.Until, sh.Covered, sh.Counts
+		t.attach(t.groups[sh.Group], s)
+	}
+	return nil
+}
+
+// ruleOf finds the compiled rule of a slot: in the live set, or by asking for
+// the revisions that it was made from.
+func (t *Task) ruleOf(h *header, live *Live, sh *slotHeader) (Rule, error) {
+	if sh.Died == alive {
+		if i := slices.Index(h.Set.Rules, sh.Ref); i >= 0 && i < len(live.Rules) {
+			return live.Rules[i], nil
+		}
+	}
+	old, err := t.cfg.Resolver.Resolve(Set{Streams: sh.Streams, Rules: []Ref{sh.Ref}})
+	if err != nil {
+		return Rule{}, fmt.Errorf("resolving revision %d of rule %s: %w", sh.Ref.Revision, sh.Ref.Name, err)
+	}
+	if len(old.Rules) != 1 {
+		return Rule{}, fmt.Errorf("resolving revision %d of rule %s: %d answers", sh.Ref.Revision, sh.Ref.Name, len(old.Rules))
+	}
+	return old.Rules[0], nil
+}
+
+func (t *Task) restoreEvents(h *header, b []byte) ([]byte, error) {
+	schemas := make([]*event.Schema, len(h.Schemas))
+	for i, ref := range h.Schemas {
+		live, err := t.cfg.Resolver.Resolve(Set{Streams: []Ref{ref}})
+		if err != nil {
+			return nil, fmt.Errorf("resolving revision %d of stream %s: %w", ref.Revision, ref.Name, err)
+		}
+		if len(live.Streams) != 1 {
+			return nil, fmt.Errorf("resolving revision %d of stream %s: %d answers", ref.Revision, ref.Name, len(live.Streams))
+		}
+		schemas[i] = live.Streams[0].Schema
+		t.schemas[schemas[i]] = ref
+	}
+	for range h.Held {
+		rest, err := t.restoreEvent(schemas, b)
+		if err != nil {
+			return nil, err
+		}
+		b = rest
+	}
+	return b, nil
+}
+
+func (t *Task) restoreEvent(schemas []*event.Schema, b []byte) ([]byte, error) {
+	r := numbers{b: b}
+	at, epoch, n := r.next(), r.next(), r.next()
+	if r.bad || at >= uint64(len(schemas)) || n > uint64(len(t.groups)) {
+		return nil, fmt.Errorf("%w: a held event", errSnapshot)
+	}
+	in := make([]*group, 0, n)
+	for range n {
+		if g := r.next(); !r.bad && g < uint64(len(t.groups)) {
+			in = append(in, t.groups[g])
+		}
+	}
+	ev := t.NewEvent()
+	rest, err := event.DecodeEvent(schemas[at], r.b, ev, event.Packing{})
+	if err != nil || len(in) != int(n) {
+		return nil, fmt.Errorf("%w: a held event: %w", errSnapshot, err)
+	}
+	for _, g := range in {
+		g.held.push(held{time: ev.Time, ev: ev, epoch: uint32(epoch)})
+	}
+	return rest, nil
+}
+
+// numbers reads uvarints.
+type numbers struct {
+	b   []byte
+	bad bool
+}
+
+func (r *numbers) next() uint64 {
+	n, w := binary.Uvarint(r.b)
+	if r.bad || w <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.b = r.b[w:]
+	return n
+}
+
+const seenBytes = 8 + 16
+
+func (s *seen) decode(b []byte) ([]byte, error) {
+	r := numbers{b: b}
+	n := r.next()
+	if b = r.b; r.bad || n > uint64(len(b)/seenBytes) {
+		return nil, fmt.Errorf("%w: remembered ids", errSnapshot)
+	}
+	if n > 0 && s.times == nil {
+		s.resize(0)
+	}
+	for range n {
+		at := int64(binary.BigEndian.Uint64(b))
+		id := xxh3.Uint128{Hi: binary.BigEndian.Uint64(b[8:]), Lo: binary.BigEndian.Uint64(b[16:])}
+		s.times[id] = at
+		s.order.add(at, id)
+		b = b[seenBytes:]
+	}
+	return b, nil
+}
