@@ -43,19 +43,6 @@ func (c *Cluster) Run(ctx context.Context) error {
 	}
 }
 
-// Ping returns nil when a broker answers within the time of ctx.
-func (c *Cluster) Ping(ctx context.Context) error {
-	admin, err := ck.NewAdminClient(c.clientConfig(nil))
-	if err != nil {
-		return fmt.Errorf("opening an admin client: %w", err)
-	}
-	defer admin.Close()
-	if _, err := admin.ClusterID(ctx); err != nil {
-		return fmt.Errorf("asking %v: %w", c.opts.Brokers, err)
-	}
-	return nil
-}
-
 // Partitions returns how many partitions a topic has; 0 when it does not exist.
 func (c *Cluster) Partitions(topic string) (int, error) {
 	admin, err := ck.NewAdminClient(c.clientConfig(nil))

@@ -37,11 +37,17 @@ func fenced(err error) error {
 	return err
 }
 
-// isFinal reports whether trying again cannot help: the caller gave up, the
-// partition is halted, or the cluster refuses us for what we are.
+// isFinal reports whether trying again cannot help: the caller gave up, or
+// halts says so.
 func isFinal(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || halts(err)
+}
+
+// halts reports whether an error stops a partition until someone acts: the
+// partition is halted, or the cluster refuses us for what we are.
+func halts(err error) bool {
 	var halt *HaltError
-	if errors.As(err, &halt) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.As(err, &halt) {
 		return true
 	}
 	var ke ck.Error

@@ -22,10 +22,12 @@ const (
 	producerQueueKiB    = 32 << 10
 	producerQueueLen    = 20_000
 	producerEvents      = 1000
-	producedBytesMax    = 1 << 20 // one record of ours, headers included; what Kafka's topics take by default
+	producedBytesMax    = 2 << 20 // one record of ours, headers included
 	clientLogs          = 256
 	sessionTimeout      = 6 * time.Second
 	transactionTimeout  = 15 * time.Second
+	commitTimeout       = 5 * time.Second // past it the outcome counts as unknown and the task starts over
+	fenceAttempt        = 2 * time.Second
 	metadataTimeout     = 5 * time.Second
 	retryFirst          = 200 * time.Millisecond
 	retryMost           = 5 * time.Second

@@ -49,15 +49,17 @@ func (c *Cluster) openProducer(ctx context.Context, id string) (*producer, error
 }
 
 // fence takes the transactional id, again and again while the cluster says that
-// a later attempt may do.
+// a later attempt may do. An attempt is short because the client library does
+// not notice that ctx was cancelled.
 func (p *producer) fence(ctx context.Context) error {
 	return retry(ctx, func() error {
-		err := p.client.InitTransactions(ctx)
-		var ke ck.Error
-		if errors.As(err, &ke) && !ke.IsRetriable() && ctx.Err() == nil {
-			return fenced(ke)
+		attempt, cancel := context.WithTimeout(ctx, fenceAttempt)
+		defer cancel()
+		err := p.client.InitTransactions(attempt)
+		if err != nil && ctx.Err() != nil {
+			return ctx.Err()
 		}
-		return err
+		return fenced(err)
 	})
 }
 
@@ -77,7 +79,7 @@ func (p *producer) sendReported(m *ck.Message, reports chan ck.Event) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(transactionTimeout); ; {
+	for deadline := time.Now().Add(commitTimeout); ; {
 		err := p.client.Produce(m, reports)
 		var ke ck.Error
 		if errors.As(err, &ke) && ke.Code() == ck.ErrQueueFull && time.Now().Before(deadline) {
@@ -110,7 +112,7 @@ func (p *producer) commit(ctx context.Context) error {
 	if !p.open {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	if err := p.client.CommitTransaction(ctx); err != nil {
 		return fenced(fmt.Errorf("committing %d records: %w", p.records, err))

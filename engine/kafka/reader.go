@@ -151,3 +151,13 @@ func (r *reader) seek(offset int64) error {
 	}
 	return nil
 }
+
+// lag returns how many offsets lie between offset and the end of the partition
+// as the last fetch showed it; 0 before the first.
+func (r *reader) lag(offset int64) int64 {
+	_, high, err := r.client.GetWatermarkOffsets(*r.place.Topic, r.place.Partition)
+	if err != nil || high < offset {
+		return 0
+	}
+	return high - offset
+}

@@ -95,6 +95,7 @@ func (c *Cluster) deleted(name string, count int, kept time.Duration) ck.TopicSp
 }
 
 func (c *Cluster) topic(name string, count int, config map[string]string) ck.TopicSpecification {
+	config["max.message.bytes"] = strconv.Itoa(topicBytesMax)
 	return ck.TopicSpecification{Topic: name, NumPartitions: count, ReplicationFactor: c.opts.Replication, Config: config}
 }
 
@@ -133,5 +134,19 @@ func visible(ctx context.Context, admin *ck.AdminClient, topic string) error {
 		if !pause(ctx, topicVisibleWait) {
 			return fmt.Errorf("waiting for topic %s: %w", topic, ctx.Err())
 		}
+	}
+}
+
+// trim deletes the records of a partition before offset. That it did not
+// succeed costs space only and is logged.
+func (c *Cluster) trim(ctx context.Context, topic string, partition int32, before ck.Offset) {
+	admin, err := ck.NewAdminClient(c.clientConfig(nil))
+	if err == nil {
+		defer admin.Close()
+		_, err = admin.DeleteRecords(ctx, []ck.TopicPartition{{Topic: &topic, Partition: partition, Offset: before}},
+			ck.SetAdminRequestTimeout(metadataTimeout))
+	}
+	if err != nil {
+		c.opts.Log.Warn("journal not trimmed", "topic", topic, "partition", partition, "error", err)
 	}
 }

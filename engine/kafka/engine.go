@@ -1,0 +1,279 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+const (
+	memberPoll    = 100 * time.Millisecond
+	memberPollMax = time.Minute // longer without a poll and the group believes us dead
+	watchEvery    = 2 * time.Second
+	storeEvery    = 2 * time.Second
+)
+
+// EngineOptions say how the tasks of a process run.
+type EngineOptions struct {
+	Keeper  Keeper   // required
+	Metrics *Metrics // nil: none
+	// CommitEvery is the longest a transaction stays open. Default 20 ms.
+	CommitEvery time.Duration
+	// CommitRecords is the most records in a transaction. Default 1000.
+	CommitRecords int
+	// CheckpointEvery is the time between two checkpoints of a task. Default 30 s.
+	CheckpointEvery time.Duration
+}
+
+func (o EngineOptions) withDefaults() EngineOptions {
+	o.CommitEvery = cmp.Or(o.CommitEvery, 20*time.Millisecond)
+	o.CommitRecords = cmp.Or(o.CommitRecords, 1000)
+	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, 30*time.Second)
+	return o
+}
+
+// An Engine runs the tasks that the consumer group gives to this process. Run
+// is called once; the other methods are safe for concurrent use.
+type Engine struct {
+	cluster *Cluster
+	rules   Rules
+	opts    EngineOptions
+
+	// Owned by Run.
+	member     *ck.Consumer
+	subscribed []string
+	assigned   map[place]bool
+	workers    map[TaskID]*worker
+
+	mu struct {
+		sync.Mutex
+		reachable bool
+		err       error
+		tasks     map[TaskID]TaskStatus
+		halted    map[string]string // by topic
+	}
+}
+
+// A place is one partition of a source topic.
+type place struct {
+	topic     string
+	partition int32
+}
+
+// NewEngine returns an engine that has not started.
+func NewEngine(c *Cluster, r Rules, o EngineOptions) *Engine {
+	e := &Engine{cluster: c, rules: r, opts: o.withDefaults(), assigned: map[place]bool{}, workers: map[TaskID]*worker{}}
+	e.mu.err = errors.New("waiting for kafka")
+	e.mu.tasks, e.mu.halted = map[TaskID]TaskStatus{}, map[string]string{}
+	return e
+}
+
+// Status returns how the engine and its tasks are doing.
+func (e *Engine) Status() Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := Status{Reachable: e.mu.reachable, Err: e.mu.err}
+	for _, t := range e.mu.tasks {
+		s.Tasks = append(s.Tasks, t)
+	}
+	slices.SortFunc(s.Tasks, func(a, b TaskStatus) int {
+		return cmp.Or(cmp.Compare(a.ID.Input, b.ID.Input), cmp.Compare(a.ID.Partition, b.ID.Partition))
+	})
+	return s
+}
+
+// Run joins the group and runs tasks until ctx ends; then each task commits,
+// makes a final checkpoint and the process leaves the group. The topics that do
+// not belong to an input must exist.
+func (e *Engine) Run(ctx context.Context) error {
+	member, err := ck.NewConsumer(e.cluster.clientConfig(ck.ConfigMap{
+		"group.id":                      e.cluster.Topics().group(),
+		"partition.assignment.strategy": "cooperative-sticky",
+		"session.timeout.ms":            int(sessionTimeout.Milliseconds()),
+		"heartbeat.interval.ms":         int(sessionTimeout.Milliseconds() / 4),
+		"max.poll.interval.ms":          int(memberPollMax.Milliseconds()),
+		"enable.auto.commit":            true, // of the offsets that store sets: for lag tools only
+		"auto.commit.interval.ms":       int(storeEvery.Milliseconds()),
+		"enable.auto.offset.store":      false,
+		"allow.auto.create.topics":      false,
+		"queued.max.messages.kbytes":    1024, // members fetch nothing; see assign
+	}))
+	if err != nil {
+		return fmt.Errorf("joining group %s: %w", e.cluster.Topics().group(), err)
+	}
+	e.member = member
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	watched := make(chan struct{})
+	go func() { defer close(watched); e.watch(watching) }()
+	err = e.loop(ctx)
+	e.stop(func(*worker) bool { return true })
+	stop()
+	<-watched
+	if closing := member.Close(); err == nil && closing != nil {
+		err = fmt.Errorf("leaving the group: %w", closing)
+	}
+	return err
+}
+
+func (e *Engine) loop(ctx context.Context) error {
+	changed := e.rules.Changed()
+	if err := e.subscribe(); err != nil {
+		return err
+	}
+	for stored := time.Now(); ctx.Err() == nil; {
+		if ev, ok := e.member.Poll(int(memberPoll.Milliseconds())).(ck.Error); ok && ev.IsFatal() {
+			return fmt.Errorf("staying in the group: %w", ev)
+		}
+		select {
+		case <-changed:
+			changed = e.rules.Changed()
+			if err := e.subscribe(); err != nil {
+				return err
+			}
+		default:
+		}
+		if time.Since(stored) >= storeEvery {
+			stored = time.Now()
+			e.store()
+		}
+	}
+	return nil
+}
+
+// subscribe asks the group for the source topics of all streams that a rule
+// reads, and brings the workers in line with them.
+func (e *Engine) subscribe() error {
+	topics := make([]string, 0, len(e.inputs()))
+	for topic := range e.inputs() {
+		topics = append(topics, topic)
+	}
+	slices.Sort(topics)
+	if slices.Equal(topics, e.subscribed) {
+		e.reconcile()
+		return nil
+	}
+	e.subscribed = topics
+	if len(topics) == 0 {
+		e.stop(func(*worker) bool { return true })
+		clear(e.assigned)
+		return e.member.Unsubscribe()
+	}
+	if err := e.member.SubscribeTopics(topics, e.rebalance); err != nil {
+		return fmt.Errorf("subscribing to %v: %w", topics, err)
+	}
+	e.reconcile()
+	return nil
+}
+
+// inputs returns the streams to read by topic.
+func (e *Engine) inputs() map[string][]string {
+	inputs := map[string][]string{}
+	set := e.rules.Current()
+	for _, st := range set.Streams {
+		inputs[st.Doc.Topic] = append(inputs[st.Doc.Topic], st.Doc.Name)
+	}
+	return inputs
+}
+
+// rebalance is called by the member's poll when the group moves partitions.
+func (e *Engine) rebalance(member *ck.Consumer, ev ck.Event) error {
+	switch ev := ev.(type) {
+	case ck.AssignedPartitions:
+		return e.assign(member, ev.Partitions)
+	case ck.RevokedPartitions:
+		for _, p := range ev.Partitions {
+			delete(e.assigned, place{*p.Topic, p.Partition})
+		}
+		e.reconcile()
+		return member.IncrementalUnassign(ev.Partitions)
+	}
+	return nil
+}
+
+// assign starts the tasks of new partitions. The member itself fetches nothing:
+// each task reads with a client of its own, which it can seek and stop reading
+// without touching the group.
+func (e *Engine) assign(member *ck.Consumer, partitions []ck.TopicPartition) error {
+	for i := range partitions {
+		partitions[i].Offset = ck.OffsetEnd
+		e.assigned[place{*partitions[i].Topic, partitions[i].Partition}] = true
+	}
+	if err := member.IncrementalAssign(partitions); err != nil {
+		return err
+	}
+	if len(partitions) > 0 {
+		if err := member.Pause(partitions); err != nil {
+			return err
+		}
+	}
+	e.reconcile()
+	return nil
+}
+
+// reconcile stops the tasks that are not ours any more, all at once, and starts
+// those that are.
+func (e *Engine) reconcile() {
+	want := map[TaskID]string{}
+	inputs := e.inputs()
+	for at := range e.assigned {
+		for _, input := range inputs[at.topic] {
+			want[e.task(input, at.partition)] = at.topic
+		}
+	}
+	e.stop(func(w *worker) bool { return want[w.id] != w.topic })
+	for id, topic := range want {
+		if e.workers[id] == nil {
+			e.workers[id] = e.start(id, topic)
+		}
+	}
+}
+
+func (e *Engine) task(input string, partition int32) TaskID {
+	return TaskID{Job: e.cluster.opts.Job, Input: input, Generation: e.cluster.opts.Generation, Partition: partition}
+}
+
+// stop ends the workers that which picks, at the same time, and forgets them.
+func (e *Engine) stop(which func(*worker) bool) {
+	var ending []*worker
+	for id, w := range e.workers {
+		if which(w) {
+			w.cancel()
+			ending = append(ending, w)
+			delete(e.workers, id)
+		}
+	}
+	for _, w := range ending {
+		<-w.done
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, w := range ending {
+		delete(e.mu.tasks, w.id)
+	}
+}
+
+// store notes the tasks' positions for the member's automatic commits.
+func (e *Engine) store() {
+	var at []ck.TopicPartition
+	for _, t := range e.Status().Tasks {
+		if t.State == StateLive && e.assigned[place{t.Topic, t.ID.Partition}] {
+			at = append(at, ck.TopicPartition{Topic: &t.Topic, Partition: t.ID.Partition, Offset: ck.Offset(t.Position.Offset)})
+		}
+	}
+	if len(at) > 0 {
+		e.member.StoreOffsets(at)
+	}
+}
+
+// halted returns why a topic must not be read any more, "" when it may.
+func (e *Engine) halted(topic string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.mu.halted[topic]
+}

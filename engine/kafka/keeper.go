@@ -1,0 +1,55 @@
+package kafka
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/rules"
+)
+
+// A TaskID names one task of a job for ever.
+type TaskID struct {
+	Job        string
+	Input      string // the stream it reads
+	Generation int
+	Partition  int32
+}
+
+// String is the task's transactional id and the name of its checkpoints:
+// JOB.INPUT.GENERATION.PARTITION.
+func (id TaskID) String() string {
+	return id.Job + "." + id.Input + "." + strconv.Itoa(id.Generation) + "." + strconv.Itoa(int(id.Partition))
+}
+
+// A Keeper opens the state of tasks. It is used by several goroutines, for
+// different tasks.
+type Keeper interface {
+	// Open returns the task as its newest whole checkpoint has it, or a new one
+	// where there is none. The configuration comes without a State.
+	Open(ctx context.Context, id TaskID, conf task.Config) (Kept, error)
+}
+
+// Kept is one task with its state and checkpoints. One goroutine owns it, but
+// for the function that Cut returns.
+type Kept interface {
+	Task() *task.Task
+	// Cut freezes the task's state between two calls. The function it returns
+	// makes that a checkpoint; the caller runs it, in any goroutine, once all
+	// output up to the cut is committed, and not twice at a time.
+	Cut() (save func(context.Context) error, err error)
+	// Oldest is the position of the oldest checkpoint that is kept; what the
+	// journal holds from before is not needed any more.
+	Oldest() task.Position
+	// Close lets go of the state without a checkpoint.
+	Close() error
+}
+
+// Rules is what the engine asks of the rule set of the process: *rules.Registry.
+// Safe for concurrent use.
+type Rules interface {
+	task.Resolver
+	Current() *rules.Set
+	// Changed is closed when Current may return something else.
+	Changed() <-chan struct{}
+}

@@ -1,0 +1,255 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/task"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+const (
+	emptyWait     = 2 * time.Millisecond // wait for one more record before a transaction commits early
+	tickEvery     = time.Second
+	publishEvery  = 500 * time.Millisecond
+	finalDeadline = 8 * time.Second // of the last commit and checkpoint
+)
+
+// serve reads and writes until ctx ends; then it commits and makes a final
+// checkpoint, so that the next owner has nothing to repeat.
+func (t *tenure) serve(ctx context.Context) error {
+	now := time.Now()
+	t.live.checkpoint, t.live.quiet = now, time.Time{}
+	t.say(StateLive, "")
+	if err := t.adopt(now); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		m, end, err := t.next()
+		if err != nil {
+			return t.readFailed(err)
+		}
+		if err := t.turn(ctx, m, end); err != nil {
+			return err
+		}
+	}
+	return t.finish(ctx)
+}
+
+// next returns the record that the replay read too many, then what the reader
+// has. With an open transaction it waits only as long as that may.
+func (t *tenure) next() (*ck.Message, bool, error) {
+	if m := t.first; m != nil {
+		t.first = nil
+		return m, false, nil
+	}
+	if t.producer.open {
+		return t.reader.next(emptyWait)
+	}
+	return t.reader.next(pollWait)
+}
+
+// turn is one turn of the loop: a record, or a silence.
+func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
+	now := time.Now()
+	switch {
+	case m != nil:
+		t.live.quiet = time.Time{}
+		if err := t.step(m, now); err != nil {
+			return err
+		}
+	case end:
+		t.live.quiet = now
+	default:
+		if err := t.idle(now); err != nil {
+			return err
+		}
+	}
+	if err := t.commitDue(ctx, m == nil, now); err != nil {
+		return err
+	}
+	if now.Sub(t.live.published) < publishEvery {
+		return nil
+	}
+	return t.attend(ctx, now)
+}
+
+// attend does what need not be looked at for every record.
+func (t *tenure) attend(ctx context.Context, now time.Time) error {
+	t.publish(now)
+	if reason := t.halted(t.topic); reason != "" {
+		return t.halt("%s", reason)
+	}
+	select {
+	case <-t.live.changed:
+		if err := t.adopt(now); err != nil {
+			return err
+		}
+	default:
+	}
+	return t.checkpointDue(ctx, now)
+}
+
+func (t *tenure) step(m *ck.Message, now time.Time) error {
+	t.fill(m)
+	t.rec.Now = now.UnixMicro()
+	t.fx.Reset()
+	if err := t.task.Step(&t.rec, &t.fx); err != nil {
+		return fmt.Errorf("offset %d: %w", t.rec.Offset, err)
+	}
+	return t.emit(now)
+}
+
+// fill makes the task's record of a message. Its time counts as now where the
+// broker stamps it.
+func (t *tenure) fill(m *ck.Message) {
+	offset := int64(m.TopicPartition.Offset)
+	t.rec = task.Record{Offset: offset, SourceOffset: offset, Key: m.Key, Value: m.Value}
+	if m.TimestampType == ck.TimestampLogAppendTime {
+		t.rec.Append = m.Timestamp.UnixMicro()
+	}
+}
+
+func (t *tenure) emit(now time.Time) error {
+	if t.fx.Empty() {
+		return nil
+	}
+	t.opts.Metrics.count(t.id.Input, &t.fx)
+	return t.out.write(&t.fx, now)
+}
+
+// decide journals an entry and applies it.
+func (t *tenure) decide(e task.Entry, now time.Time) error {
+	t.fx.Reset()
+	if err := t.task.Apply(e, &t.fx); err != nil {
+		return fmt.Errorf("deciding at offset %d: %w", t.task.Position().Offset, err)
+	}
+	return t.emit(now)
+}
+
+// adopt switches the task to the rules that are live now, where they differ
+// from those it runs.
+func (t *tenure) adopt(now time.Time) error {
+	t.live.changed = t.rules.Changed()
+	part := t.rules.Current().Restrict(t.id.Input)
+	want := part.Names()
+	if reflect.DeepEqual(want, t.task.Set()) {
+		return nil
+	}
+	if err := t.decide(task.Entry{Kind: task.Switch, Set: want}, now); err != nil {
+		return fmt.Errorf("switching to %d rules: %w", len(want.Rules), err)
+	}
+	return nil
+}
+
+// idle moves the stream's watermark by the clock once the partition has been
+// silent for the stream's idle time, seen from its end, once a second at most.
+func (t *tenure) idle(now time.Time) error {
+	st := t.rules.Current().Stream(t.id.Input)
+	if t.live.quiet.IsZero() || st == nil || st.Doc.Idle == 0 {
+		return nil
+	}
+	if now.Sub(t.live.quiet) < st.Doc.Idle || now.Sub(t.live.ticked) < tickEvery {
+		return nil
+	}
+	t.live.ticked = now
+	return t.decide(task.Entry{Kind: task.Tick, Stream: t.id.Input, Now: now.UnixMicro()}, now)
+}
+
+// commitDue commits when the transaction is old or large enough, or when the
+// input has nothing more at the moment.
+func (t *tenure) commitDue(ctx context.Context, silent bool, now time.Time) error {
+	p := t.producer
+	if !p.open {
+		return nil
+	}
+	if !silent && p.records < t.opts.CommitRecords && now.Sub(p.since) < t.opts.CommitEvery {
+		return nil
+	}
+	return t.commit(ctx, false)
+}
+
+// commit makes everything emitted so far visible, with the progress. With
+// always it writes the progress even if nothing was emitted.
+func (t *tenure) commit(ctx context.Context, always bool) error {
+	opened := t.producer.since
+	err := t.out.finish(func() error { return t.producer.commit(ctx) }, t.task.Progress(), always)
+	if err != nil {
+		return fmt.Errorf("to offset %d: %w", t.task.Position().Offset, err)
+	}
+	t.opts.Metrics.committed(ctx, time.Since(opened))
+	return nil
+}
+
+// checkpointDue begins a checkpoint when the last one is old enough, and takes
+// note of how the one under way ended. A checkpoint that does not succeed
+// costs only a longer replay.
+func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
+	if t.live.saving != nil {
+		select {
+		case err := <-t.live.saving:
+			t.live.saving = nil
+			t.saved(err)
+		default:
+		}
+		return nil
+	}
+	if now.Sub(t.live.checkpoint) < t.opts.CheckpointEvery {
+		return nil
+	}
+	save, err := t.cut(ctx, now)
+	if err != nil {
+		return err
+	}
+	t.live.saving = make(chan error, 1)
+	go func(done chan<- error) { done <- save(context.WithoutCancel(ctx)) }(t.live.saving)
+	return nil
+}
+
+// cut commits all output up to here together with the progress, then freezes
+// the state. The progress commit fails when another owner has fenced us: so a
+// checkpoint is never made of a position that the log does not have.
+func (t *tenure) cut(ctx context.Context, now time.Time) (func(context.Context) error, error) {
+	t.live.checkpoint = now
+	if err := t.commit(ctx, true); err != nil {
+		return nil, err
+	}
+	save, err := t.kept.Cut()
+	if err != nil {
+		return nil, fmt.Errorf("cutting a checkpoint: %w", err)
+	}
+	return save, nil
+}
+
+func (t *tenure) saved(err error) {
+	if err != nil {
+		t.status.CheckpointError = err.Error()
+		t.opts.Metrics.checkpoint(false)
+		t.cluster.opts.Log.Warn("checkpoint not written", "partition", t.id.String(), "error", err)
+		return
+	}
+	t.status.CheckpointError = ""
+	t.status.Checkpoint = time.Now()
+	t.opts.Metrics.checkpoint(true)
+}
+
+// finish is the orderly end: what is open is committed and the state saved.
+func (t *tenure) finish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalDeadline)
+	defer cancel()
+	if t.live.saving != nil {
+		t.saved(<-t.live.saving)
+		t.live.saving = nil
+	}
+	save, err := t.cut(ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	if err := save(ctx); err != nil {
+		t.saved(err)
+		return fmt.Errorf("making the final checkpoint: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/task"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Metrics count what the engine does. A nil *Metrics counts nothing. It is
+// safe for concurrent use.
+type Metrics struct {
+	alerts      metric.Int64Counter
+	late        metric.Int64Counter
+	dead        metric.Int64Counter
+	commits     metric.Float64Histogram
+	checkpoints metric.Int64Counter
+	halts       metric.Int64Counter
+	restarts    metric.Int64Counter
+}
+
+// NewMetrics registers the engine's instruments.
+func NewMetrics(m metric.Meter) (*Metrics, error) {
+	var x Metrics
+	counters := []struct {
+		to         *metric.Int64Counter
+		name, desc string
+	}{
+		{&x.alerts, "caltrop_alerts", "alert versions written, by stream"},
+		{&x.late, "caltrop_late", "events that came too late, by stream"},
+		{&x.dead, "caltrop_dead_letters", "records that became no event, by stream and reason"},
+		{&x.checkpoints, "caltrop_checkpoints", "checkpoints, by outcome"},
+		{&x.halts, "caltrop_partition_halts", "partitions that stopped until someone acts, by stream"},
+		{&x.restarts, "caltrop_task_restarts", "tasks that started over after an error, by stream"},
+	}
+	for _, c := range counters {
+		var err error
+		if *c.to, err = m.Int64Counter(c.name, metric.WithDescription(c.desc)); err != nil {
+			return nil, fmt.Errorf("registering %s: %w", c.name, err)
+		}
+	}
+	var err error
+	x.commits, err = m.Float64Histogram("caltrop_commit_duration", metric.WithUnit("s"),
+		metric.WithDescription("from the first record of a transaction to its commit"),
+		metric.WithExplicitBucketBoundaries(.005, .01, .02, .03, .05, .075, .1, .25, 1, 5))
+	if err != nil {
+		return nil, fmt.Errorf("registering caltrop_commit_duration: %w", err)
+	}
+	return &x, nil
+}
+
+func (x *Metrics) count(stream string, fx *task.Effects) {
+	if x == nil {
+		return
+	}
+	ctx, by := context.Background(), metric.WithAttributes(attribute.String("stream", stream))
+	if n := len(fx.Alerts); n > 0 {
+		x.alerts.Add(ctx, int64(n), by)
+	}
+	if n := len(fx.Late); n > 0 {
+		x.late.Add(ctx, int64(n), by)
+	}
+	for i := range fx.Dead {
+		x.dead.Add(ctx, 1, metric.WithAttributes(
+			attribute.String("stream", stream), attribute.String("reason", string(fx.Dead[i].Reason))))
+	}
+}
+
+func (x *Metrics) committed(ctx context.Context, took time.Duration) {
+	if x != nil {
+		x.commits.Record(ctx, took.Seconds())
+	}
+}
+
+func (x *Metrics) checkpoint(ok bool) {
+	if x == nil {
+		return
+	}
+	outcome := "written"
+	if !ok {
+		outcome = "rejected"
+	}
+	x.checkpoints.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+}
+
+func (x *Metrics) stopped(stream string, halted bool) {
+	if x == nil {
+		return
+	}
+	by := metric.WithAttributes(attribute.String("stream", stream))
+	if halted {
+		x.halts.Add(context.Background(), 1, by)
+		return
+	}
+	x.restarts.Add(context.Background(), 1, by)
+}

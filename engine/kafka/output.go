@@ -1,0 +1,114 @@
+package kafka
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/sinks/alert"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// Bounds of what is written. Topics of ours take records of topicBytesMax.
+const (
+	topicBytesMax    = producedBytesMax + 64<<10
+	rejectedBytesMax = 1 << 20  // of a late or dead value; the rest is cut off and counted in a header
+	rejectedKeyMax   = 64 << 10 // of a late or dead key
+	detailBytesMax   = 1 << 10
+)
+
+// output turns the effects of one task into records. It is owned by its tenure.
+type output struct {
+	topics   Topics
+	id       TaskID
+	source   string // topic
+	journal  string
+	progress string
+	producer *producer
+	buf      []byte
+}
+
+// write adds the effects to the open transaction, opening one where there is
+// something to write.
+func (o *output) write(fx *task.Effects, now time.Time) error {
+	for i := range fx.Journal {
+		if err := o.producer.send(record(o.journal, o.id.Partition, nil, fx.Journal[i].AppendTo(nil))); err != nil {
+			return err
+		}
+	}
+	for i := range fx.Alerts {
+		if err := o.producer.send(o.alert(&fx.Alerts[i], now)); err != nil {
+			return err
+		}
+	}
+	for i := range fx.Late {
+		if err := o.producer.send(o.rejected(o.topics.Late(), &fx.Late[i])); err != nil {
+			return err
+		}
+	}
+	for i := range fx.Dead {
+		if err := o.producer.send(o.rejected(o.topics.Dead(), &fx.Dead[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish adds the progress record and commits. With no open transaction it
+// does nothing unless always is true.
+func (o *output) finish(commit func() error, p task.Progress, always bool) error {
+	if !o.producer.open && !always {
+		return nil
+	}
+	key := strconv.AppendInt(nil, int64(o.id.Partition), 10)
+	if err := o.producer.send(record(o.progress, o.id.Partition, key, p.AppendTo(nil))); err != nil {
+		return err
+	}
+	return commit()
+}
+
+func (o *output) alert(a *alert.Alert, now time.Time) *ck.Message {
+	a.DetectedAt = now.UnixMicro()
+	topic := o.topics.Alerts()
+	if a.Mode == "shadow" {
+		topic = o.topics.Shadow()
+	}
+	o.buf = a.AppendJSON(o.buf[:0])
+	if len(o.buf) > alert.BytesMax {
+		a.Fit(alert.BytesMax)
+		o.buf = a.AppendJSON(o.buf[:0])
+	}
+	if len(o.buf) > rejectedBytesMax { // names and ids alone fill it: no broker would take it
+		a.Evidence, a.Truncated = nil, true
+		o.buf = a.AppendJSON(o.buf[:0])
+	}
+	return record(topic, ck.PartitionAny, []byte(a.KeyText()), o.buf)
+}
+
+// rejected describes a record that became no event: the record itself, cut to
+// what a broker takes, and headers that say where it stood and why.
+func (o *output) rejected(topic string, r *task.Rejected) *ck.Message {
+	headers := []ck.Header{
+		{Key: "reason", Value: []byte(r.Reason)},
+		{Key: "detail", Value: clip([]byte(r.Detail), detailBytesMax)},
+		{Key: "stream", Value: []byte(o.id.Input)},
+		{Key: "topic", Value: []byte(o.source)},
+		{Key: "partition", Value: strconv.AppendInt(nil, int64(o.id.Partition), 10)},
+		{Key: "offset", Value: strconv.AppendInt(nil, r.Offset, 10)},
+	}
+	if r.Time != 0 {
+		headers = append(headers, ck.Header{Key: "time_us", Value: strconv.AppendInt(nil, r.Time, 10)})
+	}
+	if len(r.Value) > rejectedBytesMax || len(r.Key) > rejectedKeyMax {
+		size := strconv.AppendInt(nil, int64(len(r.Key)+len(r.Value)), 10)
+		headers = append(headers, ck.Header{Key: "truncated_from_bytes", Value: size})
+	}
+	return record(topic, ck.PartitionAny, clip(r.Key, rejectedKeyMax), clip(r.Value, rejectedBytesMax), headers...)
+}
+
+func clip(b []byte, most int) []byte {
+	if len(b) > most {
+		return b[:most]
+	}
+	return b
+}

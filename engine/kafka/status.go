@@ -1,0 +1,82 @@
+package kafka
+
+import (
+	"errors"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/task"
+)
+
+// A State is what a task is doing.
+type State string
+
+// The states of a task, in the order it passes through them.
+const (
+	StateAcquiring State = "acquiring" // fencing the previous owner
+	StateRestoring State = "restoring" // opening the newest checkpoint
+	StateReplaying State = "replaying" // repeating what was committed since, in silence
+	StateLive      State = "live"
+	StateRetrying  State = "retrying" // waiting to start over after an error
+	StateHalted    State = "halted"   // stopped until someone acts
+)
+
+// A TaskStatus is how one task of this process is doing.
+type TaskStatus struct {
+	ID              TaskID
+	Topic           string
+	State           State
+	Reason          string // of StateRetrying and StateHalted
+	Position        task.Position
+	Lag             int64 // records between the position and the end of the partition, as last seen
+	Watermark       int64 // µs; 0 when the stream has shown no event
+	Counts          task.Counts
+	Checkpoint      time.Time // when the last one was made by this owner; zero: none yet
+	CheckpointError string    // of the last attempt; "" when it went well
+	Rules           int
+}
+
+// say tells the engine what the task is doing.
+func (t *tenure) say(state State, reason string) {
+	t.status.State, t.status.Reason = state, reason
+	t.publish(time.Now())
+}
+
+// publishAt publishes when the last time is long enough ago.
+func (t *tenure) publishAt(now time.Time) {
+	if now.Sub(t.live.published) >= publishEvery {
+		t.publish(now)
+	}
+}
+
+func (t *tenure) publish(now time.Time) {
+	t.live.published = now
+	t.status.ID, t.status.Topic = t.id, t.topic
+	if t.task != nil {
+		t.status.Position, t.status.Counts = t.task.Position(), t.task.Counts()
+		t.status.Watermark, _ = t.task.Watermark(t.id.Input)
+		t.status.Rules = len(t.task.Set().Rules)
+	}
+	if t.reader != nil {
+		t.status.Lag = t.reader.lag(t.status.Position.Offset)
+	}
+	t.report(t.status)
+}
+
+// A Status is how the engine of this process is doing.
+type Status struct {
+	Reachable bool  // a broker answered when last asked
+	Err       error // why not, else why there are no tasks yet
+	Tasks     []TaskStatus
+}
+
+// Ready returns nil when the engine reaches Kafka and has joined its group,
+// else why it is not ready.
+func (s *Status) Ready() error {
+	if s.Err != nil {
+		return s.Err
+	}
+	if !s.Reachable {
+		return errors.New("kafka has not answered yet")
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/task"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// A tenure is the time between fencing the previous owner of a task and
+// letting go of it. Everything in it belongs to one goroutine. When a step of
+// it fails the whole tenure ends and the next one starts from the log: nothing
+// is ever retried in place.
+type tenure struct {
+	id       TaskID
+	topic    string
+	opts     *EngineOptions
+	cluster  *Cluster
+	rules    Rules
+	report   func(TaskStatus)
+	halted   func(topic string) string // why the topic must not be read any more, or ""
+	producer *producer
+	reader   *reader
+	kept     Kept
+	task     *task.Task
+	out      output
+	fx       task.Effects
+	rec      task.Record
+	status   TaskStatus
+	first    *ck.Message // read by the replay, to be processed live; nil: none
+
+	live struct {
+		quiet      time.Time // when the end of the partition was last reached; zero while there is more
+		ticked     time.Time
+		checkpoint time.Time
+		published  time.Time
+		saving     chan error // receives the outcome of the checkpoint under way; nil when there is none
+		changed    <-chan struct{}
+	}
+}
+
+// run owns the task until ctx ends (nil, after a final checkpoint) or something
+// fails.
+func (t *tenure) run(ctx context.Context) error {
+	defer t.close()
+	if err := t.acquire(ctx); err != nil {
+		return err
+	}
+	return t.serve(ctx)
+}
+
+// acquire fences the previous owner, restores the newest checkpoint and repeats
+// in silence what was committed since.
+func (t *tenure) acquire(ctx context.Context) (err error) {
+	t.say(StateAcquiring, "")
+	if err := t.checkPartitions(ctx); err != nil {
+		return err
+	}
+	if t.producer, err = t.cluster.openProducer(ctx, t.id.String()); err != nil {
+		return err
+	}
+	progress, err := t.committed(ctx)
+	if err != nil {
+		return err
+	}
+	t.say(StateRestoring, "")
+	if err := t.restore(ctx, progress); err != nil {
+		return err
+	}
+	t.out = output{
+		topics: t.cluster.Topics(), id: t.id, source: t.topic, producer: t.producer,
+		journal:  t.cluster.Topics().Journal(t.id.Input, t.id.Generation),
+		progress: t.cluster.Topics().Progress(t.id.Input, t.id.Generation),
+	}
+	t.say(StateReplaying, "")
+	return t.replay(ctx, progress)
+}
+
+// checkPartitions makes sure that the task's own topics exist and that the
+// input still has the partitions that they were made for.
+func (t *tenure) checkPartitions(ctx context.Context) error {
+	n, err := t.cluster.Partitions(t.topic)
+	if err != nil || n == 0 {
+		return errors.Join(fmt.Errorf("topic %s does not exist", t.topic), err)
+	}
+	own, err := t.cluster.ensureInput(ctx, t.id.Input, n)
+	if err != nil {
+		return err
+	}
+	if own != n {
+		return t.halt("topic %s has %d partitions, the job was started with %d: keys have moved; start a new generation", t.topic, n, own)
+	}
+	return nil
+}
+
+// committed returns how far the task's owners have committed; the zero
+// Progress for a new task.
+func (t *tenure) committed(ctx context.Context) (task.Progress, error) {
+	m, err := t.cluster.last(ctx, t.cluster.Topics().Progress(t.id.Input, t.id.Generation), t.id.Partition)
+	if err != nil || m == nil {
+		return task.Progress{}, err
+	}
+	p, err := task.DecodeProgress(m.Value)
+	if err != nil {
+		return p, t.halt("its progress record at offset %d cannot be read: %v", m.TopicPartition.Offset, err)
+	}
+	return p, nil
+}
+
+// restore opens the newest checkpoint and a reader of the input where it ends.
+func (t *tenure) restore(ctx context.Context, progress task.Progress) (err error) {
+	t.kept, err = t.opts.Keeper.Open(ctx, t.id, task.Config{
+		Sources:  []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}},
+		Resolver: t.rules,
+	})
+	if err != nil {
+		return fmt.Errorf("restoring %s: %w", t.id, err)
+	}
+	t.task = t.kept.Task()
+	at := t.task.Position()
+	if progress.Position.Before(at) {
+		return t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",
+			at.Offset, progress.Position.Offset)
+	}
+	if t.reader, err = t.cluster.openReader(t.topic, t.id.Partition, ck.Offset(at.Offset)); err != nil {
+		return err
+	}
+	low, high, err := t.reader.bounds()
+	if err != nil {
+		return err
+	}
+	switch {
+	case at.Offset > high:
+		return t.halt("it has read to offset %d, but topic %s ends at %d: the topic was made anew", at.Offset, t.topic, high)
+	case at == (task.Position{}):
+		return t.reader.seek(low)
+	case at.Offset < low:
+		return t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", at.Offset, t.topic, low)
+	}
+	return nil
+}
+
+// replay repeats the input and the journal up to what was committed, without
+// output; the task compares what it would have emitted with what was.
+func (t *tenure) replay(ctx context.Context, progress task.Progress) error {
+	entries, err := t.entries(ctx)
+	if err != nil {
+		return err
+	}
+	recovery, err := task.Recover(t.task, progress, entries)
+	for err == nil && !recovery.Done() {
+		m, end, failed := t.reader.next(pollWait)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case failed != nil:
+			return t.readFailed(failed)
+		case end:
+			return t.halt("offset %d was committed, but topic %s ends after %d: the topic was made anew",
+				progress.Position.Offset-1, t.topic, t.task.Position().Offset-1)
+		case m != nil:
+			err = t.repeat(recovery, m)
+		}
+		t.publishAt(time.Now())
+	}
+	if errors.Is(err, task.ErrDiverged) {
+		return t.halt("not going on with what may be wrong: %v", err)
+	}
+	return err
+}
+
+// repeat replays one record, or keeps it when it turns out to be the first that
+// was not committed.
+func (t *tenure) repeat(recovery *task.Recovery, m *ck.Message) error {
+	t.fill(m)
+	replayed, err := recovery.Step(&t.rec)
+	if err != nil {
+		return fmt.Errorf("repeating offset %d: %w", t.rec.Offset, err)
+	}
+	if !replayed {
+		t.first = m
+	}
+	return nil
+}
+
+// readFailed names what an unreadable input means for the partition.
+func (t *tenure) readFailed(err error) error {
+	var ke ck.Error
+	if errors.As(err, &ke) && (ke.Code() == ck.ErrAutoOffsetReset || ke.Code() == ck.ErrOffsetOutOfRange) {
+		return t.halt("offset %d is not in topic %s any more: retention has passed it, or the topic was made anew", t.task.Position().Offset, t.topic)
+	}
+	return err
+}
+
+// entries returns the journal and trims what no kept checkpoint needs.
+func (t *tenure) entries(ctx context.Context) ([]task.Entry, error) {
+	topic := t.cluster.Topics().Journal(t.id.Input, t.id.Generation)
+	r, err := t.cluster.openReader(topic, t.id.Partition, ck.OffsetBeginning)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	var entries []task.Entry
+	oldest, needless := t.kept.Oldest().Seq, ck.Offset(0)
+	err = r.rest(ctx, func(m *ck.Message) error {
+		e, err := task.DecodeEntry(m.Value)
+		if err != nil {
+			return t.halt("its journal at offset %d cannot be read: %v", m.TopicPartition.Offset, err)
+		}
+		entries = append(entries, e)
+		if e.Seq <= oldest {
+			needless = m.TopicPartition.Offset + 1
+		}
+		return nil
+	})
+	if err == nil && needless > 0 {
+		t.cluster.trim(ctx, topic, t.id.Partition, needless)
+	}
+	return entries, err
+}
+
+func (t *tenure) halt(format string, args ...any) error {
+	return &HaltError{Input: t.id.Input, Partition: t.id.Partition, Reason: fmt.Sprintf(format, args...)}
+}
+
+func (t *tenure) close() {
+	if t.live.saving != nil {
+		<-t.live.saving
+	}
+	if t.producer != nil {
+		t.producer.close()
+	}
+	if t.reader != nil {
+		t.reader.close()
+	}
+	if t.kept != nil {
+		t.kept.Close()
+	}
+}

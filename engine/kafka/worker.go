@@ -1,0 +1,85 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A worker runs one task for as long as this process is assigned its partition:
+// one tenure after the other. Its goroutine ends when its context does.
+type worker struct {
+	id     TaskID
+	topic  string
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// start runs a task. Its end is not tied to the context of Run: an engine stops
+// its workers itself, and waits for them.
+func (e *Engine) start(id TaskID, topic string) *worker {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &worker{id: id, topic: topic, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		e.work(ctx, w)
+	}()
+	return w
+}
+
+// work begins a tenure again after an error, later and later, unless the
+// partition is halted: then it waits for its end.
+func (e *Engine) work(ctx context.Context, w *worker) {
+	for wait := retryFirst; ctx.Err() == nil; wait = min(2*wait, retryMost) {
+		began := time.Now()
+		t := e.tenure(w)
+		err := t.run(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > time.Minute {
+			wait = retryFirst
+		}
+		e.ended(t, err)
+		switch {
+		case halts(err):
+			<-ctx.Done()
+		case errors.Is(err, ErrFenced):
+			// Another process was given the partition while this one was not
+			// looking. Fencing it in turn would only start a fight: after this
+			// wait the group has told us either that the partition is gone, and
+			// then ctx ends, or that it is still ours.
+			pause(ctx, sessionTimeout)
+		default:
+			pause(ctx, wait)
+		}
+	}
+}
+
+func (e *Engine) tenure(w *worker) *tenure {
+	return &tenure{id: w.id, topic: w.topic, opts: &e.opts, cluster: e.cluster, rules: e.rules, report: e.note, halted: e.halted}
+}
+
+// ended makes the end of a tenure known.
+func (e *Engine) ended(t *tenure, err error) {
+	state := StateRetrying
+	if halts(err) {
+		state = StateHalted
+	}
+	e.opts.Metrics.stopped(t.id.Input, state == StateHalted)
+	level := e.cluster.opts.Log.Warn
+	if state == StateHalted {
+		level = e.cluster.opts.Log.Error
+	}
+	if !errors.Is(err, context.Canceled) {
+		level("task stopped", "partition", t.id.String(), "state", string(state), "error", err)
+	}
+	t.task, t.reader = nil, nil // closed; the last published position stands
+	t.say(state, err.Error())
+}
+
+func (e *Engine) note(s TaskStatus) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.mu.tasks[s.ID] = s
+}
