@@ -9,13 +9,14 @@ import (
 // The state of a key, all numbers varints:
 //
 //	format      one byte
-//	flags       bit 0: capped
+//	flags       capped, timer, truncated
 //	base        µs, signed
-//	timer       signed, from base; flags bit 1: there is one
+//	timer       signed, from base; where flags say that there is one
 //	seq, nextID
 //	leads       each: last and before, 0 for none, else 1 + zigzag(at - base)
 //	events      count, then each: time from base, signed; seq back from seq;
-//	            stream where the rule has several; length and compact form
+//	            length; roles where a stream has several; stream where the
+//	            rule has several; compact form
 //	links       count, then each: event, position, previous + 1, lost
 //	runs        count, then each: nextID - id, position, tail, first, flags,
 //	            the counters of counted loops, then the sets that flags name
@@ -24,6 +25,7 @@ const formatState = 1
 const (
 	flagCapped = 1 << iota
 	flagTimer
+	flagTruncated
 )
 
 const (
@@ -52,6 +54,9 @@ func (m *Machine) encode(b []byte) []byte {
 	}
 	if st.timer != 0 {
 		flags |= flagTimer
+	}
+	if st.truncated {
+		flags |= flagTruncated
 	}
 	b = append(b, formatState)
 	b = binary.AppendUvarint(b, flags)
@@ -107,6 +112,9 @@ func (m *Machine) encodeEvents(b []byte, base int64) []byte {
 // form of an event that is new to the state.
 func (m *Machine) encodeEvent(h *held) []byte {
 	b := m.scratch[:0]
+	if m.roled() {
+		b = append(b, byte(h.role))
+	}
 	if len(m.rule.Streams) > 1 {
 		b = append(b, byte(m.stream))
 	}
@@ -114,8 +122,22 @@ func (m *Machine) encodeEvent(h *held) []byte {
 	return m.scratch
 }
 
+// roled reports whether some stream plays several roles (at most eight; the
+// compiler sees to it).
+func (m *Machine) roled() bool {
+	for _, k := range m.rule.Keys {
+		if len(k.Roles) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *Machine) decodeEvent(h *held, ev *event.Event) {
 	raw, stream := h.raw, 0
+	if m.roled() {
+		h.role, raw = uint64(raw[0]), raw[1:]
+	}
 	if len(m.rule.Streams) > 1 {
 		stream, raw = int(raw[0]), raw[1:]
 	}

@@ -56,7 +56,7 @@ func (m *Machine) decode(raw []byte) {
 	}
 	st, flags := &m.st, r.uint()
 	base := r.int()
-	st.capped = flags&flagCapped != 0
+	st.capped, st.truncated = flags&flagCapped != 0, flags&flagTruncated != 0
 	if flags&flagTimer != 0 {
 		st.timer = base + r.int()
 	}

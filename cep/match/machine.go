@@ -10,8 +10,14 @@ import (
 // partial match, an event moves every run that it concerns, and a run that
 // waits for something else is not touched. It holds scratch space only.
 type Machine struct {
-	rule *prog.Rule
-	pat  *prog.Pattern
+	rule    *prog.Rule
+	pat     *prog.Pattern
+	states  bool     // one run per automaton state (states.go)
+	replay  *Machine // states: finds the evidence
+	alone   bool     // a replay: only the first event starts runs, nothing is raised
+	first   bool     // replay: this is the first event
+	spent   int32    // states: held events before it are cut
+	ignored Output   // replay: counters of no interest
 
 	st       state
 	ev       *event.Event // being applied; nil at a deadline
@@ -47,6 +53,15 @@ type kill struct {
 
 // New returns the evaluator of a pattern rule.
 func New(r *prog.Rule) Evaluator {
+	m := newMachine(r)
+	if !r.Pattern.Stateful {
+		m.states, m.replay = true, newMachine(r)
+		m.replay.alone = true
+	}
+	return m
+}
+
+func newMachine(r *prog.Rule) *Machine {
 	m := &Machine{rule: r, pat: r.Pattern, unary: make([]truth, len(r.Pattern.Preds)), counts: make([]int32, len(r.Pattern.Loops))}
 	m.view.m = m
 	m.frame.Match = &m.view
@@ -102,12 +117,7 @@ func (m *Machine) concerned() bool {
 	if m.pat.Adjacent {
 		return true
 	}
-	for i := range m.pat.Preds {
-		if m.may(i) {
-			return true
-		}
-	}
-	return false
+	return m.bears()
 }
 
 // begins reports whether the event can begin a run or a leading absence.
@@ -203,16 +213,21 @@ func (m *Machine) apply(s Store) {
 	st.seq++
 	m.children, m.kills, m.found = m.children[:0], m.kills[:0], m.found[:0]
 	current := int32(len(st.held))
-	st.held = append(st.held, held{time: m.now, seq: st.seq, ev: m.ev})
+	st.held = append(st.held, held{time: m.now, seq: st.seq, ev: m.ev, role: m.roles})
 	for i := range st.runs {
 		if !st.runs[i].dead {
 			m.advance(int32(i), current)
 		}
 	}
-	m.start(current, s)
+	if !m.alone || m.first {
+		m.start(current, s)
+	}
 	m.settle()
 	m.noteLeads()
-	m.raise(ByEvent)
+	m.collectDue()
+	if !m.alone {
+		m.raise(ByEvent)
+	}
 	st.runs = append(st.runs, m.children...)
 }
 

@@ -34,8 +34,11 @@ func (m *Machine) fire() {
 
 // raise weighs the matches that complete now and emits what language §5 asks.
 func (m *Machine) raise(by By) {
-	m.collectDue()
 	if len(m.found) == 0 {
+		return
+	}
+	if m.states {
+		m.raiseRebuilt(by)
 		return
 	}
 	for i := range m.found {
@@ -162,7 +165,7 @@ func (m *Machine) cut(before int32) {
 // emit writes one match to the output, owning all of its memory.
 func (m *Machine) emit(c *candidate, by By) {
 	m.bindAt(c)
-	f := Found{At: m.now, By: by, Instant: m.now, Capped: m.st.capped}
+	f := Found{At: m.now, By: by, Instant: m.now, Capped: m.st.capped, Truncated: m.st.truncated}
 	if by == ByEvent {
 		f.Event = clone(m.ev)
 	}

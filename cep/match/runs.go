@@ -22,6 +22,7 @@ type held struct {
 	time int64
 	seq  uint64 // order among the events that the key's state has seen
 	raw  []byte // encoded; nil for the event being applied until it is stored
+	role uint64 // the roles under which the event has the key
 	ev   *event.Event
 	ref  int32 // its new index while the state is written; -1: unreferenced
 }
@@ -107,7 +108,7 @@ func (m *Machine) count(counts []int32, e *prog.Edge) {
 		l := &m.pat.Loops[g.Loop]
 		most := l.Max
 		if most == syntax.Unbounded {
-			most = l.Min
+			most = max(l.Min-1, 0)
 		}
 		if g.Again && int(counts[g.Loop]) < most {
 			counts[g.Loop]++

@@ -10,17 +10,18 @@ import (
 // state is all that a Machine remembers of one key, decoded. Its slices are
 // reused from key to key.
 type state struct {
-	capped bool
-	timer  int64 // the deadline set in the Store; 0: none
-	nextID uint32
-	seq    uint64
-	leads  []lead
-	held   []held
-	links  []link
-	runs   []run
-	pool   []*event.Event
-	used   int
-	raw    []byte // the encoded state that held.raw points into
+	capped    bool
+	truncated bool  // states: an event that may be evidence was forgotten
+	timer     int64 // the deadline set in the Store; 0: none
+	nextID    uint32
+	seq       uint64
+	leads     []lead
+	held      []held
+	links     []link
+	runs      []run
+	pool      []*event.Event
+	used      int
+	raw       []byte // the encoded state that held.raw points into
 }
 
 // A lead keeps the two latest distinct times of events that a leading absence
@@ -55,6 +56,7 @@ func (st *state) runIndex(id uint32) int32 {
 func (m *Machine) load(raw []byte) {
 	st := &m.st
 	*st = state{leads: st.leads[:0], held: st.held[:0], links: st.links[:0], runs: st.runs[:0], pool: st.pool, raw: st.raw[:0]}
+	m.spent = 0
 	m.view.reset()
 	for range m.pat.Leads {
 		st.leads = append(st.leads, lead{})
@@ -68,9 +70,15 @@ func (m *Machine) load(raw []byte) {
 // save encodes what is left of the key's state and sets its deadline.
 func (m *Machine) save(key []byte, s Store) {
 	m.dropEnded()
-	m.dropTwins()
-	m.capRuns()
-	m.mark()
+	if m.states {
+		m.keepNewest()
+		m.mark()
+		m.retain()
+	} else {
+		m.dropTwins()
+		m.capRuns()
+		m.mark()
+	}
 	m.capEvidence()
 	timer := m.nextTimer()
 	if len(m.st.runs) == 0 && !m.leadsLive() {
@@ -189,6 +197,7 @@ func (m *Machine) capEvidence() {
 			return
 		}
 		m.forget(victim)
+		m.st.truncated = m.states
 		m.out.Stats.EvidenceCapped++
 	}
 }

@@ -38,11 +38,11 @@ func (m *Machine) offer(r *run, i int, fresh bool) (takes, ends bool) {
 	case prog.AcceptDeadline:
 		return false, m.any(e.Between, r.tail) || m.any(e.Through, r.tail)
 	case prog.AcceptNext:
-		r.due = r.due || r.alive.has(i)
-		return false, false // raise ends it, unless a loop went on
+		r.due = r.due || fresh
+		return false, !fresh // collectDue ends it, unless a loop went on
 	}
 	p := &m.pat.Positions[e.To]
-	if p.Gap > 0 && m.now >= m.lastOf(r).time+p.Gap {
+	if p.Gap > 0 && m.now >= m.lastOf(r).time+p.Gap || e.Join == syntax.Strict && !fresh {
 		return false, true
 	}
 	if m.any(e.Until, r.tail) || m.greedyBroken(r, i, e) || m.any(e.Through, r.tail) {
@@ -97,6 +97,9 @@ func (m *Machine) take(from int32, e *prog.Edge, ghost bool, current int32) {
 	prev := int32(-1)
 	if from >= 0 {
 		prev, c.first = m.st.runs[from].tail, m.st.runs[from].first
+	}
+	if m.states {
+		prev = -1
 	}
 	alive, complete := m.open(c.pos, c.counts)
 	c.alive = alive

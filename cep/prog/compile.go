@@ -134,6 +134,10 @@ func (c *compiler) streamIndex(name string) int {
 	return slices.IndexFunc(c.rule.Streams, func(s *event.Schema) bool { return s.Stream == name })
 }
 
+// rolesMax bounds the keys under which one rule reads one stream; evaluators
+// keep them as the bits of a byte.
+const rolesMax = 8
+
 // role returns the index of a key projection of a stream, adding it when it
 // is new, or -1 after reporting a problem.
 func (c *compiler) role(stream int, key *syntax.Key, pointer, hint string) int {
@@ -165,6 +169,10 @@ func (c *compiler) role(stream int, key *syntax.Key, pointer, hint string) int {
 		if slices.Equal(r, cols) {
 			return i
 		}
+	}
+	if len(*roles) == rolesMax {
+		c.errorf(key.Pos, pointer, "use fewer keys", "stream %s is read under more than %d keys", schema.Stream, rolesMax)
+		return -1
 	}
 	*roles = append(*roles, cols)
 	return len(*roles) - 1

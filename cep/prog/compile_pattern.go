@@ -392,6 +392,8 @@ func (p *Pattern) statefulBecause(r *Rule) string {
 		return "emit: all asks for every match"
 	case p.Links:
 		return "it repeats a group"
+	case len(p.Leads) > 0:
+		return "it begins with an absence"
 	}
 	return ""
 }
