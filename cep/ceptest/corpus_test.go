@@ -1,0 +1,48 @@
+package ceptest_test
+
+import (
+	"testing"
+
+	"github.com/caltrop/caltrop/cep/ceptest"
+)
+
+// How many cases the corpus has: a file cut short must not pass.
+const (
+	flinkCases = 191
+	namedCases = 116
+)
+
+func TestOracleFlink(t *testing.T) { judgeCorpus(t, ceptest.FlinkCases, flinkCases) }
+
+func TestOracleNamed(t *testing.T) { judgeCorpus(t, ceptest.NamedCases, namedCases) }
+
+func judgeCorpus(t *testing.T, read func() ([]ceptest.Case, error), want int) {
+	cases, err := read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cases) != want {
+		t.Errorf("the corpus has %d cases, want %d", len(cases), want)
+	}
+	for i := range cases {
+		t.Run(cases[i].ID, func(t *testing.T) { judgeCase(t, &cases[i]) })
+	}
+}
+
+func judgeCase(t *testing.T, c *ceptest.Case) {
+	s, err := ceptest.Parse(c.Rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := s.Judge(c.Lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []ceptest.Outcome
+	for i := range alerts {
+		got = append(got, ceptest.OutcomeOf(&alerts[i]))
+	}
+	if diff := c.Differ(got); diff != "" {
+		t.Errorf("%s\ndiffers from the corpus:\n%s", c.Rule, diff)
+	}
+}

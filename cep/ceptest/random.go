@@ -1,0 +1,282 @@
+package ceptest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// Options choose what random rules may hold. The zero value is the part of the
+// language that every evaluator has.
+type Options struct {
+	Any     bool // ->> and :any
+	Strict  bool // :strict
+	Greedy  bool
+	Until   bool
+	Choice  bool // | and &
+	EmitAll bool
+}
+
+// AllOptions returns the options for the whole pattern language.
+func AllOptions() Options { return Options{true, true, true, true, true, true} }
+
+// A writer writes one random draft.
+type writer struct {
+	rng   *rand.Rand
+	opt   Options
+	draft *Draft
+	seen  []string // evidence steps so far, in the order of the text
+	many  map[string]bool
+	depth int
+	lists int // how many quantifiers and choices stand around the place being written
+}
+
+// maxSteps bounds a random pattern: what goes wrong goes wrong small.
+const maxSteps = 5
+
+// RandomRule writes a random rule. Many are refused by the compiler: the caller
+// counts and tries again.
+func RandomRule(rng *rand.Rand, opt Options) *Draft {
+	w := &writer{rng: rng, opt: opt, draft: &Draft{}, many: map[string]bool{}}
+	w.draft.Pattern = w.pattern(1 + rng.IntN(3))
+	w.timeLimits()
+	if w.draft.All = opt.EmitAll && w.one(4); w.draft.All {
+		w.draft.AfterMatch = w.pick("", "no_skip", "skip_to_next", "skip_past_last", "{skip_to_first: "+w.step()+"}", "{skip_to_last: "+w.step()+"}")
+	} else if w.one(3) {
+		w.draft.AfterMatch = "no_skip"
+	}
+	if w.one(5) {
+		w.draft.Having = w.truthOver(w.seen)
+	}
+	if w.one(3) {
+		w.draft.Measures = []string{w.numberOver(w.step())}
+	}
+	return w.draft
+}
+
+func (w *writer) one(in int) bool { return w.rng.IntN(in) == 0 }
+
+func (w *writer) pick(from ...string) string { return from[w.rng.IntN(len(from))] }
+
+func (w *writer) step() string { return w.pick(w.seen...) }
+
+func (w *writer) timeLimits() {
+	if !w.one(6) {
+		w.draft.Within = []int{3, 5, 8, 12, 30}[w.rng.IntN(5)]
+	}
+	for i := range w.draft.Steps {
+		if w.one(6) {
+			w.draft.Steps[i].Gap = 1 + w.rng.IntN(4)
+		}
+	}
+}
+
+// pattern writes a sequence of about n elements, or a choice of two.
+func (w *writer) pattern(n int) *syntax.Node {
+	if w.opt.Choice && w.one(8) {
+		w.lists++
+		defer func() { w.lists-- }()
+		return &syntax.Node{Op: syntax.OpAlt, Sub: []*syntax.Node{w.sequence(n), w.sequence(n)}}
+	}
+	return w.sequence(n)
+}
+
+func (w *writer) sequence(n int) *syntax.Node {
+	seq := &syntax.Node{Op: syntax.OpSeq}
+	if w.depth == 0 && w.one(8) {
+		w.add(seq, syntax.Relaxed, w.not())
+	}
+	for range n {
+		if len(seq.Sub) > 0 && w.one(5) {
+			w.add(seq, w.join(false), w.not())
+		}
+		w.add(seq, w.join(true), w.element())
+	}
+	if w.depth == 0 && w.one(4) {
+		w.add(seq, w.join(false), w.not())
+	}
+	if len(seq.Sub) == 1 {
+		return seq.Sub[0]
+	}
+	return seq
+}
+
+func (w *writer) add(seq *syntax.Node, join syntax.Join, n *syntax.Node) {
+	if len(seq.Sub) > 0 {
+		seq.Joins = append(seq.Joins, join)
+	}
+	seq.Sub = append(seq.Sub, n)
+}
+
+func (w *writer) join(any bool) syntax.Join {
+	switch {
+	case w.one(4):
+		return syntax.Strict
+	case any && w.opt.Any && w.one(4):
+		return syntax.Any
+	}
+	return syntax.Relaxed
+}
+
+func (w *writer) element() *syntax.Node {
+	if w.opt.Choice && len(w.seen) < maxSteps-1 && w.one(10) {
+		return &syntax.Node{Op: syntax.OpAnd, Sub: []*syntax.Node{w.term(), w.term()}}
+	}
+	return w.term()
+}
+
+func (w *writer) term() *syntax.Node {
+	q := w.quantifier()
+	if q != nil {
+		w.lists++
+		defer func() { w.lists-- }()
+	}
+	if w.depth < 2 && len(w.seen) < maxSteps-1 && w.one(6) {
+		w.depth++
+		n := &syntax.Node{Op: syntax.OpGroup, Sub: []*syntax.Node{w.pattern(1 + w.rng.IntN(2))}, Quant: q}
+		w.depth--
+		w.flags(n, true)
+		return n
+	}
+	n := &syntax.Node{Op: syntax.OpStep, Name: w.name("abcd"), Quant: q}
+	w.define(n.Name, q != nil && q.Max != 1)
+	w.seen = append(w.seen, n.Name)
+	w.many[n.Name] = w.lists > 0
+	w.flags(n, false)
+	return n
+}
+
+// name is the kind of event a step wants, made unique by a number.
+func (w *writer) name(kinds string) string {
+	return fmt.Sprintf("%c%d", kinds[w.rng.IntN(len(kinds))], len(w.draft.Steps))
+}
+
+func (w *writer) not() *syntax.Node {
+	n := &syntax.Node{Op: syntax.OpNot, Name: w.name("abcd")}
+	w.define(n.Name, false)
+	return n
+}
+
+func (w *writer) quantifier() *syntax.Quant {
+	switch w.rng.IntN(16) {
+	case 0, 1:
+		return &syntax.Quant{Min: 0, Max: 1, Option: true}
+	case 2:
+		return &syntax.Quant{Min: 0, Max: syntax.Unbounded}
+	case 3, 4:
+		return &syntax.Quant{Min: 1, Max: syntax.Unbounded}
+	case 5:
+		n := 1 + w.rng.IntN(3)
+		return &syntax.Quant{Min: n, Max: n}
+	case 6:
+		return &syntax.Quant{Min: 1 + w.rng.IntN(3), Max: syntax.Unbounded}
+	case 7:
+		n := w.rng.IntN(3)
+		return &syntax.Quant{Min: n, Max: n + 1 + w.rng.IntN(2)}
+	}
+	return nil
+}
+
+func (w *writer) flags(n *syntax.Node, group bool) {
+	q := n.Quant
+	if q == nil || q.Option {
+		return
+	}
+	switch {
+	case w.opt.Strict && w.one(4):
+		q.Join = syntax.Strict
+	case w.opt.Any && w.one(4):
+		q.Join = syntax.Any
+	}
+	q.Greedy = w.opt.Greedy && !group && q.Join != syntax.Any && w.one(5)
+	if w.opt.Until && q.Max == syntax.Unbounded && w.one(4) {
+		q.Until = w.name("abcd")
+		w.define(q.Until, false)
+	}
+}
+
+// define adds the step's definition, with a condition over the current event
+// and, sometimes, over what the match has.
+func (w *writer) define(name string, loops bool) {
+	s := DraftStep{Name: name, Stream: w.pick("e", "e", "e", "e", "e", "f")}
+	if w.one(30) {
+		s.Stream, s.Key = "t", w.pick("", "to")
+	}
+	s.Where = w.current(name)
+	if s.Stream == "e" && w.one(12) {
+		s.Where = w.pick("u > 0", "has(u) && u == 1", "v > 3 || u == 0")
+	}
+	if w.one(4) {
+		from := w.seen
+		if loops && w.one(2) {
+			from = []string{name}
+		}
+		if more := w.earlier(from, name, loops); more != "" {
+			s.Where = strings.TrimPrefix(s.Where+" && "+more, " && ")
+		}
+	}
+	w.draft.Steps = append(w.draft.Steps, s)
+}
+
+func (w *writer) current(name string) string {
+	switch w.rng.IntN(12) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("v >= %d", w.rng.IntN(4))
+	case 2:
+		return `kind in ["` + name[:1] + `", "` + w.pick("a", "b", "c") + `"]`
+	case 3:
+		return `kind != "` + name[:1] + `"`
+	case 4:
+		return fmt.Sprintf(`(kind == "%s" || v > 2)`, name[:1])
+	case 5:
+		return fmt.Sprintf(`kind == "%s" && v < 3`, name[:1])
+	}
+	return `kind == "` + name[:1] + `"`
+}
+
+// earlier is a condition over the events taken before.
+func (w *writer) earlier(from []string, name string, loops bool) string {
+	switch {
+	case w.one(5):
+		return w.pick("prev.v <= v", "prev.v != v", "v == prev.v + 1", `prev.kind != "a"`)
+	case len(from) == 0:
+		return ""
+	}
+	other := from[w.rng.IntN(len(from))]
+	if other == name && !loops {
+		return ""
+	}
+	if !w.many[other] && other != name {
+		return w.pick("v >= "+other+".v", "v != "+other+".v", "kind == "+other+".kind", "v > "+other+".v")
+	}
+	return w.list(other)
+}
+
+// list is a condition over a step's list of events.
+func (w *writer) list(s string) string {
+	n := w.rng.IntN(4)
+	return w.pick(
+		fmt.Sprintf("count(%s) >= %d", s, n),
+		fmt.Sprintf("count(%s) < %d", s, n+1),
+		fmt.Sprintf("sum(%s.v) + v < %d", s, 3+2*n),
+		fmt.Sprintf("sum(%s.v) >= %d", s, n),
+		"v >= avg("+s+".v)", "v > max("+s+".v)", "v <= min("+s+".v)", "v != last("+s+".v)", "v >= first("+s+".v)",
+		"distinct("+s+".v) < 3", "stddev("+s+".v) < 1.5")
+}
+
+// truthOver is a condition of having.
+func (w *writer) truthOver(steps []string) string {
+	s := steps[w.rng.IntN(len(steps))]
+	return w.numberOver(s) + w.pick(" >= ", " < ", " == ", " != ") + fmt.Sprint(w.rng.IntN(4))
+}
+
+func (w *writer) numberOver(s string) string {
+	if !w.many[s] {
+		return s + ".v"
+	}
+	return w.pick("count("+s+")", "sum("+s+".v)", "max("+s+".v)", "first("+s+".v)", "last("+s+".v)", "distinct("+s+".v)")
+}

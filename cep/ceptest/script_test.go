@@ -1,0 +1,90 @@
+package ceptest_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/caltrop/caltrop/cep/ceptest"
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestScripts runs testdata/*.txt and testdata/found/*.txt by oracle and
+// engine. Commands:
+//
+//	rule      the body of a rule: pattern, steps and so on; streams, header and
+//	          key are given (ceptest.DraftText). Prints ok, or the refusal.
+//	events    events of one key in key order (ceptest.ParseEvents); covered=N
+//	          says that the state covers all events from Epoch + N s on, by
+//	          default from long before. Prints the alerts.
+//
+// The expected text is the oracle's answer. An engine that refuses a rule is
+// not asked; one that answers otherwise fails the script.
+func TestScripts(t *testing.T) {
+	for _, dir := range []string{"testdata/pattern", "testdata/found"} {
+		datadriven.Walk(t, dir, runScript)
+	}
+}
+
+func runScript(t *testing.T, path string) {
+	var s script
+	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+		switch d.Cmd {
+		case "rule":
+			return s.setRule(t, d)
+		case "events":
+			return s.feed(t, d)
+		}
+		d.Fatalf(t, "unknown command %q", d.Cmd)
+		return ""
+	})
+	if s.skipped > 0 {
+		t.Logf("%d rules are not run by the engine", s.skipped)
+	}
+}
+
+// A script is the state between commands.
+type script struct {
+	setting *ceptest.Setting
+	oracle  *ceptest.Oracle
+	both    *compiled // nil where the engine refuses the rule
+	skipped int
+}
+
+func (s *script) setRule(t *testing.T, d *datadriven.TestData) string {
+	setting, err := ceptest.Parse(ceptest.DraftText(d.Input + "\ntiming: final\n"))
+	if err != nil {
+		return err.Error()
+	}
+	s.setting = setting
+	if s.oracle, err = ceptest.New(setting.Rule, setting.Schemas); err != nil {
+		return err.Error()
+	}
+	c, refusal := compileText(setting.Text)
+	if s.both = c; c == nil {
+		s.skipped++
+		t.Logf("%s: %s", d.Pos, refusal)
+	}
+	return "ok"
+}
+
+func (s *script) feed(t *testing.T, d *datadriven.TestData) string {
+	events, err := ceptest.ParseEvents(s.setting, d.Input)
+	if err != nil {
+		d.Fatalf(t, "%v", err)
+	}
+	covered := int64(coveredLongAgo)
+	if d.HasArg("covered") {
+		var at int
+		d.ScanArgs(t, "covered", &at)
+		covered = ceptest.Epoch + int64(at)*1_000_000
+	}
+	want := ceptest.FormatAlerts(s.oracle.Alerts(events, covered))
+	if s.both == nil {
+		return want
+	}
+	judged, got := compare(s.both.oracle, s.both.rule, eventsOf(s.both.setting, events), covered)
+	if judged != got {
+		return fmt.Sprintf("%sthe engine gives:\n%s", want, got)
+	}
+	return want
+}

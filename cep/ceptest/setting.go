@@ -1,0 +1,107 @@
+package ceptest
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// A Setting is a rule with the streams it reads, out of one text.
+type Setting struct {
+	Text    string
+	Streams map[string]*syntax.Stream
+	Schemas map[string]*event.Schema
+	Rule    *syntax.Rule
+	decls   []event.Decl
+}
+
+// Parse reads stream documents and one rule. The error is the first problem
+// that is not a warning.
+func Parse(text string) (*Setting, error) {
+	s := &Setting{Text: text, Streams: map[string]*syntax.Stream{}, Schemas: map[string]*event.Schema{}}
+	file, problems := syntax.Parse("rule.yaml", []byte(text))
+	for _, p := range problems {
+		if !p.Warning {
+			return nil, fmt.Errorf("parsing the rule: %s", p.String())
+		}
+	}
+	for _, doc := range file.Documents {
+		switch doc := doc.(type) {
+		case *syntax.Stream:
+			s.Streams[doc.Name] = doc
+			s.Schemas[doc.Name] = prog.SchemaOf(doc)
+			s.decls = append(s.decls, prog.DeclOf(doc, s.Schemas[doc.Name]))
+		case *syntax.Rule:
+			s.Rule = doc
+		}
+	}
+	if s.Rule == nil {
+		return nil, fmt.Errorf("parsing the rule: the text holds no rule")
+	}
+	return s, nil
+}
+
+// Accept decodes input lines in arrival order and leaves out what a task does
+// not accept: late events and second events of one id. Each stream is one
+// partition.
+func (s *Setting) Accept(lines [][]byte) ([]*event.Event, error) {
+	decoder := event.NewLineDecoder(s.decls)
+	read := map[string]*reading{}
+	var accepted []*event.Event
+	for n, line := range lines {
+		ev := &event.Event{}
+		if err := decoder.Decode(line, ev); err != nil {
+			return nil, fmt.Errorf("reading line %d: %w", n+1, err)
+		}
+		stream := ev.Schema.Stream
+		if read[stream] == nil {
+			read[stream] = &reading{lateness: s.Streams[stream].Lateness.Microseconds(), ids: map[string]bool{}}
+		}
+		if read[stream].accepts(ev) {
+			accepted = append(accepted, ev)
+		}
+	}
+	return accepted, nil
+}
+
+// A reading is how far one stream has been read.
+type reading struct {
+	lateness int64
+	next     int64 // offset
+	greatest int64
+	begun    bool
+	ids      map[string]bool
+}
+
+func (r *reading) accepts(ev *event.Event) bool {
+	ev.Offset = r.next
+	r.next++
+	if ev.ID == "" {
+		ev.ID = ev.Schema.Stream + "/0/" + strconv.FormatInt(ev.Offset, 10)
+	}
+	if r.begun && ev.Time <= r.greatest-r.lateness-1 {
+		return false
+	}
+	if r.ids[ev.ID] {
+		return false
+	}
+	r.ids[ev.ID] = true
+	r.greatest, r.begun = max(r.greatest, ev.Time), true
+	return true
+}
+
+// Judge returns the oracle's alerts for input lines.
+func (s *Setting) Judge(lines [][]byte) ([]Alert, error) {
+	o, err := New(s.Rule, s.Schemas)
+	if err != nil {
+		return nil, fmt.Errorf("compiling rule %s: %w", s.Rule.Name, err)
+	}
+	events, err := s.Accept(lines)
+	if err != nil {
+		return nil, err
+	}
+	return o.Alerts(events, o.Covered(events)), nil
+}
