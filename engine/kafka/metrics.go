@@ -29,12 +29,12 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		to         *metric.Int64Counter
 		name, desc string
 	}{
-		{&x.alerts, "caltrop_alerts", "alert versions written, by stream"},
-		{&x.late, "caltrop_late", "events that came too late, by stream"},
-		{&x.dead, "caltrop_dead_letters", "records that became no event, by stream and reason"},
-		{&x.checkpoints, "caltrop_checkpoints", "checkpoints, by outcome"},
-		{&x.halts, "caltrop_partition_halts", "partitions that stopped until someone acts, by stream"},
-		{&x.restarts, "caltrop_task_restarts", "tasks that started over after an error, by stream"},
+		{&x.alerts, "caltrop_alerts_total", "alert versions written, by stream"},
+		{&x.late, "caltrop_late_total", "events that came too late, by stream"},
+		{&x.dead, "caltrop_dead_letters_total", "records that became no event, by stream and reason"},
+		{&x.checkpoints, "caltrop_checkpoints_total", "checkpoints, by outcome"},
+		{&x.halts, "caltrop_partition_halts_total", "partitions that stopped until someone acts, by stream"},
+		{&x.restarts, "caltrop_task_restarts_total", "tasks that started over after an error, by stream"},
 	}
 	for _, c := range counters {
 		var err error
@@ -43,11 +43,11 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		}
 	}
 	var err error
-	x.commits, err = m.Float64Histogram("caltrop_commit_duration", metric.WithUnit("s"),
+	x.commits, err = m.Float64Histogram("caltrop_commit_seconds",
 		metric.WithDescription("from the first record of a transaction to its commit"),
 		metric.WithExplicitBucketBoundaries(.005, .01, .02, .03, .05, .075, .1, .25, 1, 5))
 	if err != nil {
-		return nil, fmt.Errorf("registering caltrop_commit_duration: %w", err)
+		return nil, fmt.Errorf("registering caltrop_commit_seconds: %w", err)
 	}
 	return &x, nil
 }

@@ -1,0 +1,279 @@
+// Package kafka reads the alerts topic for the delivery loop: one member of a
+// consumer group per sink, committed records only, offsets committed after the
+// sink has stored. It refuses to know what an alert is. cmd makes it and gives
+// it to sinks.Deliver.
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caltrop/caltrop/sinks"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+var _ sinks.Source = (*Source)(nil)
+
+// Bounds of what is read ahead of a sink. Past them partitions are paused.
+const (
+	batchRecords   = 500
+	batchBytes     = 4 << 20
+	queueKiB       = 2 << 10
+	clientLogs     = 64
+	pollWait       = 100 * time.Millisecond
+	lingerWait     = 5 * time.Millisecond // for one more record before a batch is offered
+	sessionTimeout = 6 * time.Second
+)
+
+// Options say what to read.
+type Options struct {
+	Brokers  []string          // required
+	Topic    string            // required
+	Group    string            // required: one per sink, shared by all processes
+	Instance string            // names this process to the brokers
+	Settings map[string]string // passed to the client library as they are
+	Log      *slog.Logger      // nil: discarded
+}
+
+// A Source is one member of a sink's group. Run reads; Fetch and Commit are for
+// the delivery loop, one goroutine. Delivery is at least once: after a
+// rebalance a record may come again, at this member or another.
+type Source struct {
+	opts    Options
+	member  *ck.Consumer
+	batches chan []*ck.Message
+	logs    chan ck.LogEvent
+
+	// Owned by Run.
+	batch  []*ck.Message
+	bytes  int
+	paused bool
+
+	mu struct {
+		sync.Mutex
+		fetched map[place]ck.Offset // to commit: behind the last record handed out
+	}
+	// life is held while the client commits, so that Run does not close it
+	// under the delivery loop. Taken before mu.
+	life struct {
+		sync.Mutex
+		closed bool
+	}
+}
+
+type place struct {
+	topic     string
+	partition int32
+}
+
+// Open makes a source. It does not wait for a broker; Run connects.
+func Open(o Options) (*Source, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Source{opts: o, batches: make(chan []*ck.Message), logs: make(chan ck.LogEvent, clientLogs)}
+	s.mu.fetched = map[place]ck.Offset{}
+	conf := ck.ConfigMap{
+		"bootstrap.servers":                  strings.Join(o.Brokers, ","),
+		"client.id":                          o.Instance,
+		"group.id":                           o.Group,
+		"partition.assignment.strategy":      "cooperative-sticky",
+		"session.timeout.ms":                 int(sessionTimeout.Milliseconds()),
+		"enable.auto.commit":                 false,
+		"enable.auto.offset.store":           false,
+		"auto.offset.reset":                  "earliest",
+		"isolation.level":                    "read_committed",
+		"queued.max.messages.kbytes":         queueKiB,
+		"topic.metadata.refresh.interval.ms": 10_000,
+		"log.connection.close":               false,
+		"go.logs.channel.enable":             true,
+		"go.logs.channel":                    s.logs,
+	}
+	for k, v := range o.Settings {
+		conf[k] = v
+	}
+	member, err := ck.NewConsumer(&conf)
+	if err != nil {
+		return nil, fmt.Errorf("opening a member of group %s: %w", o.Group, err)
+	}
+	s.member = member
+	return s, nil
+}
+
+// Run reads until ctx ends, then leaves the group. While the sink does not take
+// what was read, it stays in the group and reads no further.
+func (s *Source) Run(ctx context.Context) error {
+	defer s.close()
+	if err := s.member.Subscribe(s.opts.Topic, s.rebalance); err != nil {
+		return fmt.Errorf("subscribing to %s: %w", s.opts.Topic, err)
+	}
+	for ctx.Err() == nil {
+		for len(s.logs) > 0 {
+			<-s.logs // what is wrong with the brokers the engine's clients say, once
+		}
+		if err := s.turn(ctx); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (s *Source) close() {
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.life.closed = true
+	s.member.Close() // what it cannot tell the group, the session's time-out does
+}
+
+// turn polls once and offers what there is to the delivery loop.
+func (s *Source) turn(ctx context.Context) error {
+	wait := pollWait
+	if len(s.batch) > 0 {
+		wait = lingerWait
+	}
+	got := false
+	switch ev := s.member.Poll(int(wait.Milliseconds())).(type) {
+	case *ck.Message:
+		if ev.TopicPartition.Error == nil {
+			s.batch = append(s.batch, ev)
+			s.bytes += len(ev.Value)
+			got = true
+		}
+	case ck.Error:
+		if ev.IsFatal() {
+			return fmt.Errorf("reading %s: %w", s.opts.Topic, ev)
+		}
+	}
+	full := len(s.batch) >= batchRecords || s.bytes >= batchBytes
+	if len(s.batch) == 0 || got && !full {
+		return nil
+	}
+	select {
+	case s.batches <- s.batch:
+		s.batch, s.bytes = nil, 0
+		return s.pause(false)
+	case <-ctx.Done():
+		return nil
+	default:
+		return s.pause(full)
+	}
+}
+
+// pause stops or resumes reading; the group goes on being served.
+func (s *Source) pause(stop bool) error {
+	if s.paused == stop {
+		return nil
+	}
+	assigned, err := s.member.Assignment()
+	if err != nil {
+		return fmt.Errorf("asking for the assignment: %w", err)
+	}
+	s.paused = stop
+	if stop {
+		err = s.member.Pause(assigned)
+	} else {
+		err = s.member.Resume(assigned)
+	}
+	if err != nil {
+		return fmt.Errorf("pausing or resuming %s: %w", s.opts.Topic, err)
+	}
+	return nil
+}
+
+// rebalance drops what was read but not handed out of partitions that are gone:
+// their next owner reads it again. A batch that was handed out goes on being
+// stored; storing a record twice is harmless.
+func (s *Source) rebalance(member *ck.Consumer, ev ck.Event) error {
+	switch ev := ev.(type) {
+	case ck.AssignedPartitions:
+		s.paused = false // new partitions are not paused; the next turn pauses all if it must
+		return member.IncrementalAssign(ev.Partitions)
+	case ck.RevokedPartitions:
+		for _, p := range ev.Partitions {
+			s.forget(place{*p.Topic, p.Partition})
+		}
+		return member.IncrementalUnassign(ev.Partitions)
+	}
+	return nil
+}
+
+func (s *Source) forget(gone place) {
+	kept := s.batch[:0]
+	s.bytes = 0
+	for _, m := range s.batch {
+		if (place{*m.TopicPartition.Topic, m.TopicPartition.Partition}) != gone {
+			kept = append(kept, m)
+			s.bytes += len(m.Value)
+		}
+	}
+	s.batch = kept
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.mu.fetched, gone)
+}
+
+// Fetch waits for records and returns some; see sinks.Source.
+func (s *Source) Fetch(ctx context.Context) ([]sinks.Message, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case batch := <-s.batches:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		messages := make([]sinks.Message, len(batch))
+		for i, m := range batch {
+			at := m.TopicPartition
+			messages[i] = sinks.Message{Value: m.Value, Partition: at.Partition, Offset: int64(at.Offset)}
+			s.mu.fetched[place{*at.Topic, at.Partition}] = at.Offset + 1
+		}
+		return messages, nil
+	}
+}
+
+// Commit says that everything fetched is stored. A commit that comes when the
+// partitions have just moved is of no use and no harm.
+func (s *Source) Commit(context.Context) error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	offsets := s.uncommitted()
+	if len(offsets) == 0 || s.life.closed {
+		return nil
+	}
+	if _, err := s.member.CommitOffsets(offsets); err != nil && !moved(err) {
+		return fmt.Errorf("committing offsets of group %s: %w", s.opts.Group, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.mu.fetched)
+	return nil
+}
+
+// uncommitted lists what Fetch has handed out since the last commit.
+func (s *Source) uncommitted() []ck.TopicPartition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	offsets := make([]ck.TopicPartition, 0, len(s.mu.fetched))
+	for at, offset := range s.mu.fetched {
+		offsets = append(offsets, ck.TopicPartition{Topic: &at.topic, Partition: at.partition, Offset: offset})
+	}
+	return offsets
+}
+
+// moved reports whether a commit failed because the group has rebalanced: the
+// records come again.
+func moved(err error) bool {
+	var ke ck.Error
+	if !errors.As(err, &ke) {
+		return false
+	}
+	switch ke.Code() {
+	case ck.ErrIllegalGeneration, ck.ErrUnknownMemberID, ck.ErrRebalanceInProgress, ck.ErrAssignmentLost, ck.ErrState:
+		return true
+	}
+	return false
+}
