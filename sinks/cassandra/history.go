@@ -1,0 +1,214 @@
+package cassandra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/caltrop/caltrop/sinks"
+	"github.com/caltrop/caltrop/sinks/alert"
+)
+
+// The bounds of a request.
+const (
+	triesMax     = 4                      // of one statement within a Write
+	retryWaitMin = 50 * time.Millisecond  // after the first try
+	retryWaitMax = 500 * time.Millisecond // after the last but one
+	rowBytesMax  = 4 << 20                // of an alert's JSON and key; Cassandra refuses mutations over 16 MiB
+)
+
+// A History stores alerts in Cassandra. It connects at the first request and
+// makes keyspace and tables where they are missing, so that a cluster that is
+// down delays history and nothing else. It is safe for concurrent use.
+type History struct {
+	o    Options
+	dial func(o Options, keyspace string) (session, error)
+	mu   struct {
+		sync.Mutex
+		session session // nil until the first successful connection
+		closed  bool
+	}
+}
+
+var _ sinks.Writer = (*History)(nil)
+
+// New returns a history that has not yet connected. The caller closes it.
+func New(o Options) (*History, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return &History{o: o.withDefaults(), dial: dial}, nil
+}
+
+// Close ends the connection. Requests under way fail.
+func (h *History) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mu.closed = true
+	if h.mu.session != nil {
+		h.mu.session.close()
+	}
+	return nil
+}
+
+var errClosed = errors.New("the history is closed")
+
+// connect returns the session, opened and with its tables. One caller
+// connects, the others wait for it.
+func (h *History) connect(ctx context.Context) (session, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mu.closed {
+		return nil, errClosed
+	}
+	if h.mu.session != nil {
+		return h.mu.session, nil
+	}
+	if err := h.makeKeyspace(ctx); err != nil {
+		return nil, err
+	}
+	s, err := h.dial(h.o, h.o.Keyspace)
+	if err != nil {
+		return nil, err
+	}
+	for _, statement := range []string{byRule.create(), byKey.create(), createIDs} {
+		if err := s.exec(ctx, statement); err != nil {
+			s.close()
+			return nil, fmt.Errorf("making the tables of keyspace %s: %w", h.o.Keyspace, err)
+		}
+	}
+	h.mu.session = s
+	return s, nil
+}
+
+func (h *History) makeKeyspace(ctx context.Context) error {
+	s, err := h.dial(h.o, "")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := s.exec(ctx, createKeyspace(h.o)); err != nil {
+		return fmt.Errorf("making keyspace %s: %w", h.o.Keyspace, err)
+	}
+	return nil
+}
+
+// Write implements sinks.Writer. Each alert is three independent upserts; one
+// that fails is tried again a few times where classify says so, then reported.
+func (h *History) Write(ctx context.Context, records []sinks.Record) error {
+	s, err := h.connect(ctx)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(records))
+	var g errgroup.Group
+	g.SetLimit(h.o.Inflight)
+	for i := range records {
+		g.Go(func() error {
+			errs[i] = h.put(ctx, s, &records[i])
+			return nil
+		})
+	}
+	_ = g.Wait() // every outcome is in errs
+	var failed []sinks.Failure
+	for i, err := range errs {
+		if err != nil {
+			failed = append(failed, sinks.Failure{Index: i, Err: err, Permanent: classify(err) == never})
+		}
+	}
+	if len(failed) > 0 {
+		return &sinks.BatchError{Failed: failed}
+	}
+	return nil
+}
+
+// put writes one alert to the three tables. A part of them written is mended
+// by the next attempt; a reader then finds the alert in fewer places.
+func (h *History) put(ctx context.Context, s session, r *sinks.Record) error {
+	if len(r.JSON)+len(r.Key) > rowBytesMax {
+		return fmt.Errorf("writing alert %s of %d bytes, at most %d: %w", r.ID, len(r.JSON), rowBytesMax, errTooLarge)
+	}
+	written := r.At + int64(r.Version) // later versions win, whatever arrives last
+	ttl := int(h.o.TTL / time.Second)
+	id := r.ID[:]
+	row := func(t table, name string) []any {
+		return []any{name, t.bucket(r.At), r.At, id, r.Version, string(r.Status), r.Rule, string(r.JSON), written, ttl}
+	}
+	for _, w := range []struct {
+		statement string
+		values    []any
+	}{
+		{byRule.insert(), row(byRule, r.Rule)},
+		{byKey.insert(), row(byKey, nameOf(r.Key))},
+		{insertID, []any{id, r.Rule, r.At, written, ttl}},
+	} {
+		if err := attempt(ctx, func() error { return s.exec(ctx, w.statement, w.values...) }); err != nil {
+			return fmt.Errorf("writing alert %s: %w", r.ID, err)
+		}
+	}
+	return nil
+}
+
+// attempt runs a request up to triesMax times while classify says retry.
+func attempt(ctx context.Context, request func() error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = retryWaitMin, retryWaitMax
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := request()
+		if err != nil && classify(err) != retry {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(triesMax))
+	var permanent *backoff.PermanentError
+	if errors.As(err, &permanent) {
+		return permanent.Unwrap()
+	}
+	return err
+}
+
+// Alert returns the newest version of an alert as JSON; an error matches
+// alert.ErrUnknown where there is none.
+func (h *History) Alert(ctx context.Context, id alert.ID) ([]byte, error) {
+	s, err := h.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rule string
+	var at int64
+	found, err := one(ctx, s, selectID, []any{id[:]}, &rule, &at)
+	var body []byte
+	if err == nil && found {
+		body, err = h.body(ctx, s, byRule, rule, alert.Position{At: at, ID: id})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading alert %s: %w", id, err)
+	}
+	if body == nil {
+		return nil, fmt.Errorf("reading alert %s: %w", id, alert.ErrUnknown)
+	}
+	return body, nil
+}
+
+// body reads one alert where it stands in a table; nil if it is not there.
+func (h *History) body(ctx context.Context, s session, t table, name string, p alert.Position) ([]byte, error) {
+	var body []byte
+	_, err := one(ctx, s, t.body(), []any{name, t.bucket(p.At), p.At, p.ID[:]}, &body)
+	return body, err
+}
+
+// one reads at most one row.
+func one(ctx context.Context, s session, statement string, values []any, into ...any) (found bool, err error) {
+	err = attempt(ctx, func() error {
+		return s.rows(ctx, statement, values, func(scan func(...any) error) (bool, error) {
+			found = true
+			return false, scan(into...)
+		})
+	})
+	return found, err
+}
