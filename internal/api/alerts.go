@@ -39,7 +39,7 @@ func (s *server) listAlerts(w http.ResponseWriter, r *http.Request) error {
 	if q.Key == "" && len(q.Rules) == 0 { // no rule was ever stored
 		return encode(w, http.StatusOK, page)
 	}
-	found, err := s.history.Find(r.Context(), q)
+	found, err := s.history.Alerts(r.Context(), q)
 	if errors.Is(err, alert.ErrCursor) {
 		return badRequest("", "after: %v", err)
 	}
@@ -123,7 +123,7 @@ func (s *server) getAlert(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unknown
 	}
-	body, err := s.history.Get(r.Context(), id)
+	body, err := s.history.Alert(r.Context(), id)
 	if errors.Is(err, alert.ErrUnknown) {
 		return unknown
 	}

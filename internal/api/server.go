@@ -18,11 +18,11 @@ import (
 // History answers for alerts of the past. Both calls return JSON objects of
 // language §7.
 type History interface {
-	// Find returns one page of a query that is always time-boxed.
-	Find(ctx context.Context, q alert.Query) (alert.Page, error)
-	// Get returns the newest version of an alert; an error that matches
+	// Alerts returns one page of a query that is always time-boxed.
+	Alerts(ctx context.Context, q alert.Query) (alert.Page, error)
+	// Alert returns the newest version of an alert; an error that matches
 	// alert.ErrUnknown when there is none.
-	Get(ctx context.Context, id alert.ID) ([]byte, error)
+	Alert(ctx context.Context, id alert.ID) ([]byte, error)
 }
 
 // Jobs tells what the engine is doing.

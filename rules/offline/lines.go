@@ -72,9 +72,6 @@ func (l *Lines) Line() int { return l.line }
 func (l *Lines) take(line []byte) error {
 	ev := l.run.NewEvent()
 	if err := l.decoder.Decode(line, ev); err != nil {
-		if ev.Schema != nil {
-			l.run.Skip(ev.Schema)
-		}
 		return &LineError{Line: l.line, Cause: err}
 	}
 	return l.run.Step(ev)

@@ -74,14 +74,6 @@ func (r *Run) Step(ev *event.Event) error {
 	return nil
 }
 
-// Skip counts a line of a stream that did not become an event: offsets number
-// lines, not events.
-func (r *Run) Skip(schema *event.Schema) {
-	if src, ok := r.sources[schema]; ok {
-		r.offsets[src]++
-	}
-}
-
 // Close ends event time: every deadline fires.
 func (r *Run) Close() error {
 	if err := r.task.Close(&r.effects); err != nil {

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/caltrop/caltrop/sinks/pebble"
+	"github.com/spf13/cobra"
+)
+
+func alertsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "alerts", Short: "Look at alerts of the past"}
+	cmd.AddCommand(alertsListCommand())
+	return cmd
+}
+
+// alertsOptions are the flags of `alerts ls`.
+type alertsOptions struct {
+	api, history string
+	rules        []string
+	key, status  string
+	from, to     string
+	limit        int
+	json         bool
+}
+
+const (
+	defaultAPI     = "http://127.0.0.1:8080"
+	pageMax        = 1000 // alerts asked for at once
+	answerBytesMax = 256 << 20
+	answerTimeMax  = 30 * time.Second
+	defaultSpan    = 24 * time.Hour
+)
+
+func alertsListCommand() *cobra.Command {
+	var o alertsOptions
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List alerts, newest first",
+		Long: `List alerts of a running Caltrop (--api) or of a history directory that no
+process has open (--history), newest first. Without --from and --to: those of
+the last day.
+
+Exit codes: 0 it ran (also when there is no alert), 1 it could not.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return listAlerts(cmd.Context(), cmd.OutOrStdout(), o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.api, "api", defaultAPI, "address of a running Caltrop")
+	f.StringVar(&o.history, "history", "", "directory of an alert history, instead of --api; needs --rule or --key")
+	f.StringArrayVar(&o.rules, "rule", nil, "alerts of this rule; with --history it may be given again")
+	f.StringVar(&o.key, "key", "", "alerts of this key")
+	f.StringVar(&o.status, "status", "", "raised, changed or retracted")
+	f.StringVar(&o.from, "from", "", "first event time, RFC 3339; default: a day before --to")
+	f.StringVar(&o.to, "to", "", "event time to stop before, RFC 3339; default: now")
+	f.IntVar(&o.limit, "limit", 100, "at most so many alerts")
+	f.BoolVar(&o.json, "json", false, "print each alert as one line of JSON")
+	return cmd
+}
+
+func listAlerts(ctx context.Context, w io.Writer, o alertsOptions) error {
+	if o.limit < 1 {
+		return fmt.Errorf("--limit %d is less than 1", o.limit)
+	}
+	find, done, err := o.source()
+	if err != nil {
+		return err
+	}
+	defer done()
+	for left, after := o.limit, ""; left > 0; {
+		page, err := find(ctx, min(left, pageMax), after)
+		if err != nil {
+			return err
+		}
+		for _, a := range page.Alerts {
+			if err := showAlert(w, a, o.json); err != nil {
+				return err
+			}
+		}
+		left -= len(page.Alerts)
+		if after = page.Next; after == "" {
+			return nil
+		}
+	}
+	return nil
+}
+
+// A finder returns one page of what the options ask for.
+type finder func(ctx context.Context, limit int, after string) (alert.Page, error)
+
+func (o *alertsOptions) source() (find finder, done func(), err error) {
+	if o.history == "" {
+		if len(o.rules) > 1 {
+			return nil, nil, errors.New("--rule may be given once with --api")
+		}
+		return o.remote, func() {}, nil
+	}
+	if len(o.rules) == 0 && o.key == "" {
+		return nil, nil, errors.New("--history needs --rule or --key")
+	}
+	q := alert.Query{Rules: o.rules, Key: o.key, Status: alert.Status(o.status)}
+	if q.From, q.To, err = o.box(time.Now()); err != nil {
+		return nil, nil, err
+	}
+	h, err := pebble.Open(o.history, pebble.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	find = func(ctx context.Context, limit int, after string) (alert.Page, error) {
+		q.Limit, q.After = limit, after
+		return h.Alerts(ctx, q)
+	}
+	return find, func() { h.Close() }, nil // only read: nothing is lost when closing fails
+}
+
+// box returns the time box in µs.
+func (o *alertsOptions) box(now time.Time) (from, to int64, err error) {
+	end, err := timeFlag("to", o.to, now)
+	if err != nil {
+		return 0, 0, err
+	}
+	begin, err := timeFlag("from", o.from, end.Add(-defaultSpan))
+	return begin.UnixMicro(), end.UnixMicro(), err
+}
+
+func timeFlag(name, text string, without time.Time) (time.Time, error) {
+	if text == "" {
+		return without, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, fmt.Errorf("--%s %s is not a time as 2026-01-02T15:04:05Z", name, text)
+	}
+	return t, nil
+}
+
+// remote asks a running Caltrop.
+func (o *alertsOptions) remote(ctx context.Context, limit int, after string) (alert.Page, error) {
+	v := url.Values{"limit": {strconv.Itoa(limit)}}
+	set := func(name, value string) {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	if len(o.rules) > 0 {
+		set("rule", o.rules[0])
+	}
+	set("key", o.key)
+	set("status", o.status)
+	set("from", o.from)
+	set("to", o.to)
+	set("after", after)
+	var answer struct {
+		Alerts []json.RawMessage
+		Next   string
+	}
+	if err := getJSON(ctx, o.api+"/v1/alerts?"+v.Encode(), &answer); err != nil {
+		return alert.Page{}, err
+	}
+	page := alert.Page{Next: answer.Next}
+	for _, a := range answer.Alerts {
+		page.Alerts = append(page.Alerts, a)
+	}
+	return page, nil
+}
+
+// getJSON reads one answer of the REST interface; a problem document becomes
+// the error.
+func getJSON(ctx context.Context, address string, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeMax)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", address, err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking for alerts: %w", err)
+	}
+	defer res.Body.Close()
+	body := json.NewDecoder(io.LimitReader(res.Body, answerBytesMax))
+	if res.StatusCode != http.StatusOK {
+		var p struct{ Detail string }
+		if body.Decode(&p) != nil || p.Detail == "" {
+			p.Detail = "no explanation"
+		}
+		return fmt.Errorf("the server answered %s: %s", res.Status, p.Detail)
+	}
+	if err := body.Decode(v); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	return nil
+}
+
+// showAlert prints one alert as it is, or as a line for people.
+func showAlert(w io.Writer, body []byte, asJSON bool) error {
+	if asJSON {
+		_, err := fmt.Fprintf(w, "%s\n", body)
+		return err
+	}
+	var a struct {
+		At, Status, Severity, Rule, Summary string
+		Version, Suppressed                 int
+		Key                                 json.RawMessage
+		Evidence                            map[string][]json.RawMessage
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return fmt.Errorf("reading an alert: %w", err)
+	}
+	var steps []string
+	for name, events := range a.Evidence {
+		steps = append(steps, fmt.Sprintf("%s×%d", name, len(events)))
+	}
+	slices.Sort(steps)
+	_, err := fmt.Fprintf(w, "%s  %-8s %-9s %s  key %s  %s  %v\n", a.At, a.Severity, a.Status, a.Rule, a.Key, a.Summary, steps)
+	return err
+}

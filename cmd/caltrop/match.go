@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/rules/offline"
+	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/spf13/cobra"
+)
+
+// matchOptions are the flags of `match`.
+type matchOptions struct {
+	rules   []string
+	events  string
+	timing  string
+	skipBad bool
+	json    bool
+}
+
+func matchCommand() *cobra.Command {
+	var o matchOptions
+	cmd := &cobra.Command{
+		Use:   "match --rules FILE… --events FILE|-",
+		Short: "Run rules over events of a file, with no broker",
+		Long: `Run rules over events of a file and print one alert a line, as JSON.
+
+An event is one line, {"stream":"payment", …fields}. Events are read in the
+order of the file, as one partition of each stream. At the end of the input
+event time closes and every deadline fires. Alerts are printed at the end, in
+order of time, rule, key, first event, evidence and version.
+
+Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
+		Args: cobra.ArbitraryArgs, // --rules a.yaml b.yaml: the shell expands patterns that way
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.rules = append(o.rules, args...)
+			return match(cmd.Context(), cmd, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
+	f.StringVar(&o.events, "events", "-", "file with events, - for standard input")
+	f.StringVar(&o.timing, "timing", "", "final or early, instead of the rules' own timing")
+	f.BoolVar(&o.skipBad, "skip-bad", false, "count bad events and go on, instead of ending with code 2")
+	f.BoolVar(&o.json, "json", false, "print errors and the closing counts as JSON")
+	return cmd
+}
+
+func match(ctx context.Context, cmd *cobra.Command, o matchOptions) error {
+	if len(o.rules) == 0 {
+		return errors.New("no rules: give --rules FILE")
+	}
+	switch o.timing {
+	case "", "final":
+	case "early":
+		return errors.New("--timing early is not supported yet: all rules run final")
+	default:
+		return fmt.Errorf("--timing %s is neither final nor early", o.timing)
+	}
+	set, err := loadDocuments(cmd, o.rules, o.json)
+	if err != nil {
+		return err
+	}
+	in, size, err := openEvents(o.events, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	bar := newBar(cmd.ErrOrStderr(), size, "reading events")
+	result, err := matchEvents(ctx, set, bar.reader(in), o.skipBad)
+	bar.done()
+	if err != nil {
+		return err
+	}
+	if err := printAlerts(cmd.OutOrStdout(), result.alerts); err != nil {
+		return err
+	}
+	return result.show(cmd.ErrOrStderr(), o.json)
+}
+
+// openEvents opens the input; size is its length in bytes, -1 when unknown.
+func openEvents(name string, stdin io.Reader) (in io.ReadCloser, size int64, err error) {
+	if name == "-" {
+		return io.NopCloser(stdin), -1, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, 0, fmt.Errorf("opening events: %w", err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return nil, 0, fmt.Errorf("opening events: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return file, -1, nil
+	}
+	return file, info.Size(), nil
+}
+
+// A matched is what a run over a file gave.
+type matched struct {
+	alerts []alert.Alert // in the order of the output
+	counts matchCounts
+}
+
+// matchCounts are the closing counts.
+type matchCounts struct {
+	Events     uint64 `json:"events"` // accepted
+	Alerts     int    `json:"alerts"` // lines, versions included
+	Late       uint64 `json:"late"`
+	Duplicates uint64 `json:"duplicates"`
+	Bad        uint64 `json:"bad"` // skipped
+	FirstBad   string `json:"first_bad,omitempty"`
+}
+
+// checkEvery is how many events are read between looks at the context.
+const checkEvery = 4096
+
+// matchEvents runs all rules of a set over the lines of in.
+func matchEvents(ctx context.Context, set *rules.Set, in io.Reader, skipBad bool) (*matched, error) {
+	run, err := offline.New(set, offline.Options{})
+	if err != nil {
+		return nil, err
+	}
+	m := &matched{}
+	lines := offline.NewLines(run, set, in)
+	for n := 1; ; n++ {
+		if n%checkEvery == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		err := lines.Next()
+		if err == io.EOF {
+			break
+		}
+		if err := m.forgive(err, skipBad); err != nil {
+			return nil, err
+		}
+	}
+	if err := run.Close(); err != nil {
+		return nil, err
+	}
+	c := run.Counts()
+	m.counts.Events, m.counts.Late, m.counts.Duplicates, m.counts.Alerts = c.Accepted, c.Late, c.Duplicates, len(run.Alerts)
+	m.alerts = run.Alerts
+	offline.Sort(m.alerts)
+	return m, nil
+}
+
+// forgive decides about the error of one line.
+func (m *matched) forgive(err error, skipBad bool) error {
+	var line *offline.LineError
+	if !errors.As(err, &line) {
+		return err
+	}
+	if !skipBad {
+		return bad(fmt.Errorf("events: %w", err), false)
+	}
+	if m.counts.Bad == 0 {
+		m.counts.FirstBad = line.Error()
+	}
+	m.counts.Bad++
+	return nil
+}
+
+func printAlerts(w io.Writer, alerts []alert.Alert) error {
+	out := bufio.NewWriterSize(w, 1<<16)
+	var line []byte
+	for i := range alerts {
+		line = append(alerts[i].AppendJSON(line[:0]), '\n')
+		if _, err := out.Write(line); err != nil {
+			return fmt.Errorf("writing alerts: %w", err)
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("writing alerts: %w", err)
+	}
+	return nil
+}
+
+// show writes the closing counts: always as JSON, and as text when something
+// was left out, so that nothing is refused in silence.
+func (m *matched) show(w io.Writer, asJSON bool) error {
+	c := &m.counts
+	if asJSON {
+		return json.NewEncoder(w).Encode(c)
+	}
+	if c.Late+c.Duplicates+c.Bad == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "%d events, %d alerts; left out: %d late, %d duplicate, %d bad", c.Events, c.Alerts, c.Late, c.Duplicates, c.Bad)
+	if err == nil && c.FirstBad != "" {
+		_, err = fmt.Fprintf(w, " (first: %s)", c.FirstBad)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(w)
+	}
+	return err
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/rules/ruletest"
+	"github.com/spf13/cobra"
+)
+
+func rulesCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "rules", Short: "Check, test and explain rule documents"}
+	cmd.AddCommand(rulesCheckCommand(), rulesTestCommand(), rulesExplainCommand())
+	return cmd
+}
+
+func rulesCheckCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check FILE…",
+		Short: "Report everything that is wrong with documents",
+		Long: `Report everything that is wrong with documents, all at once, each with its
+place and a caret. The files are checked together: rules may use the streams
+of other files.
+
+Exit codes: 0 the documents are sound, 1 a file cannot be read, 2 a document
+is bad.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			set, err := loadDocuments(cmd, paths, asJSON)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return nil
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d streams, %d rules: sound\n", len(set.Streams), len(set.Rules))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print problems as JSON, one a line")
+	return cmd
+}
+
+var errTests = errors.New("tests failed")
+
+func rulesTestCommand() *cobra.Command {
+	var (
+		asJSON bool
+		only   []string
+	)
+	cmd := &cobra.Command{
+		Use:   "test FILE…",
+		Short: "Run the tests that rules bring with them",
+		Long: `Run the tests that rules bring with them, through the matcher of the engine.
+
+Exit codes: 0 all tests passed, 1 one failed, 2 a document is bad.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			set, err := loadDocuments(cmd, paths, asJSON)
+			if err != nil {
+				return err
+			}
+			results, err := ruletest.Run(set, only...)
+			if err != nil {
+				return err
+			}
+			return showResults(cmd.OutOrStdout(), results, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a test")
+	cmd.Flags().StringArrayVar(&only, "rule", nil, "test this rule only; may be given again")
+	return cmd
+}
+
+func showResults(w io.Writer, results []ruletest.Result, asJSON bool) error {
+	failed := 0
+	enc := json.NewEncoder(w)
+	for i := range results {
+		r := &results[i]
+		if !r.Passed {
+			failed++
+		}
+		if asJSON {
+			if err := enc.Encode(r); err != nil {
+				return fmt.Errorf("writing results: %w", err)
+			}
+			continue
+		}
+		showResult(w, r)
+	}
+	if !asJSON {
+		fmt.Fprintf(w, "%d tests, %d failed\n", len(results), failed)
+	}
+	if failed > 0 {
+		return &codeError{code: exitFailure, shown: true, err: errTests}
+	}
+	return nil
+}
+
+func showResult(w io.Writer, r *ruletest.Result) {
+	if r.Passed {
+		fmt.Fprintf(w, "ok    %s: %s\n", r.Rule, r.Test)
+		return
+	}
+	fmt.Fprintf(w, "FAIL  %s: %s (line %d)\n", r.Rule, r.Test, r.Line)
+	for line := range strings.Lines(r.Diff) {
+		fmt.Fprintf(w, "      %s\n", strings.TrimRight(line, "\n"))
+	}
+}
+
+func rulesExplainCommand() *cobra.Command {
+	var (
+		asJSON bool
+		only   string
+	)
+	cmd := &cobra.Command{
+		Use:   "explain FILE…",
+		Short: "Show how rules are run: automaton, evaluator, timing, and why",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			set, err := loadDocuments(cmd, paths, asJSON)
+			if err != nil {
+				return err
+			}
+			for _, r := range set.Rules {
+				if only != "" && r.Doc.Name != only {
+					continue
+				}
+				if err := showExplanation(cmd.OutOrStdout(), rules.Explain(r, set), asJSON); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a rule")
+	cmd.Flags().StringVar(&only, "rule", "", "explain this rule only")
+	return cmd
+}
+
+func showExplanation(w io.Writer, e *rules.Explanation, asJSON bool) error {
+	if asJSON {
+		if err := json.NewEncoder(w).Encode(e); err != nil {
+			return fmt.Errorf("writing the explanation: %w", err)
+		}
+		return nil
+	}
+	fmt.Fprintf(w, "rule %s\n", e.Rule)
+	fmt.Fprintf(w, "  evaluator: %s\n    because %s\n", e.Evaluator, e.EvaluatorBecause)
+	fmt.Fprintf(w, "  timing:    %s\n    by default %s, because %s\n", e.Timing, e.DefaultTiming, e.TimingBecause)
+	fmt.Fprintf(w, "  path:      %s\n", e.Path)
+	for _, why := range e.PathBecause {
+		fmt.Fprintf(w, "    because %s\n", why)
+	}
+	fmt.Fprintln(w, "  program:")
+	for line := range strings.Lines(e.Program) {
+		fmt.Fprintf(w, "    %s\n", strings.TrimRight(line, "\n"))
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package rules
+
+import "fmt"
+
+// An Explanation tells how a rule is run, for a person.
+type Explanation struct {
+	Rule             string   `json:"rule"`
+	Evaluator        string   `json:"evaluator"`
+	EvaluatorBecause string   `json:"evaluator_because"`
+	Timing           string   `json:"timing"`         // what this build runs
+	DefaultTiming    string   `json:"default_timing"` // by language §6
+	TimingBecause    string   `json:"timing_because"` // why that is the default
+	Path             string   `json:"path"`           // direct, or not supported yet
+	PathBecause      []string `json:"path_because,omitempty"`
+	Program          string   `json:"program"` // the compiled rule, prog.Rule.Dump
+}
+
+// Explain tells how a rule of the set is run and why.
+func Explain(r *Rule, set *Set) *Explanation {
+	e := &Explanation{
+		Rule:          r.Doc.Name,
+		Timing:        "final",
+		DefaultTiming: r.Prog.DefaultTiming,
+		TimingBecause: r.Prog.TimingBy,
+		Path:          "direct: the rule's key is its stream's partition key",
+		Program:       r.Prog.Dump(),
+	}
+	if r.Doc.Timing == "" && e.DefaultTiming == "early" {
+		e.Timing = "final (early is not supported yet)"
+	}
+	e.Evaluator, e.EvaluatorBecause = evaluator(r)
+	for _, p := range indirect(r, set) {
+		e.Path = "files only: this build cannot run the rule live yet"
+		e.PathBecause = append(e.PathBecause, p.Detail)
+	}
+	return e
+}
+
+func evaluator(r *Rule) (name, why string) {
+	if w := r.Prog.Window; w != nil {
+		return w.Kind + " window", fmt.Sprintf("the rule has a window; it keeps at most %d events a key", r.Prog.Limits.WindowEvents)
+	}
+	p := r.Prog.Pattern
+	runs := fmt.Sprintf("at most %d runs a key", r.Prog.Limits.RunsPerKey)
+	if p.Stateful {
+		return "a run for each start, state and bindings, " + runs, p.Why
+	}
+	return "a run for each state and key, the one that started last", "every condition reads the current event only, and there is no trailing absence, gap or having"
+}
