@@ -3,7 +3,11 @@
 // It is pure.
 package agg
 
-import "github.com/caltrop/caltrop/cep/event"
+import (
+	"math"
+
+	"github.com/caltrop/caltrop/cep/event"
+)
 
 // A Func is an aggregate function.
 type Func uint8
@@ -30,29 +34,242 @@ type Spec struct {
 	P     float64    // of Percentile
 }
 
+// exact reports whether sums are kept in integers.
+func (s Spec) exact() bool { return s.Type == event.Int || s.Type == event.Decimal }
+
+// double is a number of the argument's type as a double.
+func (s Spec) double(v event.Value) float64 {
+	if s.Type == event.Double {
+		return math.Float64frombits(uint64(v.Int()))
+	}
+	return float64(v.Int()) / s.unit()
+}
+
+// unit is 10^scale of a Decimal, 1 of an Int.
+func (s Spec) unit() float64 {
+	p := 1.0
+	if s.Type == event.Decimal {
+		for range s.Scale {
+			p *= 10
+		}
+	}
+	return p
+}
+
 // An Acc is the running state of one aggregate. The zero Acc is empty and
 // ready. A plain copy shares nothing mutable with the original only after
 // Clone. Not safe for concurrent use.
+//
+// Count, sums and moments live in the Acc; a kept value, a set or a list of
+// values is behind the pointer.
 type Acc struct {
-	n int64
+	n    int64
+	sum  wide    // of exact types: the sum of the scaled integers
+	more *detail // nil until needed
+}
+
+// detail is what only some aggregates need.
+type detail struct {
+	value   event.Value // Min, Max, First, Last
+	squares wide        // Stddev of exact types: the sum of the squares
+	mean    float64     // Sum, Avg of doubles: the compensation; Stddev: the mean
+	moment  float64     // Sum, Avg of doubles: the sum; Stddev: of the squared differences
+	set     *set        // Distinct
+	values  []event.Value
+}
+
+func (a *Acc) detail() *detail {
+	if a.more == nil {
+		a.more = &detail{}
+	}
+	return a.more
 }
 
 // Add takes one present value. Bare counts take the zero Value.
-func (a *Acc) Add(s Spec, v event.Value) { panic("unwritten") }
+func (a *Acc) Add(s Spec, v event.Value) {
+	a.n++
+	switch s.Func {
+	case Sum, Avg:
+		if s.exact() {
+			a.sum.add(v.Int())
+		} else {
+			a.detail().addDouble(s.double(v))
+		}
+	case Stddev:
+		a.addMoments(s, v)
+	case Min, Max:
+		if d := a.detail(); a.n == 1 || better(s, v, d.value) {
+			d.value = v
+		}
+	case First:
+		if a.n == 1 {
+			a.detail().value = v
+		}
+	case Last:
+		a.detail().value = v
+	case Distinct:
+		d := a.detail()
+		if d.set == nil {
+			d.set = &set{}
+		}
+		d.set.add(s, v)
+	case Percentile:
+		d := a.detail()
+		d.values = append(d.values, v)
+	}
+}
 
-// Result returns the aggregate's value; false when it is an error (anything
-// but count, sum and distinct of no values).
-func (a *Acc) Result(s Spec) (event.Value, bool) { panic("unwritten") }
+// better reports whether v replaces old as the least or greatest. NaN never
+// does, and is replaced by any number.
+func better(s Spec, v, old event.Value) bool {
+	c := compare(s, v, old)
+	if s.Func == Min {
+		return c < 0
+	}
+	return c > 0
+}
 
-// Approximate reports whether distinct has left exact counting.
-func (a *Acc) Approximate() bool { panic("unwritten") }
+// compare orders two values of the argument's type. For Min and Max NaN is
+// worse than any number, for Percentile (as for Max) the least.
+func compare(s Spec, a, b event.Value) int {
+	switch s.Type {
+	case event.String:
+		switch {
+		case a.Str() < b.Str():
+			return -1
+		case a.Str() > b.Str():
+			return 1
+		}
+		return 0
+	case event.Double:
+		return compareDoubles(s.double(a), s.double(b), s.Func == Min)
+	}
+	switch {
+	case a.Int() < b.Int():
+		return -1
+	case a.Int() > b.Int():
+		return 1
+	}
+	return 0
+}
+
+func compareDoubles(a, b float64, nanLast bool) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	case a == b:
+		return 0
+	}
+	x, y := a != a, b != b
+	if x == y {
+		return 0
+	}
+	if x == nanLast {
+		return 1
+	}
+	return -1
+}
+
+// addDouble adds to a compensated sum (A. Neumaier, ZAMM 54, 1974).
+func (d *detail) addDouble(x float64) {
+	t := d.moment + x
+	if math.IsInf(t, 0) || t != t {
+		d.moment, d.mean = t, 0
+		return
+	}
+	if math.Abs(d.moment) >= math.Abs(x) {
+		d.mean += (d.moment - t) + x
+	} else {
+		d.mean += (x - t) + d.moment
+	}
+	d.moment = t
+}
+
+// addMoments keeps exact sums for integers, Welford's mean and squared
+// differences for doubles (B. P. Welford, Technometrics 4, 1962).
+func (a *Acc) addMoments(s Spec, v event.Value) {
+	d := a.detail()
+	if s.exact() {
+		a.sum.add(v.Int())
+		d.squares.addSquare(v.Int())
+		return
+	}
+	x := s.double(v)
+	delta := x - d.mean
+	d.mean += delta / float64(a.n)
+	d.moment += delta * (x - d.mean)
+}
 
 // Clone returns an independent copy.
-func (a *Acc) Clone() Acc { panic("unwritten") }
+func (a *Acc) Clone() Acc {
+	c := *a
+	if a.more == nil {
+		return c
+	}
+	d := *a.more
+	d.values = append([]event.Value(nil), d.values...)
+	if d.set != nil {
+		d.set = d.set.clone()
+	}
+	c.more = &d
+	return c
+}
 
-// AppendTo encodes the accumulator at the end of buf; Decode reads it back
-// and returns the rest.
-func (a *Acc) AppendTo(buf []byte, s Spec) []byte { panic("unwritten") }
+// Approximate reports whether distinct has left exact counting.
+func (a *Acc) Approximate() bool {
+	return a.more != nil && a.more.set != nil && a.more.set.sketch != nil
+}
 
-// Decode reads what AppendTo wrote and returns the bytes after it.
-func (a *Acc) Decode(buf []byte, s Spec) ([]byte, error) { panic("unwritten") }
+// Merge adds what o has taken to a; o stays as it is. First and Last take o's
+// values to come after a's. It returns an error when the two cannot be of
+// one aggregate.
+func (a *Acc) Merge(s Spec, o *Acc) error {
+	if o.n == 0 {
+		return nil
+	}
+	if a.n == 0 {
+		*a = o.Clone()
+		return nil
+	}
+	was := a.n
+	a.n += o.n
+	a.sum.merge(o.sum)
+	if o.more == nil {
+		return nil
+	}
+	return a.detail().merge(s, o.more, was, o.n)
+}
+
+func (d *detail) merge(s Spec, o *detail, n, m int64) error {
+	switch s.Func {
+	case Sum, Avg:
+		d.addDouble(o.moment)
+		d.mean += o.mean
+	case Stddev:
+		d.squares.merge(o.squares)
+		if !s.exact() {
+			d.mergeMoments(o, float64(n), float64(m))
+		}
+	case Min, Max:
+		if better(s, o.value, d.value) {
+			d.value = o.value
+		}
+	case Last:
+		d.value = o.value
+	case Distinct:
+		return d.set.merge(s, o.set)
+	case Percentile:
+		d.values = append(d.values, o.values...)
+	}
+	return nil
+}
+
+// mergeMoments joins two means and sums of squared differences (T. F. Chan,
+// G. H. Golub, R. J. LeVeque, 1979).
+func (d *detail) mergeMoments(o *detail, n, m float64) {
+	delta := o.mean - d.mean
+	d.mean += delta * m / (n + m)
+	d.moment += o.moment + delta*delta*n*m/(n+m)
+}

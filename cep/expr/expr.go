@@ -37,11 +37,15 @@ type Scope struct {
 	// argument is an expression over one event. Calls are collected here.
 	Window *WindowAggs
 	Lists  Lists
+	// Hidden holds the names that exist in the rule but are not visible here,
+	// each with the reason, for the error that a use of it gets:
+	// "step hit is matched only later".
+	Hidden map[string]string
 	// CostLists is limits.evidence, the size that the static cost bound takes
 	// for lists; 0 means 1000.
 	CostLists int
-	// Hidden gives, for names that exist but cannot be read here, the reason.
-	Hidden map[string]string
+
+	inWindow bool // the argument of a window's aggregate
 }
 
 // Lists tells which lists exist, for in_list and lookup; nil means none.
@@ -64,6 +68,8 @@ type Aggs struct{ List []Agg }
 type WindowAgg struct {
 	Spec agg.Spec
 	Arg  *Program // nil for count(); for count(c) the condition
+
+	text string // the call, to find equal ones
 }
 
 // WindowAggs is the set of distinct aggregates of one window rule.
@@ -85,6 +91,9 @@ type Frame struct {
 	Match  Bindings
 	Values []event.Value // window values by position; absent means an error
 	Aggs   []event.Value // results of WindowAggs by slot; absent means an error
+
+	locals []local       // variables of macros
+	arena  []event.Value // lists made during one evaluation
 }
 
 // Reads tells what an expression depends on; the compiler of rules chooses
@@ -118,40 +127,45 @@ type Program struct {
 	// that read the current event only, nil when there is none. Where it does
 	// not hold, the whole does not.
 	Filter *Program
-	Const *bool  // the value when the expression is a constant bool, else nil
+	Const  *bool // the value when the expression is a constant bool, else nil
 
-	eval func(*Frame) (event.Value, bool)
-	cond func(*Frame) (bool, bool)
+	eval   func(*Frame) (event.Value, bool)
+	cond   func(*Frame) (bool, bool)
+	locals int  // variables of macros that the frame needs room for
+	lists  bool // uses the frame's scratch space
 }
 
 // CostLimit is the static cost above which an expression is refused.
 const CostLimit = 10_000
 
-// Compile parses, checks and compiles src. want is the type the result must
-// have; event.Invalid accepts any scalar. On failure the program is nil and
-// there is at least one error.
-func Compile(src string, want event.Type, sc *Scope) (*Program, []Error) { panic("unwritten") }
-
 // Holds evaluates a condition. ok is false when it ended in an error, which
 // makes the condition false as a whole (language §2).
-func (p *Program) Holds(f *Frame) (truth, ok bool) { return p.cond(f) }
+func (p *Program) Holds(f *Frame) (truth, ok bool) {
+	if p.lists {
+		p.prepare(f)
+	}
+	return p.cond(f)
+}
 
 // Eval evaluates to a value; ok is false when it ended in an error.
-func (p *Program) Eval(f *Frame) (event.Value, bool) { return p.eval(f) }
-
-// A Template is a compiled `alert.summary`: text with {{expressions}}.
-type Template struct {
-	parts []part
+func (p *Program) Eval(f *Frame) (event.Value, bool) {
+	if p.lists {
+		p.prepare(f)
+	}
+	return p.eval(f)
 }
 
-type part struct {
-	text string
-	expr *Program // nil: text
+// prepare gives the evaluation its scratch space.
+func (p *Program) prepare(f *Frame) {
+	if len(f.locals) < p.locals {
+		f.locals = make([]local, p.locals)
+	}
+	f.arena = f.arena[:0]
 }
 
-// CompileTemplate compiles a template; an Error's Offset is in src.
-func CompileTemplate(src string, sc *Scope) (*Template, []Error) { panic("unwritten") }
-
-// Append renders the template at the end of dst: strings bare, doubles in the
-// shortest form, times as RFC 3339, an error as "?".
-func (t *Template) Append(dst []byte, f *Frame) []byte { panic("unwritten") }
+// A local is the value of a macro's variable; it may be an error.
+type local struct {
+	v    event.Value
+	list []event.Value
+	ok   bool
+}

@@ -1,0 +1,117 @@
+package agg
+
+import (
+	"math"
+	"math/big"
+	"slices"
+
+	"github.com/caltrop/caltrop/cep/event"
+)
+
+// Result returns the aggregate's value; false when it is an error: anything
+// but count, sum and distinct of no values, and a sum of ints that leaves the
+// range of int. Sums, averages and the like of decimals are doubles, rounded
+// once from the exact number.
+func (a *Acc) Result(s Spec) (event.Value, bool) {
+	switch s.Func {
+	case Count:
+		return event.IntOf(a.n), true
+	case Sum:
+		return a.total(s)
+	case Distinct:
+		return event.IntOf(a.distinct()), true
+	}
+	if a.n == 0 {
+		return event.Value{}, false
+	}
+	switch s.Func {
+	case Avg:
+		return event.DoubleOf(a.mean(s)), true
+	case Stddev:
+		return event.DoubleOf(math.Sqrt(a.variance(s))), true
+	case Percentile:
+		return s.out(a.more.rank(s)), true
+	}
+	return s.out(a.more.value), true
+}
+
+// out turns a kept value into a result: a decimal reads as a double.
+func (s Spec) out(v event.Value) event.Value {
+	if s.Type == event.Decimal {
+		return event.DoubleOf(s.double(v))
+	}
+	return v
+}
+
+func (a *Acc) distinct() int64 {
+	if a.more == nil || a.more.set == nil {
+		return 0
+	}
+	return a.more.set.count()
+}
+
+func (a *Acc) total(s Spec) (event.Value, bool) {
+	switch {
+	case s.Type == event.Int:
+		n, ok := a.sum.int64()
+		return event.IntOf(n), ok
+	case s.Type == event.Decimal:
+		return event.DoubleOf(a.sum.divided(s.unit())), true
+	case a.more == nil:
+		return event.DoubleOf(0), true
+	}
+	return event.DoubleOf(a.more.moment + a.more.mean), true
+}
+
+// divided is the number over d, rounded once; d is a power of ten.
+func (w wide) divided(d float64) float64 {
+	const whole = 1 << 53
+	if n, ok := w.int64(); ok && n <= whole && n >= -whole {
+		return float64(n) / d
+	}
+	f, _ := new(big.Rat).SetFrac(w.big(), bigInt(d)).Float64()
+	return f
+}
+
+func bigInt(d float64) *big.Int {
+	n, _ := new(big.Float).SetFloat64(d).Int(nil)
+	return n
+}
+
+func (a *Acc) mean(s Spec) float64 {
+	if !s.exact() {
+		return (a.more.moment + a.more.mean) / float64(a.n)
+	}
+	const whole = 1 << 53
+	per := s.unit() * float64(a.n)
+	if n, ok := a.sum.int64(); ok && n <= whole && n >= -whole && per <= whole {
+		return float64(n) / per
+	}
+	under := bigInt(s.unit())
+	f, _ := new(big.Rat).SetFrac(a.sum.big(), under.Mul(under, big.NewInt(a.n))).Float64()
+	return f
+}
+
+// variance of the population; never negative.
+func (a *Acc) variance(s Spec) float64 {
+	if !s.exact() {
+		return max(0, a.more.moment/float64(a.n))
+	}
+	// (n·Σx² − (Σx)²) / (n·unit)², exact until the last division.
+	n := big.NewInt(a.n)
+	top := new(big.Int).Mul(n, a.more.squares.big())
+	sum := a.sum.big()
+	top.Sub(top, sum.Mul(sum, sum))
+	under := n.Mul(n, bigInt(s.unit()))
+	f, _ := new(big.Rat).SetFrac(top, under.Mul(under, under)).Float64()
+	return max(0, f)
+}
+
+// rank is the value at the nearest rank ⌈p·n⌉ of the sorted values.
+func (d *detail) rank(s Spec) event.Value {
+	sorted := slices.Clone(d.values)
+	slices.SortFunc(sorted, func(a, b event.Value) int { return compare(s, a, b) })
+	n := len(sorted)
+	i := int(math.Ceil(s.P*float64(n))) - 1
+	return sorted[min(max(i, 0), n-1)]
+}

@@ -1,0 +1,48 @@
+package agg
+
+import (
+	"math/big"
+	"math/bits"
+)
+
+// A wide is a signed 128-bit integer. Sums of 2^63 values of 64 bits fit, and
+// so do sums of 2^65 squares of values below 2^31; squares saturate.
+type wide struct {
+	hi int64
+	lo uint64
+}
+
+func (w *wide) add(n int64) {
+	var carry uint64
+	w.lo, carry = bits.Add64(w.lo, uint64(n), 0)
+	w.hi += n>>63 + int64(carry)
+}
+
+func (w *wide) merge(o wide) {
+	var carry uint64
+	w.lo, carry = bits.Add64(w.lo, o.lo, 0)
+	w.hi += o.hi + int64(carry)
+}
+
+// addSquare adds n², up to the greatest wide.
+func (w *wide) addSquare(n int64) {
+	m := uint64(n)
+	if n < 0 {
+		m = -m
+	}
+	hi, lo := bits.Mul64(m, m)
+	var carry uint64
+	w.lo, carry = bits.Add64(w.lo, lo, 0)
+	w.hi += int64(hi + carry)
+}
+
+// int64 returns the number when it fits.
+func (w wide) int64() (int64, bool) {
+	n := int64(w.lo)
+	return n, n>>63 == w.hi
+}
+
+func (w wide) big() *big.Int {
+	b := new(big.Int).Lsh(big.NewInt(w.hi), 64)
+	return b.Add(b, new(big.Int).SetUint64(w.lo))
+}

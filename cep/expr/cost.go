@@ -1,0 +1,67 @@
+package expr
+
+import (
+	"fmt"
+
+	"cel.dev/cel-go/checker"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+)
+
+const (
+	costText  = 1024 // bytes that the cost bound takes for a string
+	costLists = 1000 // events that it takes for a list when the scope does not say
+)
+
+// sizes tells cel-go's estimator how large things can be.
+type sizes struct{ list uint64 }
+
+// EstimateSize gives the size of a datum; nil leaves what is made inside the
+// expression to the estimator.
+func (s sizes) EstimateSize(node checker.AstNode) *checker.SizeEstimate {
+	if len(node.Path()) == 0 {
+		return nil
+	}
+	switch node.Type().Kind() {
+	case types.StringKind:
+		return &checker.SizeEstimate{Min: 0, Max: costText}
+	case types.ListKind:
+		return &checker.SizeEstimate{Min: 0, Max: s.list}
+	}
+	return nil
+}
+
+// EstimateCallCost charges our list aggregates a unit an element.
+func (s sizes) EstimateCallCost(function, overload string, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+	if _, ok := aggregates[function]; ok {
+		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 0, Max: s.list}}
+	}
+	return nil
+}
+
+// estimate bounds the cost of a checked expression by cel-go's estimator.
+func estimate(checked *ast.AST, lists int) (uint64, error) {
+	if lists <= 0 {
+		lists = costLists
+	}
+	cost, err := checker.Cost(checked, sizes{list: uint64(lists)})
+	if err != nil {
+		return 0, fmt.Errorf("estimating the cost: %w", err)
+	}
+	return cost.Max, nil
+}
+
+func costError(cost uint64, at int) Error {
+	return Error{
+		Offset: at,
+		Detail: fmt.Sprintf("the expression may cost %s; the limit is %d", costWords(cost), CostLimit),
+		Hint:   "a text counts 1 KiB, a list limits.evidence elements: compare less, or lower the limit",
+	}
+}
+
+func costWords(cost uint64) string {
+	if cost == ^uint64(0) {
+		return "without bound"
+	}
+	return fmt.Sprint(cost)
+}

@@ -1,0 +1,158 @@
+package expr
+
+import (
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+
+	"github.com/caltrop/caltrop/cep/event"
+)
+
+// promoteAll makes doubles of the integer literals that stand beside doubles
+// (language §2) and reports whether it changed anything. The checker's types
+// decide; nothing but literals changes.
+func (c *check) promoteAll(checked *ast.AST) bool {
+	changed := false
+	ast.PostOrderVisit(c.tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		switch e.Kind() {
+		case ast.CallKind:
+			changed = c.promoteCall(checked, e) || changed
+		case ast.ListKind:
+			changed = c.beside(checked, e.AsList().Elements()) || changed
+		}
+	}))
+	if c.want == event.Double && isKind(checked, c.tree.Expr(), types.IntKind) {
+		changed = c.promote(c.tree.Expr()) || changed
+	}
+	return changed
+}
+
+func (c *check) promoteCall(checked *ast.AST, e ast.Expr) bool {
+	call := e.AsCall()
+	args := call.Args()
+	switch name := call.FunctionName(); name {
+	case operators.Add, operators.Subtract, operators.Multiply, operators.Divide,
+		operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals,
+		operators.Equals, operators.NotEquals, "math.@max", "math.@min":
+		return c.beside(checked, args)
+	case operators.Conditional:
+		return c.beside(checked, args[1:])
+	case operators.In:
+		return c.promoteIn(checked, args)
+	default:
+		if checked.GetType(e.ID()).Kind() != types.ErrorKind {
+			return false
+		}
+		return c.promoteArguments(checked, name, args)
+	}
+}
+
+// beside promotes the integer literals among es when one of es is a double.
+func (c *check) beside(checked *ast.AST, es []ast.Expr) bool {
+	double := false
+	for _, e := range es {
+		double = double || isKind(checked, e, types.DoubleKind)
+	}
+	if !double {
+		return false
+	}
+	changed := false
+	for _, e := range es {
+		if isKind(checked, e, types.IntKind) {
+			changed = c.promote(e) || changed
+		}
+	}
+	return changed
+}
+
+func (c *check) promoteIn(checked *ast.AST, args []ast.Expr) bool {
+	list := checked.GetType(args[1].ID())
+	if list == nil || list.Kind() != types.ListKind {
+		return false
+	}
+	elem := list.Parameters()[0].Kind()
+	switch {
+	case elem == types.DoubleKind && isKind(checked, args[0], types.IntKind):
+		return c.promote(args[0])
+	case elem == types.IntKind && isKind(checked, args[0], types.DoubleKind) && args[1].Kind() == ast.ListKind:
+		changed := false
+		for _, e := range args[1].AsList().Elements() {
+			changed = c.promote(e) || changed
+		}
+		return changed
+	}
+	return false
+}
+
+// promoteArguments promotes literals of a failed call where the function has
+// an overload that takes a double there.
+func (c *check) promoteArguments(checked *ast.AST, name string, args []ast.Expr) bool {
+	fn := caltrop.env.Functions()[name]
+	if fn == nil {
+		return false
+	}
+	changed := false
+	for i, e := range args {
+		if !isKind(checked, e, types.IntKind) {
+			continue
+		}
+		for _, o := range fn.OverloadDecls() {
+			params := o.ArgTypes()
+			if o.IsMemberFunction() {
+				params = params[1:]
+			}
+			if len(params) == len(args) && params[i].Kind() == types.DoubleKind {
+				changed = c.promote(e) || changed
+				break
+			}
+		}
+	}
+	return changed
+}
+
+// literal reports whether e is an integer literal, or sums, differences and
+// products of literals, or a choice between them: it has the same value
+// computed in doubles.
+func literal(e ast.Expr) bool {
+	switch e.Kind() {
+	case ast.LiteralKind:
+		_, ok := e.AsLiteral().(types.Int)
+		return ok
+	case ast.CallKind:
+		args := e.AsCall().Args()
+		switch e.AsCall().FunctionName() {
+		case operators.Add, operators.Subtract, operators.Multiply:
+			return literal(args[0]) && literal(args[1])
+		case operators.Negate:
+			return literal(args[0])
+		case operators.Conditional:
+			return literal(args[1]) && literal(args[2])
+		}
+	}
+	return false
+}
+
+// promote makes e a double if it is made of integer literals.
+func (c *check) promote(e ast.Expr) bool {
+	if !literal(e) {
+		return false
+	}
+	if e.Kind() == ast.LiteralKind {
+		n := e.AsLiteral().(types.Int)
+		e.SetKindCase(c.fac.NewLiteral(e.ID(), types.Double(n)))
+		return true
+	}
+	args := e.AsCall().Args()
+	if e.AsCall().FunctionName() == operators.Conditional {
+		args = args[1:]
+	}
+	for _, a := range args {
+		c.promote(a)
+	}
+	return true
+}
+
+func isKind(checked *ast.AST, e ast.Expr, k types.Kind) bool {
+	t := checked.GetType(e.ID())
+	return t != nil && t.Kind() == k
+}
