@@ -135,11 +135,12 @@ func (p *grammar) sequence(depth int) *Node {
 	n := &Node{Op: OpSeq, Pos: p.pos()}
 	n.Sub = append(n.Sub, p.element(depth))
 	for {
+		at := p.pos()
 		join, ok := p.join()
 		if !ok {
 			break
 		}
-		n.Joins = append(n.Joins, join)
+		n.Joins, n.joinPos = append(n.Joins, join), append(n.joinPos, at)
 		n.Sub = append(n.Sub, p.element(depth))
 	}
 	if len(n.Sub) == 1 && n.Sub[0].Op != OpNot {

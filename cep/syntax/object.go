@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -14,6 +15,7 @@ type object struct {
 	at      Pos
 	pointer string
 	what    string // for messages: "a step"; "" for a document
+	flow    bool   // written with {}
 	entries []entry
 	known   []string
 	asked   map[string]bool
@@ -29,6 +31,7 @@ type entry struct {
 // first value kept.
 func (r *reader) object(n *yaml.Node, pointer, what string) *object {
 	o := &object{r: r, at: r.place(n), pointer: pointer, what: what, asked: map[string]bool{}}
+	o.flow = n.Style&yaml.FlowStyle != 0
 	first := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
@@ -77,10 +80,17 @@ func (o *object) title() string {
 	return o.what
 }
 
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
 // done refuses the keys nobody asked for.
 func (o *object) done() {
-	for _, e := range o.entries {
+	for i, e := range o.entries {
 		if o.asked[e.key.Name] {
+			continue
+		}
+		if o.flow && i > 0 && !plainKey.MatchString(e.key.Name) {
+			before := o.entries[i-1].val
+			before.refuse("inside {} YAML ends a value without quotes at `,`", o.r.quotedHint(before.at()))
 			continue
 		}
 		detail := fmt.Sprintf("%s has no key `%s`", o.title(), e.key.Name)
@@ -107,6 +117,5 @@ func (o *object) unknownHint(key string) string {
 	return "its keys are " + strings.Join(o.known, ", ")
 }
 
-// value returns the object itself as the value of a key, for problems that
-// concern it as a whole.
+// refuse reports a problem of the object as a whole.
 func (o *object) refuse(detail, hint string) { o.r.refuse(o.at, o.pointer, detail, hint) }

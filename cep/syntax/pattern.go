@@ -31,6 +31,8 @@ type Node struct {
 	Joins []Join  // OpSeq: Joins[i] stands before Sub[i+1]
 	Quant *Quant  // OpStep, OpGroup; nil when none is written
 	Pos   Pos
+
+	joinPos []Pos // OpSeq: where Joins[i] is written; nil in a tree made by hand
 }
 
 // Unbounded is the Max of a Quant without an upper bound.
@@ -44,4 +46,6 @@ type Quant struct {
 	Greedy   bool
 	Until    string // step name, "" when absent
 	Pos      Pos
+
+	untilPos Pos
 }

@@ -18,6 +18,7 @@ func (p *grammar) quantifier() *Quant {
 	p.flags(q)
 	if p.tok.kind == tokenName && p.tok.text == "until" {
 		p.advance()
+		q.untilPos = p.pos()
 		q.Until = p.name("a step name after `until`")
 	}
 	return q

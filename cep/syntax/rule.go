@@ -36,9 +36,7 @@ func (r *reader) rule(o *object, m Meta) *Rule {
 	d.Limits = r.limits(o.get("limits"), d)
 	r.hotKeys(o.get("hot_keys"), d)
 	d.Tests = r.tests(o.get("tests"), d)
-	if !Failed(r.problems) {
-		r.problems = append(r.problems, Check(d)...)
-	}
+	r.problems = append(r.problems, Check(d)...)
 	return d
 }
 
