@@ -38,18 +38,20 @@ type Job struct {
 	Tasks    []Task   `json:"tasks"`
 }
 
-// A Task is one partition of one input at this instance.
+// A Task is one partition of one stream at this instance.
 type Task struct {
-	Input      string      `json:"input"` // the topic
-	Stream     string      `json:"stream"`
-	Partition  int32       `json:"partition"`
-	State      string      `json:"state"` // e.g. restoring, live, stopped
-	Error      string      `json:"error,omitempty"`
-	Position   Position    `json:"position"`
-	Lag        int64       `json:"lag"`                 // records to read, -1 when unknown
-	Watermark  string      `json:"watermark,omitempty"` // RFC 3339; "" before the first event
-	Rules      int64       `json:"rules_version"`       // Set.Version that the task runs
-	Checkpoint *Checkpoint `json:"last_checkpoint,omitempty"`
+	Stream          string   `json:"stream"`
+	Topic           string   `json:"topic"`
+	Partition       int32    `json:"partition"`
+	State           string   `json:"state"`            // e.g. restoring, live, halted
+	Reason          string   `json:"reason,omitempty"` // why it is not live
+	Position        Position `json:"position"`
+	Lag             int64    `json:"lag"`                 // records to read, as last seen
+	Watermark       string   `json:"watermark,omitempty"` // RFC 3339; "" before the first event
+	Rules           int      `json:"rules"`               // rules that the task runs
+	Counts          Counts   `json:"counts"`
+	Checkpoint      string   `json:"last_checkpoint,omitempty"`  // RFC 3339, wall clock; "" when there is none yet
+	CheckpointError string   `json:"checkpoint_error,omitempty"` // of the last attempt
 }
 
 // A Position is how far a task has read.
@@ -58,12 +60,13 @@ type Position struct {
 	Seq    uint64 `json:"seq"`
 }
 
-// A Checkpoint is the newest one of a task.
-type Checkpoint struct {
-	ID       string   `json:"id"`
-	At       string   `json:"at"` // RFC 3339, wall clock
-	Position Position `json:"position"`
-	Bytes    int64    `json:"bytes"`
+// Counts are totals of a task since it began.
+type Counts struct {
+	Records    uint64 `json:"records"`
+	Accepted   uint64 `json:"accepted"`
+	Late       uint64 `json:"late"`
+	Dead       uint64 `json:"dead"`
+	Duplicates uint64 `json:"duplicates"`
 }
 
 // Options are what a server is made of. Registry, History and Jobs are
