@@ -1,0 +1,101 @@
+package state
+
+import "math/bits"
+
+// An arena gives out blocks of bytes from large chunks. A block is named by a
+// ref: the chunk in the high half, the unit within it in the low one. Freed
+// blocks are kept by size class and used again.
+type arena struct {
+	chunks [][]byte
+	free   [classes]ref // heads of lists linked through the blocks' first bytes
+	holes  []uint32     // numbers of freed chunks that held one large block
+	next   int          // first unused byte of the open chunk
+	open   int          // the chunk that small blocks come from
+	used   int          // bytes in blocks given out
+}
+
+// A ref names a block; 0 names none.
+type ref uint32
+
+const (
+	unit       = 16      // bytes
+	chunkBytes = 1 << 20 // 1<<16 units
+	smallMax   = 512     // up to here classes are a unit apart, then an eighth
+	largeMin   = 256 << 10
+	classes    = smallMax/unit + 1 + 8*10
+)
+
+// class returns the size class of n bytes and its block size.
+func class(n int) (c, size int) {
+	if n <= smallMax {
+		c = (n + unit - 1) / unit
+		return c, c * unit
+	}
+	exp := bits.Len(uint(n-1)) - 1 // 2^exp < n <= 2^(exp+1)
+	step := 1 << (exp - 3)
+	k := (n - 1<<exp + step - 1) / step // 1..8
+	return smallMax/unit + (exp-9)*8 + k, 1<<exp + k*step
+}
+
+// alloc returns a block of at least n bytes; its content is undefined.
+func (a *arena) alloc(n int) ref {
+	c, size := class(n)
+	a.used += size
+	if size > largeMin {
+		return a.allocLarge(size)
+	}
+	if r := a.free[c]; r != 0 {
+		b := a.at(r)
+		a.free[c] = ref(b[0]) | ref(b[1])<<8 | ref(b[2])<<16 | ref(b[3])<<24
+		return r
+	}
+	if len(a.chunks) == 0 || a.next+size > chunkBytes {
+		a.open = a.chunk(make([]byte, chunkBytes))
+		a.next = unit // so that no block is ref 0
+	}
+	r := ref(a.open)<<16 | ref(a.next/unit)
+	a.next += size
+	return r
+}
+
+func (a *arena) allocLarge(size int) ref {
+	return ref(a.chunk(make([]byte, size+unit)))<<16 | 1
+}
+
+func (a *arena) chunk(b []byte) int {
+	if n := len(a.holes); n > 0 {
+		i := a.holes[n-1]
+		a.holes = a.holes[:n-1]
+		a.chunks[i] = b
+		return int(i)
+	}
+	a.chunks = append(a.chunks, b)
+	return len(a.chunks) - 1
+}
+
+// at returns the bytes from the start of a block to the end of its chunk.
+func (a *arena) at(r ref) []byte { return a.chunks[r>>16][int(r&0xffff)*unit:] }
+
+// release gives back a block that was allocated for n bytes.
+func (a *arena) release(r ref, n int) {
+	c, size := class(n)
+	a.used -= size
+	if size > largeMin {
+		a.chunks[r>>16] = nil
+		a.holes = append(a.holes, uint32(r>>16))
+		return
+	}
+	b := a.at(r)
+	head := a.free[c]
+	b[0], b[1], b[2], b[3] = byte(head), byte(head>>8), byte(head>>16), byte(head>>24)
+	a.free[c] = r
+}
+
+// bytes returns the memory held from the system.
+func (a *arena) bytes() int {
+	n := 0
+	for _, c := range a.chunks {
+		n += len(c)
+	}
+	return n
+}

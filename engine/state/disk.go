@@ -1,0 +1,316 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// disk is the database under a Store. Keys are
+//
+//	'r' slot key             one record: format, timer, dies, value
+//	't' wheel time slot key  one deadline, as an index of the records
+//
+// with numbers big-endian, so that they sort. There is no log: what is not in
+// a checkpoint is computed again from the task's own log.
+type disk struct {
+	db     *pebble.DB
+	batch  *pebble.Batch
+	name   []byte
+	img    []byte
+	cursor []byte // where the search for dead records goes on
+	broken *alarm
+}
+
+const (
+	recordSpace   = 'r'
+	deadlineSpace = 't'
+	recordFormat  = 1
+	imageHead     = 1 + 8 + 8
+	batchBytesMax = 1 << 20
+)
+
+// formatVersion is the on-disk version of databases that this build writes.
+const formatVersion = pebble.FormatValueSeparation
+
+var errRecord = errors.New("not a state record")
+
+// An alarm keeps the first fatal report of the database. Pebble's own answer
+// to corruption is to exit the process; here the task stops and restores.
+type alarm struct {
+	once sync.Once
+	rang chan struct{} // closed after err is set
+	err  error
+}
+
+func newAlarm() *alarm { return &alarm{rang: make(chan struct{})} }
+
+// Infof implements pebble.Logger: the database's chatter is not kept.
+func (a *alarm) Infof(string, ...any) {}
+
+// Errorf implements pebble.Logger: errors come back from the calls.
+func (a *alarm) Errorf(string, ...any) {}
+
+// Fatalf implements pebble.Logger. It does not return, as the caller expects:
+// the goroutine ends. The database is not used again after a report.
+func (a *alarm) Fatalf(format string, args ...any) {
+	a.ring(fmt.Errorf("the state database gave up: "+format, args...))
+	runtime.Goexit()
+}
+
+func (a *alarm) ring(err error) {
+	a.once.Do(func() {
+		a.err = err
+		close(a.rang)
+	})
+}
+
+// failed returns what was reported, if anything.
+func (a *alarm) failed() error {
+	select {
+	case <-a.rang:
+		return a.err
+	default:
+		return nil
+	}
+}
+
+func openDisk(fs vfs.FS, dir string, cacheBytes int64) (*disk, error) {
+	d := &disk{broken: newAlarm()}
+	cache := pebble.NewCache(cacheBytes)
+	defer cache.Unref()
+	opts := &pebble.Options{
+		FS: fs, DisableWAL: true, Logger: d.broken, Cache: cache,
+		FormatMajorVersion: formatVersion,
+		MemTableSize:       memTableBytes,
+		MaxOpenFiles:       openFilesMax,
+		EventListener: &pebble.EventListener{
+			DataCorruption: func(i pebble.DataCorruptionInfo) {
+				d.broken.ring(fmt.Errorf("corrupt state file %s: %w", i.Path, i.Details))
+			},
+			BackgroundError: func(err error) { d.broken.ring(fmt.Errorf("writing state in the background: %w", err)) },
+		},
+	}
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return nil, fmt.Errorf("opening state in %s: %w", dir, err)
+	}
+	d.db = db
+	d.batch = db.NewBatch()
+	return d, nil
+}
+
+const (
+	memTableBytes = 8 << 20
+	openFilesMax  = 256
+	bloomBits     = 10
+)
+
+func recordName(b []byte, slot uint32, key []byte) []byte {
+	b = append(b[:0], recordSpace)
+	b = binary.BigEndian.AppendUint32(b, slot)
+	return append(b, key...)
+}
+
+func deadlineName(b []byte, wheel uint32, at int64, slot uint32, key []byte) []byte {
+	b = append(b[:0], deadlineSpace)
+	b = binary.BigEndian.AppendUint32(b, wheel)
+	b = binary.BigEndian.AppendUint64(b, uint64(at)^1<<63)
+	b = binary.BigEndian.AppendUint32(b, slot)
+	return append(b, key...)
+}
+
+// get reads one record.
+func (d *disk) get(slot uint32, key []byte) (image, bool, error) {
+	if err := d.broken.failed(); err != nil {
+		return image{}, false, err
+	}
+	if err := d.commit(); err != nil {
+		return image{}, false, err
+	}
+	d.name = recordName(d.name, slot, key)
+	v, closer, err := d.db.Get(d.name)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return image{}, false, nil
+	}
+	if err != nil {
+		return image{}, false, fmt.Errorf("reading state: %w", err)
+	}
+	d.img = append(d.img[:0], v...)
+	if err := closer.Close(); err != nil {
+		return image{}, false, fmt.Errorf("reading state: %w", err)
+	}
+	img, err := parseImage(d.img)
+	return img, err == nil, err
+}
+
+func parseImage(b []byte) (image, error) {
+	if len(b) < imageHead || b[0] != recordFormat {
+		return image{}, fmt.Errorf("%w: %d bytes", errRecord, len(b))
+	}
+	return image{
+		timer: int64(binary.BigEndian.Uint64(b[1:])),
+		dies:  int64(binary.BigEndian.Uint64(b[9:])),
+		value: b[imageHead:],
+	}, nil
+}
+
+// put writes a record and the index of its timer; an empty record is removed.
+func (d *disk) put(r record, wheel uint32) error {
+	d.name = recordName(d.name, r.slot(), r.key())
+	if r.empty() {
+		if err := d.batch.Delete(d.name, nil); err != nil {
+			return fmt.Errorf("writing state: %w", err)
+		}
+		return d.full()
+	}
+	b := append(d.img[:0], recordFormat)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.timer()))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.dies()))
+	d.img = append(b, r.value()...)
+	if err := d.batch.Set(d.name, d.img, nil); err != nil {
+		return fmt.Errorf("writing state: %w", err)
+	}
+	if r.timer() != 0 {
+		d.name = deadlineName(d.name, wheel, r.timer(), r.slot(), r.key())
+		if err := d.batch.Set(d.name, nil, nil); err != nil {
+			return fmt.Errorf("writing state: %w", err)
+		}
+	}
+	return d.full()
+}
+
+func (d *disk) full() error {
+	if d.batch.Len() < batchBytesMax {
+		return nil
+	}
+	return d.commit()
+}
+
+// commit makes what was put readable.
+func (d *disk) commit() error {
+	if d.batch.Empty() {
+		return nil
+	}
+	if err := d.batch.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("writing state: %w", err)
+	}
+	d.batch.Reset()
+	return nil
+}
+
+// deadlines visits up to n deadlines of a wheel from a time on, whole times
+// only, and returns the time before which it has visited all.
+func (d *disk) deadlines(wheel uint32, from int64, n int, visit func(at int64, slot uint32, key []byte)) (next int64, err error) {
+	if err := d.commit(); err != nil {
+		return 0, err
+	}
+	it, err := d.db.NewIter(&pebble.IterOptions{
+		LowerBound: deadlineName(nil, wheel, from, 0, nil),
+		UpperBound: deadlineName(nil, wheel+1, math.MinInt64, 0, nil),
+	})
+	if err != nil {
+		return 0, fmt.Errorf("reading deadlines: %w", err)
+	}
+	next = math.MaxInt64
+	last := from
+	for it.First(); it.Valid(); it.Next() {
+		name := it.Key()
+		at := int64(binary.BigEndian.Uint64(name[5:]) ^ 1<<63)
+		if n <= 0 && at != last {
+			next = at
+			break
+		}
+		last = at
+		n--
+		visit(at, binary.BigEndian.Uint32(name[13:]), name[17:])
+	}
+	if err := it.Close(); err != nil {
+		return 0, fmt.Errorf("reading deadlines: %w", err)
+	}
+	return next, nil
+}
+
+// forget removes the records of slots and the deadlines that have passed.
+func (d *disk) forget(slots []uint32, marks map[uint32]int64) error {
+	for _, slot := range slots {
+		if err := d.batch.DeleteRange(recordName(nil, slot, nil), recordName(nil, slot+1, nil), nil); err != nil {
+			return fmt.Errorf("dropping slot %d: %w", slot, err)
+		}
+	}
+	for wheel, mark := range marks {
+		from, to := deadlineName(nil, wheel, math.MinInt64, 0, nil), deadlineName(nil, wheel, mark, 0, nil)
+		if err := d.batch.DeleteRange(from, to, nil); err != nil {
+			return fmt.Errorf("dropping past deadlines: %w", err)
+		}
+	}
+	return d.commit()
+}
+
+// bury looks at n records, removes those that dead names, and goes on there
+// next time.
+func (d *disk) bury(n int, dead func(slot uint32, key []byte, img image) bool) error {
+	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: []byte{recordSpace}, UpperBound: []byte{recordSpace + 1}})
+	if err != nil {
+		return fmt.Errorf("looking for dead records: %w", err)
+	}
+	valid := it.SeekGE(d.cursor)
+	for ; valid && n > 0; n-- {
+		name := it.Key()
+		v, err := it.ValueAndErr()
+		if err != nil {
+			break
+		}
+		if img, err := parseImage(v); err == nil && dead(binary.BigEndian.Uint32(name[1:]), name[5:], img) {
+			if err := d.batch.Delete(name, nil); err != nil {
+				break
+			}
+		}
+		valid = it.Next()
+	}
+	d.cursor = d.cursor[:0]
+	if valid {
+		d.cursor = append(d.cursor, it.Key()...)
+	}
+	if err := it.Close(); err != nil {
+		return fmt.Errorf("looking for dead records: %w", err)
+	}
+	return d.commit()
+}
+
+// link flushes and links the database into dir. The database's goroutines may
+// end without an answer (alarm.Fatalf), so the report is waited for as well.
+func (d *disk) link(dir string) error {
+	done := make(chan error, 1)
+	go func() { done <- d.flushAndLink(dir) }()
+	select {
+	case err := <-done:
+		return err
+	case <-d.broken.rang:
+		return d.broken.err
+	}
+}
+
+func (d *disk) flushAndLink(dir string) error {
+	if err := d.db.Flush(); err != nil {
+		return fmt.Errorf("flushing state: %w", err)
+	}
+	if err := d.db.Checkpoint(dir); err != nil {
+		return fmt.Errorf("linking state to %s: %w", dir, err)
+	}
+	return nil
+}
+
+func (d *disk) close() error {
+	return errors.Join(d.batch.Close(), d.db.Close())
+}

@@ -1,0 +1,416 @@
+package state
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/caltrop/caltrop/engine/task"
+)
+
+// Options are a Store's.
+type Options struct {
+	// Bytes is the budget of the heap part; 0 means no bound. Past it cold
+	// records leave the heap. Only a Store with a database has a budget.
+	Bytes int
+	// Keys bounds the records in the heap; 0 means no bound. Tests use 1.
+	Keys int
+	// Timers bounds the deadlines in the heap; 0 means 1<<20. The others wait
+	// in the database.
+	Timers int
+}
+
+func (o Options) withDefaults() Options {
+	if o.Timers == 0 {
+		o.Timers = timersMax
+	}
+	if o.Bytes == 0 {
+		o.Bytes = math.MaxInt
+	}
+	if o.Keys == 0 {
+		o.Keys = math.MaxInt
+	}
+	return o
+}
+
+const timersMax = 1 << 20
+
+// A Store implements task.State. It is owned by one goroutine, but for
+// Cut.Link, which may run beside it.
+type Store struct {
+	opts   Options
+	arena  arena
+	table  table
+	slots  map[uint32]uint32  // slot to wheel
+	wheels map[uint32]*timers // by wheel
+	marks  map[uint32]int64   // event time of the wheels
+	db     *disk              // nil: everything stays in the heap
+	err    error
+
+	hand    int // of the clock that evicts
+	sweep   int // of the search for the dead
+	dirty   []uint32
+	parity  uint16 // 0 or flagParity: that of records dirtied since the last cut
+	dropped []uint32
+	cut     *Cut // under way
+	stats   Stats
+}
+
+var _ task.State = (*Store)(nil)
+
+// Stats are totals since the Store was made.
+type Stats struct {
+	Misses  uint64 // reads that asked the database
+	Evicted uint64
+	Written uint64 // records written to the database
+	Expired uint64
+}
+
+// NewMemory returns a Store without a database: for `match` and tests.
+func NewMemory() *Store { return newStore(Options{}, nil) }
+
+func newStore(o Options, db *disk) *Store {
+	return &Store{opts: o.withDefaults(), slots: map[uint32]uint32{}, wheels: map[uint32]*timers{},
+		marks: map[uint32]int64{}, db: db}
+}
+
+// Open implements task.State.
+func (s *Store) Open(slot task.Slot) {
+	s.slots[slot.ID] = slot.Wheel
+	if s.wheels[slot.Wheel] == nil {
+		t := &timers{horizon: math.MaxInt64, trimAt: timersSlack}
+		if s.db != nil {
+			t.horizon = math.MinInt64
+		}
+		s.wheels[slot.Wheel] = t
+		s.marks[slot.Wheel] = math.MinInt64
+	}
+}
+
+// Err implements task.State.
+func (s *Store) Err() error { return s.err }
+
+// Stats returns the totals.
+func (s *Store) Stats() Stats { return s.stats }
+
+// Len returns the records in the heap.
+func (s *Store) Len() int { return s.table.count }
+
+// Bytes returns the heap memory that records, deadlines and their index take.
+func (s *Store) Bytes() int {
+	n := s.arena.used + s.table.bytes()
+	for _, t := range s.wheels {
+		n += cap(t.heap) * deadlineBytes
+	}
+	return n
+}
+
+const deadlineBytes = 16
+
+// Full reports whether the heap is over its budget and nothing may be evicted
+// until the cut under way is linked: the driver pauses reading.
+func (s *Store) Full() bool { return s.cut != nil && s.over() }
+
+// Get implements task.State.
+func (s *Store) Get(slot uint32, key []byte) []byte {
+	r := s.load(slot, key)
+	if r == nil || r.valueLen() == 0 {
+		return nil
+	}
+	return r.value()
+}
+
+// load finds a record in the heap or brings it there; nil when there is none.
+func (s *Store) load(slot uint32, key []byte) record {
+	hash := hashOf(slot, key)
+	if i := s.table.find(&s.arena, hash, slot, key); i >= 0 {
+		r := record(s.arena.at(ref(s.table.entries[i])))
+		r.set(flagTouched)
+		return r
+	}
+	if s.db == nil || s.err != nil {
+		return nil
+	}
+	s.stats.Misses++
+	img, ok, err := s.db.get(slot, key)
+	if err != nil {
+		s.fail(err)
+		return nil
+	}
+	if !ok {
+		return nil
+	}
+	return s.insert(hash, slot, key, img, flagOnDisk)
+}
+
+// An image is the content of a record.
+type image struct {
+	value []byte
+	timer int64
+	dies  int64
+}
+
+func (s *Store) insert(hash, slot uint32, key []byte, img image, flags uint16) record {
+	at := s.arena.alloc(headBytes + len(key) + len(img.value))
+	r := record(s.arena.at(at))
+	r.fill(slot, key, img.value, img.timer, img.dies, flags|flagTouched)
+	s.table.insert(hash, at)
+	s.evict(at)
+	return r
+}
+
+// Put implements task.State.
+func (s *Store) Put(slot uint32, key, value []byte, dies int64) {
+	r := s.load(slot, key)
+	switch {
+	case r == nil && len(value) == 0:
+		return
+	case r == nil:
+		hash := hashOf(slot, key)
+		s.touch(s.insert(hash, slot, key, image{value: value, dies: dies}, 0), hash)
+		return
+	case len(key) > math.MaxUint16:
+		s.fail(fmt.Errorf("a key of %d bytes: the limit is %d", len(key), math.MaxUint16))
+		return
+	}
+	hash := hashOf(slot, key)
+	s.preserve(r)
+	r = s.resize(r, hash, value)
+	r.setDies(dies)
+	s.settle(r, hash)
+}
+
+// resize gives the record a new value, in a new block when the old one does
+// not fit.
+func (s *Store) resize(r record, hash uint32, value []byte) record {
+	oldSize, newSize := r.size(), headBytes+r.keyLen()+len(value)
+	if oldClass, _ := class(oldSize); oldClass != firstOf(class(newSize)) {
+		i := s.table.find(&s.arena, hash, r.slot(), r.key())
+		old := ref(s.table.entries[i])
+		at := s.arena.alloc(newSize)
+		n := record(s.arena.at(at))
+		n.fill(r.slot(), r.key(), value, r.timer(), r.dies(), r.flags())
+		s.table.entries[i] = entryOf(hash, at)
+		s.arena.release(old, oldSize)
+		return n
+	}
+	copy(r[headBytes+r.keyLen():], value)
+	r.setValueLen(len(value))
+	return r
+}
+
+func firstOf(c, _ int) int { return c }
+
+// settle marks a changed record, or removes it when it says nothing any more.
+func (s *Store) settle(r record, hash uint32) {
+	if r.empty() && !r.has(flagOnDisk) {
+		s.free(s.table.find(&s.arena, hash, r.slot(), r.key()))
+		return
+	}
+	s.touch(r, hash)
+}
+
+// touch marks a record as changed after the last cut.
+func (s *Store) touch(r record, hash uint32) {
+	if s.db == nil || r.has(flagDirty) {
+		return
+	}
+	r.clear(flagParity)
+	r.set(flagDirty | s.parity)
+	s.dirty = append(s.dirty, hash)
+}
+
+// free removes the record at a place of the table.
+func (s *Store) free(i int) {
+	at := ref(s.table.entries[i])
+	size := record(s.arena.at(at)).size()
+	s.table.remove(i)
+	s.arena.release(at, size)
+}
+
+// SetTimer implements task.State.
+func (s *Store) SetTimer(slot uint32, key []byte, at int64) {
+	r := s.load(slot, key)
+	if r == nil && at == 0 || r != nil && r.timer() == at {
+		return
+	}
+	hash := hashOf(slot, key)
+	t := s.wheels[s.slots[slot]]
+	if at != 0 {
+		t.push(deadline{at, s.arena.putName(slot, key)})
+	}
+	if r == nil {
+		s.touch(s.insert(hash, slot, key, image{timer: at, dies: task.Never}, 0), hash)
+	} else {
+		s.preserve(r)
+		t.moved(r.timer())
+		r.setTimer(at)
+		s.settle(r, hash)
+	}
+	s.trim(t)
+}
+
+// Earliest implements task.State.
+func (s *Store) Earliest(wheel uint32) (int64, bool) {
+	t := s.wheels[wheel]
+	if t == nil {
+		return 0, false
+	}
+	for {
+		for len(t.heap) > 0 && t.heap[0].at < t.horizon {
+			if t.sure || s.holds(t.heap[0]) {
+				t.sure = true
+				return t.heap[0].at, true
+			}
+			s.arena.releaseName(t.pop().name)
+		}
+		if t.horizon == math.MaxInt64 || !s.extend(wheel, t) {
+			return 0, false
+		}
+	}
+}
+
+// holds reports whether the deadline is still its record's.
+func (s *Store) holds(d deadline) bool {
+	slot, key := s.arena.nameOf(d.name)
+	if _, open := s.slots[slot]; !open {
+		return false
+	}
+	r := s.load(slot, key)
+	return r != nil && r.timer() == d.at
+}
+
+// Take implements task.State.
+func (s *Store) Take(wheel uint32, at int64, buf []task.Timer) []task.Timer {
+	t := s.wheels[wheel]
+	for len(t.heap) > 0 && t.heap[0].at == at {
+		d := t.pop()
+		if s.holds(d) {
+			slot, key := s.arena.nameOf(d.name)
+			buf = append(buf, task.Timer{Slot: slot, Key: string(key)})
+			s.SetTimer(slot, []byte(buf[len(buf)-1].Key), 0)
+		}
+		s.arena.releaseName(d.name)
+	}
+	return buf
+}
+
+// extend brings the next deadlines of the wheel from the database, and
+// reports whether there may be any in the heap now.
+func (s *Store) extend(wheel uint32, t *timers) bool {
+	if s.err != nil {
+		return false
+	}
+	next, err := s.db.deadlines(wheel, t.horizon, timersLoad, func(at int64, slot uint32, key []byte) {
+		t.push(deadline{at, s.arena.putName(slot, key)})
+	})
+	if err != nil {
+		s.fail(err)
+		return false
+	}
+	t.horizon = next
+	return true
+}
+
+// timersLoad is how many deadlines come from the database at a time.
+const timersLoad = 4096
+
+// trim keeps the number of deadlines in the heap within bounds: stale ones
+// go, and with a database those far ahead whose records it holds.
+func (s *Store) trim(t *timers) {
+	if len(t.heap) < t.trimAt {
+		return
+	}
+	horizon := t.horizon
+	if s.db != nil && len(t.heap) > s.opts.Timers {
+		times := make([]int64, len(t.heap))
+		for i, d := range t.heap {
+			times[i] = d.at
+		}
+		slices.Sort(times)
+		horizon = min(horizon, times[s.opts.Timers/2])
+	}
+	t.keep(func(d deadline) bool {
+		stays := s.needs(d, horizon)
+		if !stays {
+			s.arena.releaseName(d.name)
+		}
+		return stays
+	})
+	t.horizon = horizon
+	t.trimAt = 2*len(t.heap) + timersSlack
+}
+
+// timersSlack is how many stale deadlines may always stay.
+const timersSlack = 1024
+
+// needs reports whether a deadline must stay in the heap: it is its record's,
+// and the database does not know it or it is before the horizon.
+func (s *Store) needs(d deadline, horizon int64) bool {
+	slot, key := s.arena.nameOf(d.name)
+	i := s.table.find(&s.arena, hashOf(slot, key), slot, key)
+	if i < 0 {
+		return s.db != nil && d.at < horizon
+	}
+	r := record(s.arena.at(ref(s.table.entries[i])))
+	return r.timer() == d.at && (d.at < horizon || r.has(flagDirty))
+}
+
+// Passed implements task.State. Each call looks at a few records.
+func (s *Store) Passed(wheel uint32, watermark int64) {
+	if _, ok := s.marks[wheel]; !ok {
+		return
+	}
+	s.marks[wheel] = watermark
+	for n := min(sweepStep, len(s.table.entries)); n > 0; n-- {
+		if s.sweep++; s.sweep >= len(s.table.entries) {
+			s.sweep = 0
+		}
+		if e := s.table.entries[s.sweep]; e != 0 {
+			s.expire(record(s.arena.at(ref(e))), uint32(e>>32))
+		}
+	}
+}
+
+// sweepStep is how many places of the table one call of Passed looks at.
+const sweepStep = 4
+
+func (s *Store) expire(r record, hash uint32) {
+	if r.valueLen() == 0 || r.timer() != 0 || r.dies() > s.marks[s.slots[r.slot()]] {
+		return
+	}
+	s.stats.Expired++
+	s.preserve(r)
+	r = s.resize(r, hash, nil)
+	s.settle(r, hash)
+}
+
+// Drop implements task.State.
+func (s *Store) Drop(slot uint32) {
+	var names []string
+	for _, e := range s.table.entries {
+		if e != 0 {
+			if r := record(s.arena.at(ref(e))); r.slot() == slot {
+				names = append(names, string(r.key()))
+			}
+		}
+	}
+	for _, name := range names {
+		key := []byte(name)
+		i := s.table.find(&s.arena, hashOf(slot, key), slot, key)
+		r := record(s.arena.at(ref(s.table.entries[i])))
+		s.preserve(r)
+		s.wheels[s.slots[slot]].moved(r.timer())
+		s.free(i)
+	}
+	delete(s.slots, slot)
+	if s.db != nil {
+		s.dropped = append(s.dropped, slot)
+	}
+}
+
+func (s *Store) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}

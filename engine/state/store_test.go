@@ -1,0 +1,282 @@
+package state
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/caltrop/caltrop/engine/task"
+)
+
+// A model is what a Store must agree with: plain maps.
+type model struct {
+	values map[string]string
+	timers map[string]int64
+}
+
+func newModel() *model { return &model{map[string]string{}, map[string]int64{}} }
+
+func (m *model) clone() *model {
+	c := newModel()
+	for k, v := range m.values {
+		c.values[k] = v
+	}
+	for k, v := range m.timers {
+		c.timers[k] = v
+	}
+	return c
+}
+
+func modelName(slot uint32, key string) string { return fmt.Sprintf("%d/%s", slot, key) }
+
+const (
+	modelSlots = 3
+	modelKeys  = 40
+)
+
+// compare reads everything back, deadlines by taking them all.
+func (m *model) compare(t *testing.T, s *Store) {
+	t.Helper()
+	for slot := uint32(1); slot <= modelSlots; slot++ {
+		for k := range modelKeys {
+			key := fmt.Sprintf("key-%d", k)
+			if got, want := string(s.Get(slot, []byte(key))), m.values[modelName(slot, key)]; got != want {
+				t.Fatalf("slot %d %s holds %d bytes, want %d", slot, key, len(got), len(want))
+			}
+		}
+	}
+	var got, want []string
+	for at, ok := s.Earliest(0); ok; at, ok = s.Earliest(0) {
+		due := s.Take(0, at, nil)
+		if len(due) == 0 {
+			t.Fatalf("a deadline at %d is announced and not given", at)
+		}
+		for _, d := range due {
+			got = append(got, fmt.Sprintf("%d %s", at, modelName(d.Slot, d.Key)))
+		}
+	}
+	for name, at := range m.timers {
+		want = append(want, fmt.Sprintf("%d %s", at, name))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Fatalf("deadlines\n got %v\nwant %v", got, want)
+	}
+	if s.Err() != nil {
+		t.Fatalf("the store broke: %v", s.Err())
+	}
+}
+
+func openSlots(s *Store) {
+	for slot := uint32(1); slot <= modelSlots; slot++ {
+		s.Open(task.Slot{ID: slot})
+	}
+}
+
+// change makes one random change to both.
+func change(r *rand.Rand, s *Store, m *model) {
+	slot, key := uint32(1+r.IntN(modelSlots)), fmt.Sprintf("key-%d", r.IntN(modelKeys))
+	name := modelName(slot, key)
+	switch r.IntN(8) {
+	case 0:
+		s.Put(slot, []byte(key), nil, task.Never)
+		delete(m.values, name)
+	case 1, 2:
+		at := int64(1 + r.IntN(1000))
+		s.SetTimer(slot, []byte(key), at)
+		m.timers[name] = at
+	case 3:
+		s.SetTimer(slot, []byte(key), 0)
+		delete(m.timers, name)
+	case 4:
+		s.Get(slot, []byte(key))
+	default:
+		value := fmt.Sprintf("%0*d", 1+r.IntN(1<<r.IntN(12)), r.IntN(1000))
+		s.Put(slot, []byte(key), []byte(value), task.Never)
+		m.values[name] = value
+	}
+}
+
+func TestStoreAgreesWithMaps(t *testing.T) {
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		s, m := NewMemory(), newModel()
+		openSlots(s)
+		for range 3000 {
+			change(r, s, m)
+		}
+		m.compare(t, s)
+	}
+}
+
+// TestCutIsOneMoment makes changes while a cut is written and linked, with
+// caches from one key up: the linked database holds exactly the moment of the
+// cut, and the store exactly the present.
+func TestCutIsOneMoment(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		fs := vfs.NewMem()
+		opts := Options{Keys: 1 + int(seed%3)*7, Timers: 8 + int(seed)}
+		s := mustOpen(t, fs, "live", opts)
+		m := newModel()
+		for i := range 6 {
+			runCut(t, r, s, m, fs, opts, fmt.Sprintf("cut-%d", i))
+		}
+		m.compare(t, s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func runCut(t *testing.T, r *rand.Rand, s *Store, m *model, fs vfs.FS, opts Options, dir string) {
+	t.Helper()
+	changes := func() {
+		for range r.IntN(200) {
+			change(r, s, m)
+		}
+	}
+	changes()
+	at := m.clone()
+	cut, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for done := false; !done; {
+		changes()
+		if r.IntN(12) == 0 { // the cut is given up
+			cut.End()
+			return
+		}
+		if done, err = cut.Write(1 + r.IntN(30)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changes()
+	if err := cut.Link(dir); err != nil {
+		t.Fatal(err)
+	}
+	changes()
+	cut.End()
+	restored := mustOpen(t, fs, dir, opts)
+	at.compare(t, restored)
+	if err := restored.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustOpen(t *testing.T, fs vfs.FS, dir string, o Options) *Store {
+	t.Helper()
+	s, err := Open(Disk{FS: fs, Dir: dir, CacheBytes: 1 << 20}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	openSlots(s)
+	return s
+}
+
+func TestDropForgetsASlotAtTheNextCutOnly(t *testing.T) {
+	fs := vfs.NewMem()
+	s := mustOpen(t, fs, "live", Options{Keys: 1})
+	for k := range 20 {
+		s.Put(1, fmt.Appendf(nil, "k%d", k), []byte("v"), task.Never)
+		s.Put(2, fmt.Appendf(nil, "k%d", k), []byte("w"), task.Never)
+	}
+	before := cutTo(t, s, "before", func() { s.Drop(1) })
+	after := cutTo(t, s, "after", func() {})
+	for dir, want := range map[string]string{before: "v", after: ""} {
+		r := mustOpen(t, fs, dir, Options{})
+		for k := range 20 {
+			key := fmt.Appendf(nil, "k%d", k)
+			if got := string(r.Get(1, key)); got != want {
+				t.Errorf("%s: slot 1 %s = %q, want %q", dir, key, got, want)
+			}
+			if got := string(r.Get(2, key)); got != "w" {
+				t.Errorf("%s: slot 2 %s = %q, want w", dir, key, got)
+			}
+		}
+	}
+}
+
+func cutTo(t *testing.T, s *Store, dir string, during func()) string {
+	t.Helper()
+	cut, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	during()
+	if done, err := cut.Write(1 << 20); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	if err := cut.Link(dir); err != nil {
+		t.Fatal(err)
+	}
+	cut.End()
+	return dir
+}
+
+func TestDeadRecordsLeaveHeapAndDatabase(t *testing.T) {
+	fs := vfs.NewMem()
+	s := mustOpen(t, fs, "live", Options{Keys: 50})
+	for k := range 100 {
+		s.Put(1, fmt.Appendf(nil, "k%d", k), []byte("v"), int64(1000+k))
+	}
+	s.SetTimer(1, []byte("k3"), 5000)
+	cutTo(t, s, "a", func() {})
+	for range 200 {
+		s.Passed(0, 2000)
+	}
+	cutTo(t, s, "b", func() {})
+	for range 200 {
+		s.Passed(0, 2000)
+	}
+	cutTo(t, s, "c", func() {})
+	left := 0
+	for k := range 100 {
+		if s.Get(1, fmt.Appendf(nil, "k%d", k)) != nil {
+			left++
+		}
+	}
+	if left != 1 {
+		t.Errorf("%d records left, want the one with a deadline", left)
+	}
+}
+
+func TestMemoryOfAKey(t *testing.T) {
+	s := NewMemory()
+	openSlots(s)
+	const keys = 100_000
+	value := make([]byte, 180)
+	for k := range keys {
+		s.Put(1, fmt.Appendf(nil, "card-%08d", k), value, task.Never)
+	}
+	if per := s.Bytes() / keys; per > 270 {
+		t.Errorf("a key with 180 bytes takes %d, want at most 270", per)
+	}
+	for k := range keys {
+		s.Put(1, fmt.Appendf(nil, "card-%08d", k), nil, task.Never)
+	}
+	if s.Len() != 0 || s.arena.used != 0 {
+		t.Errorf("%d records and %d bytes are left of nothing", s.Len(), s.arena.used)
+	}
+}
+
+func BenchmarkPutGet(b *testing.B) {
+	s := NewMemory()
+	openSlots(s)
+	value := make([]byte, 180)
+	keys := make([][]byte, 100_000)
+	for k := range keys {
+		keys[k] = fmt.Appendf(nil, "card-%08d", k)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		key := keys[i*7919%len(keys)]
+		s.Get(1, key)
+		s.Put(1, key, value[:100+i%80], task.Never)
+	}
+}
