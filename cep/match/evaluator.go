@@ -5,7 +5,6 @@ package match
 
 import (
 	"github.com/caltrop/caltrop/cep/event"
-	"github.com/caltrop/caltrop/cep/prog"
 )
 
 // A Store keeps the state of one rule by key. Keys and states are bytes; the
@@ -54,6 +53,7 @@ func (o *Output) Reset() {
 type Stats struct {
 	RunsCapped      int // runs dropped by limits.runs_per_key
 	ConditionErrors int // conditions that ended in an error and so were false
+	MatchesCapped   int // matches dropped by limits.matches_per_event
 	EvidenceCapped  int // retained events dropped by limits.evidence
 	WindowTruncated int // events that left a ring early by limits.window_events
 }

@@ -55,21 +55,16 @@ func (c *compiler) failed() bool {
 }
 
 func (c *compiler) errorf(pos syntax.Pos, pointer, hint, format string, args ...any) {
-	c.problems = append(c.problems, syntax.Problem{
-		Line: pos.Line, Col: pos.Col, Pointer: pointer, Hint: hint, Detail: fmt.Sprintf(format, args...),
-	})
+	p := syntax.Problem{Line: pos.Line, Col: pos.Col, Pointer: pointer, Hint: hint, Detail: fmt.Sprintf(format, args...)}
+	if !slices.Contains(c.problems, p) {
+		c.problems = append(c.problems, p)
+	}
 }
 
 // exprErrors adds the errors of an expression at their places in the file.
 func (c *compiler) exprErrors(t *syntax.Text, errs []expr.Error) {
 	for _, e := range errs {
-		pos := t.PosAt(e.Offset)
-		dup := slices.ContainsFunc(c.problems, func(p syntax.Problem) bool {
-			return p.Line == pos.Line && p.Col == pos.Col && p.Detail == e.Detail
-		})
-		if !dup {
-			c.errorf(pos, t.Pointer, e.Hint, "%s", e.Detail)
-		}
+		c.errorf(t.PosAt(e.Offset), t.Pointer, e.Hint, "%s", e.Detail)
 	}
 }
 

@@ -162,7 +162,7 @@ func (r *resolver) resolve(start []draft, follow [][]draft) {
 	for q, l := range r.b.leaves {
 		r.p.Positions = append(r.p.Positions, Position{
 			Step: r.c.stepIndex(l.step),
-			Pred: r.pred(l.step, r.visibleAt(q), l.peers, r.prior[q]),
+			Pred: r.pred(l.step, r.visibleTo(q), l.peers, r.prior[q]),
 			Gap:  r.c.step(l.step).Gap.Microseconds(),
 		})
 	}
@@ -172,7 +172,17 @@ func (r *resolver) resolve(start []draft, follow [][]draft) {
 	}
 }
 
-// visibleAt lists the steps that a condition at leaf q may read.
+// visibleTo lists the steps that the condition of leaf q may read: those
+// bound before, and the other terms of its conjunction.
+func (r *resolver) visibleTo(q int) map[int]bool {
+	set := r.visibleAt(q)
+	for s := range r.b.leaves[q].peers {
+		set[r.c.stepIndex(s)] = true
+	}
+	return set
+}
+
+// visibleAt lists the steps that may be bound before leaf q.
 func (r *resolver) visibleAt(q int) map[int]bool {
 	set := make(map[int]bool)
 	for p, ok := range r.before[q] {
