@@ -3,7 +3,6 @@ package ceptest
 import (
 	"slices"
 
-	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/syntax"
 )
