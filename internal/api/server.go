@@ -40,15 +40,15 @@ type Job struct {
 
 // A Task is one partition of one stream at this instance.
 type Task struct {
+	Input           string   `json:"input"` // the topic
 	Stream          string   `json:"stream"`
-	Topic           string   `json:"topic"`
 	Partition       int32    `json:"partition"`
-	State           string   `json:"state"`            // e.g. restoring, live, halted
-	Reason          string   `json:"reason,omitempty"` // why it is not live
+	State           string   `json:"state"`           // e.g. restoring, live, halted
+	Error           string   `json:"error,omitempty"` // why it is not live
 	Position        Position `json:"position"`
 	Lag             int64    `json:"lag"`                 // records to read, as last seen
 	Watermark       string   `json:"watermark,omitempty"` // RFC 3339; "" before the first event
-	Rules           int      `json:"rules"`               // rules that the task runs
+	Rules           int64    `json:"rules_version"`       // Set.Version that the task runs
 	Counts          Counts   `json:"counts"`
 	Checkpoint      string   `json:"last_checkpoint,omitempty"`  // RFC 3339, wall clock; "" when there is none yet
 	CheckpointError string   `json:"checkpoint_error,omitempty"` // of the last attempt
