@@ -109,7 +109,7 @@ func (r *resolver) stepOperand(e ast.Expr) *datum {
 func (r *resolver) stepAggregate(e ast.Expr, name string, fn agg.Func, of *datum, at int) {
 	typ, ok := aggResult(fn, of.typ)
 	if !ok {
-		r.failf(at, "", "%s() is of %s; %s is %s", name, aggTakes(fn), of.text, typeWords(of.celType()))
+		r.failf(at, "", "%s() is of %s; %s is %s", name, aggTakes(fn), of.text, typeWords(celType(of.typ)))
 		return
 	}
 	a := Agg{Step: of.step.Index, Field: of.pos, Spec: agg.Spec{Func: fn, Type: of.typ, Scale: of.scale}}

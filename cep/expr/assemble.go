@@ -46,7 +46,7 @@ func assemble(checked *ast.AST, data []*datum, exact bool) (*Program, error) {
 		return p, nil
 	}
 	p.eval, p.locals = n.result(), a.depth
-	p.lists = a.usesLists()
+	p.lists = a.usesLists(root)
 	if n.kind == isBool {
 		p.cond = n.b
 	}
@@ -60,10 +60,10 @@ func assemble(checked *ast.AST, data []*datum, exact bool) (*Program, error) {
 	return p, nil
 }
 
-// usesLists reports whether evaluation needs the frame's scratch space.
-func (a *assembler) usesLists() bool {
+// usesLists reports whether evaluating e needs the frame's scratch space.
+func (a *assembler) usesLists(e ast.Expr) bool {
 	found := a.depth > 0
-	ast.PostOrderVisit(a.checked.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+	ast.PostOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
 		found = found || isKind(a.checked, e, types.ListKind)
 	}))
 	return found

@@ -60,6 +60,7 @@ func compileTree(tree *ast.AST, want event.Type, sc *Scope, src *source, exact b
 		return nil, []Error{{Offset: src.first(tree.Expr()), Detail: err.Error()}}
 	}
 	p.Reads, p.Cost = r.reads, cost
+	shapeOf(p, checked, r.data)
 	return p, nil
 }
 
@@ -103,7 +104,7 @@ func (c *check) run() (*ast.AST, []Error) {
 		if e := c.result(checked); e != nil {
 			return nil, []Error{*e}
 		}
-		return checked, nil
+		return checked, c.constants()
 	}
 }
 

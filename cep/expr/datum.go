@@ -183,13 +183,13 @@ func (d *datum) aggregate(f *Frame) (event.Value, bool) {
 	if d.slots {
 		return f.Match.Agg(d.pos)
 	}
-	n := f.Match.Len(d.step.Index)
+	n := f.Match.Len(d.of.step.Index)
 	if d.agg.Spec.Func == agg.Count && d.of.kind == wholeStep {
 		return event.IntOf(int64(n)), true
 	}
 	var acc agg.Acc
 	for i := range n {
-		if v, ok := d.of.of1(f.Match.At(d.step.Index, i)); ok {
+		if v, ok := d.of.of1(f.Match.At(d.of.step.Index, i)); ok {
 			acc.Add(d.agg.Spec, v)
 		}
 	}

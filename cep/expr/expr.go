@@ -144,7 +144,8 @@ func (p *Program) Holds(f *Frame) (truth, ok bool) {
 	if p.lists {
 		p.prepare(f)
 	}
-	return p.cond(f)
+	truth, ok = p.cond(f)
+	return truth && ok, ok
 }
 
 // Eval evaluates to a value; ok is false when it ended in an error.

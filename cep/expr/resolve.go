@@ -47,6 +47,7 @@ func (r *resolver) local(name string) bool {
 func (r *resolver) put(e ast.Expr, d *datum) {
 	d = r.intern(d)
 	r.note(d)
+	r.src.start[e.ID()] = r.src.first(e) - r.src.base
 	e.SetKindCase(r.fac.NewIdent(e.ID(), d.ident()))
 }
 
@@ -174,6 +175,10 @@ func (r *resolver) call(e ast.Expr) {
 	name := c.FunctionName()
 	if !c.IsMemberFunction() {
 		if r.special(e, name, c.Args()) {
+			return
+		}
+		if isName(name[0]) && !caltrop.has(name) {
+			r.errs = append(r.errs, noFunction(name, r.src.callee(e)))
 			return
 		}
 	} else if prefix, ok := containers.ToQualifiedName(c.Target()); !ok || !caltrop.has(prefix+"."+name) {

@@ -130,7 +130,7 @@ func (c *check) otherFault(checked *ast.AST, nodes map[int64]ast.Expr, f *common
 	case strings.Contains(f.Message, "comprehension"):
 		return Error{Offset: at, Detail: fmt.Sprintf("a list is needed here; %s is %s", c.say(e), typeWords(t))}
 	case strings.Contains(f.Message, "expected type 'bool'"):
-		return Error{Offset: at, Detail: fmt.Sprintf("a condition is needed here; this is %s", typeWords(t))}
+		return Error{Offset: at, Detail: fmt.Sprintf("a condition is needed here; %s is %s", c.say(e), typeWords(t))}
 	}
 	return Error{Offset: at, Detail: f.Message}
 }
@@ -140,7 +140,7 @@ func (c *check) callFault(checked *ast.AST, e ast.Expr) Error {
 	call := e.AsCall()
 	name := call.FunctionName()
 	if _, operator := operators.FindReverse(name); !operator && !caltrop.has(name) {
-		return c.unknownFunction(e, name)
+		return noFunction(name, c.src.callee(e))
 	}
 	args := call.Args()
 	if call.IsMemberFunction() {
@@ -163,7 +163,7 @@ func (c *check) callFault(checked *ast.AST, e ast.Expr) Error {
 	return Error{Offset: at, Detail: fmt.Sprintf("%s() does not take that: %s", name, c.are(checked, args)), Hint: signatures(name)}
 }
 
-func (c *check) unknownFunction(e ast.Expr, name string) Error {
+func noFunction(name string, at int) Error {
 	var names []string
 	for known := range caltrop.env.Functions() {
 		if isName(known[0]) {
@@ -178,7 +178,7 @@ func (c *check) unknownFunction(e ast.Expr, name string) Error {
 	if strings.HasPrefix(hint, "there are") {
 		hint = ""
 	}
-	return Error{Offset: c.src.callee(e), Detail: fmt.Sprintf("there is no function %q", name), Hint: hint}
+	return Error{Offset: at, Detail: fmt.Sprintf("there is no function %q", name), Hint: hint}
 }
 
 func (c *check) operatorFault(checked *ast.AST, verb string, args []ast.Expr) string {
@@ -336,7 +336,7 @@ func lineOffset(text string, line, col int) int {
 func syntaxWords(message string) string {
 	message = strings.TrimPrefix(message, "Syntax error: ")
 	switch {
-	case strings.Contains(message, "<EOF>"):
+	case strings.HasPrefix(message, "mismatched input '<EOF>'"):
 		return "the expression ends too early"
 	case strings.HasPrefix(message, "token recognition error at: "):
 		return "this is no part of an expression: " + strings.TrimPrefix(message, "token recognition error at: ")
