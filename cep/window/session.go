@@ -1,0 +1,108 @@
+package window
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/caltrop/caltrop/cep/agg"
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/match"
+)
+
+// session runs session windows: a session goes on while events come less than
+// the gap apart and is evaluated at its last event + gap.
+type session struct {
+	*rule
+}
+
+// A sitting is the state of a session rule:
+//
+//	format  one byte
+//	start   time of the first event, signed varint; other times are relative
+//	last    time of the latest event, minus start
+//	keys    the key's values
+//	n       events
+//	accumulators, trail
+type sitting struct {
+	start, last int64
+	keys        keyring
+	n           int
+	accs        []agg.Acc
+	trail       trail
+}
+
+func (r *session) decode(state []byte) (sitting, error) {
+	c := cursor{buf: state}
+	var t sitting
+	if c.byte() != formatSession {
+		return t, errCorrupt
+	}
+	t.start = c.varint()
+	t.last = t.start + int64(c.uvarint())
+	t.keys = c.keyring(len(r.KeyTypes))
+	t.n = int(c.uvarint())
+	t.accs = r.accumulators(&c)
+	t.trail = c.trail()
+	if len(c.buf) != 0 {
+		c.bad = true
+	}
+	return t, c.err()
+}
+
+// Event opens a session or prolongs the open one. Its deadline stays where it
+// is until it is due: by then the session has mostly gone on, and moving it at
+// every event would cost more than one look.
+func (r *session) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out *match.Output) {
+	stream, ok := r.takes(ev, out)
+	if !ok {
+		return
+	}
+	var t sitting
+	if state := s.Get(key); len(state) > 0 {
+		var err error
+		t, err = r.decode(state)
+		r.mustRead(err)
+	} else {
+		t = sitting{start: ev.Time, keys: r.appendKeyring(nil, stream, ev), accs: make([]agg.Acc, len(r.accs))}
+		s.Timer(key, ev.Time+r.Window.Size)
+	}
+	t.last, t.n = ev.Time, t.n+1
+	r.read(ev)
+	r.add(t.accs, r.args)
+	r.state = r.append(r.state[:0], &t, stream, ev)
+	s.Put(key, r.state)
+}
+
+func (r *session) append(buf []byte, t *sitting, stream int, ev *event.Event) []byte {
+	buf = append(buf, formatSession)
+	buf = binary.AppendVarint(buf, t.start)
+	buf = binary.AppendUvarint(buf, uint64(t.last-t.start))
+	buf = append(buf, t.keys...)
+	buf = binary.AppendUvarint(buf, uint64(t.n))
+	buf = r.appendAccumulators(buf, t.accs)
+	return r.appendTrail(buf, t.trail, stream, ev, t.start)
+}
+
+// Deadline ends the session, unless it has gone on since the deadline was set.
+func (r *session) Deadline(key []byte, at int64, s match.Store, out *match.Output) {
+	state := s.Get(key)
+	if len(state) == 0 {
+		s.Timer(key, 0)
+		return
+	}
+	t, err := r.decode(state)
+	r.mustRead(err)
+	end := t.last + r.Window.Size
+	if end > at {
+		s.Timer(key, end)
+		return
+	}
+	if r.holds(t.accs, end, out) {
+		evidence, err := r.events(t.trail, t.keys, t.start, math.MinInt64)
+		r.mustRead(err)
+		o := outcome{at: end, by: match.ByWindow, instant: t.start, truncated: len(evidence) < t.n}
+		r.raise(o, t.accs, evidence, out)
+	}
+	s.Put(key, nil)
+	s.Timer(key, 0)
+}

@@ -1,0 +1,221 @@
+package window
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/caltrop/caltrop/cep/event"
+)
+
+// formatState is the first byte of every window state, per kind of window.
+const (
+	formatRolling = 0x11
+	formatPaned   = 0x21
+	formatSession = 0x31
+)
+
+var errCorrupt = errors.New("corrupt window state")
+
+// A cursor reads state. After the first fault every read gives zero and bad
+// stays set.
+type cursor struct {
+	buf []byte
+	bad bool
+}
+
+func (c *cursor) byte() byte {
+	if c.bad || len(c.buf) == 0 {
+		c.bad = true
+		return 0
+	}
+	b := c.buf[0]
+	c.buf = c.buf[1:]
+	return b
+}
+
+func (c *cursor) uvarint() uint64 {
+	n, w := binary.Uvarint(c.buf)
+	if c.bad || w <= 0 {
+		c.bad = true
+		return 0
+	}
+	c.buf = c.buf[w:]
+	return n
+}
+
+func (c *cursor) varint() int64 {
+	n := c.uvarint()
+	return int64(n>>1) ^ -int64(n&1)
+}
+
+func (c *cursor) take(n uint64) []byte {
+	if c.bad || n > uint64(len(c.buf)) {
+		c.bad = true
+		return nil
+	}
+	b := c.buf[:n:n]
+	c.buf = c.buf[n:]
+	return b
+}
+
+func (c *cursor) value() event.Value {
+	if c.bad {
+		return event.Value{}
+	}
+	v, rest, err := event.DecodeValue(c.buf)
+	if err != nil {
+		c.bad = true
+		return event.Value{}
+	}
+	c.buf = rest
+	return v
+}
+
+// skipValue passes over what event.AppendValue wrote without building it.
+func (c *cursor) skipValue() {
+	switch event.Type(c.byte()) {
+	case event.Invalid:
+	case event.String:
+		c.take(c.uvarint())
+	case event.Double:
+		c.take(8)
+	case event.Bool:
+		c.take(1)
+	case event.Decimal:
+		c.take(1)
+		c.uvarint()
+	case event.StringList:
+		c.uvarint()
+		c.take(c.uvarint())
+	default:
+		c.uvarint()
+	}
+}
+
+func (c *cursor) err() error {
+	if c.bad {
+		return errCorrupt
+	}
+	return nil
+}
+
+// A keyring is the key's values, kept once so that events need not.
+type keyring []byte
+
+func (w *rule) appendKeyring(buf []byte, stream int, ev *event.Event) []byte {
+	for _, pos := range w.keyFields(stream) {
+		buf = event.AppendValue(buf, ev.Values[pos])
+	}
+	return buf
+}
+
+func (c *cursor) keyring(fields int) keyring {
+	from := c.buf
+	for range fields {
+		c.skipValue()
+	}
+	return keyring(from[:len(from)-len(c.buf)])
+}
+
+// A trail is the latest events of a window, oldest first, each as its length
+// and then its time minus the state's origin, its stream and its compact form.
+type trail struct {
+	n   int
+	buf []byte
+}
+
+func (c *cursor) trail() trail {
+	n := c.uvarint()
+	t := trail{buf: c.take(c.uvarint())}
+	if n > uint64(len(t.buf)) {
+		c.bad = true
+	}
+	t.n = int(n)
+	return t
+}
+
+// drop forgets the oldest n events.
+func (t *trail) drop(n int) error {
+	c := cursor{buf: t.buf}
+	for range n {
+		c.take(c.uvarint())
+	}
+	t.buf, t.n = c.buf, t.n-n
+	return c.err()
+}
+
+// dropBefore forgets the events before a time.
+func (t *trail) dropBefore(from, origin int64) error {
+	for t.n > 0 {
+		c := cursor{buf: t.buf}
+		entry := cursor{buf: c.take(c.uvarint())}
+		if at := entry.varint() + origin; c.bad || entry.bad || at >= from {
+			return errors.Join(c.err(), entry.err())
+		}
+		t.buf, t.n = c.buf, t.n-1
+	}
+	return nil
+}
+
+// appendTrail appends a trail followed by one more event to buf; ev may be
+// nil. It keeps at most w.kept events.
+func (w *rule) appendTrail(buf []byte, t trail, stream int, ev *event.Event, origin int64) []byte {
+	if ev == nil {
+		buf = binary.AppendUvarint(buf, uint64(t.n))
+		return append(binary.AppendUvarint(buf, uint64(len(t.buf))), t.buf...)
+	}
+	if t.n >= w.kept {
+		w.mustRead(t.drop(t.n - w.kept + 1))
+	}
+	w.packed = binary.AppendVarint(w.packed[:0], ev.Time-origin)
+	w.packed = binary.AppendUvarint(w.packed, uint64(stream))
+	w.packed = event.AppendEvent(w.packed, ev, event.Packing{Omit: w.omit[stream], Base: ev.Time})
+	var size [binary.MaxVarintLen64]byte
+	head := binary.PutUvarint(size[:], uint64(len(w.packed)))
+	buf = binary.AppendUvarint(buf, uint64(t.n+1))
+	buf = binary.AppendUvarint(buf, uint64(len(t.buf)+head+len(w.packed)))
+	buf = append(buf, t.buf...)
+	buf = append(buf, size[:head]...)
+	return append(buf, w.packed...)
+}
+
+// events reads a trail whole. from leaves out events before that time.
+func (w *rule) events(t trail, keys keyring, origin, from int64) ([]*event.Event, error) {
+	all := make([]*event.Event, 0, t.n+1)
+	c := cursor{buf: t.buf}
+	for range t.n {
+		ev, err := w.unpack(c.take(c.uvarint()), keys, origin)
+		if err != nil {
+			return nil, err
+		}
+		if ev.Time >= from {
+			all = append(all, ev)
+		}
+	}
+	return all, c.err()
+}
+
+func (w *rule) unpack(buf []byte, keys keyring, origin int64) (*event.Event, error) {
+	c := cursor{buf: buf}
+	at := c.varint() + origin
+	stream := c.uvarint()
+	if c.bad || stream >= uint64(len(w.Streams)) {
+		return nil, errCorrupt
+	}
+	ev := &event.Event{}
+	if _, err := event.DecodeEvent(w.Streams[stream], c.buf, ev, event.Packing{Omit: w.omit[stream], Base: at}); err != nil {
+		return nil, err
+	}
+	k := cursor{buf: keys}
+	for _, pos := range w.keyFields(int(stream)) {
+		ev.Values[pos] = k.value()
+	}
+	return ev, k.err()
+}
+
+// clone returns an event that shares nothing that a caller may reuse.
+func clone(ev *event.Event) *event.Event {
+	c := *ev
+	c.Values = append([]event.Value(nil), ev.Values...)
+	return &c
+}
