@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/caltrop/caltrop/cep/syntax"
 )
@@ -63,7 +62,8 @@ func (e *InUseError) Error() string {
 
 // Put checks a document against the current set and stores it as the next
 // revision, live at once. created tells whether there was no live document of
-// the name before. It returns when this process has applied the write. Errors:
+// the name before. The text that is live already makes no revision: rev is the
+// current one. It returns when this process has applied the write. Errors:
 // *InvalidError, *InUseError, ErrStale, ErrNotReady, ErrBusy, or the log's, in
 // which case the outcome is unknown.
 func (r *Registry) Put(ctx context.Context, c Change) (rev *Revision, created bool, err error) {
@@ -71,11 +71,15 @@ func (r *Registry) Put(ctx context.Context, c Change) (rev *Revision, created bo
 		if err := s.holds(c); err != nil {
 			return nil, err
 		}
+		if s.live() && s.revision.Text == string(c.Text) {
+			rev = s.revision
+			return nil, nil
+		}
 		if err := s.check(c); err != nil {
 			return nil, err
 		}
 		h := head{Next: 1, State: Live, Time: r.now().UnixMicro()}
-		created = s.head == nil || s.head.State == Deleted
+		created = !s.live()
 		if s.head != nil {
 			h.Next = s.head.Next
 		}
@@ -93,7 +97,7 @@ func (r *Registry) Put(ctx context.Context, c Change) (rev *Revision, created bo
 // and ErrNotFound.
 func (r *Registry) Delete(ctx context.Context, k Kind, name string, cond Condition) error {
 	return r.commit(ctx, func(s *state) ([]Record, error) {
-		if s.head == nil || s.head.State == Deleted {
+		if !s.live() {
 			return nil, fmt.Errorf("%s %s: %w", k, name, ErrNotFound)
 		}
 		if err := s.holds(Change{Kind: k, Name: name, If: cond}); err != nil {
@@ -110,10 +114,14 @@ func (r *Registry) Delete(ctx context.Context, k Kind, name string, cond Conditi
 
 // A state is what a write is decided on.
 type state struct {
-	offset int64
-	head   *head // nil when the name was never used
-	set    *Set
+	offset   int64
+	head     *head     // nil when the name was never used
+	revision *Revision // the head's
+	set      *Set
 }
+
+// live reports whether there is a live document of the name.
+func (s *state) live() bool { return s.head != nil && s.head.State != Deleted }
 
 // commit asks decide for the records of a write and appends them, as often as
 // other instances come first.
@@ -130,7 +138,7 @@ func (r *Registry) commit(ctx context.Context, decide func(*state) ([]Record, er
 			return err
 		}
 		records, err := decide(s)
-		if err != nil {
+		if err != nil || len(records) == 0 {
 			return err
 		}
 		offset, err := r.log.Append(ctx, s.offset, records)
@@ -153,7 +161,11 @@ func (r *Registry) state(k Kind, name string) (*state, error) {
 	if !r.mu.live {
 		return nil, ErrNotReady
 	}
-	return &state{offset: r.mu.offset, head: r.mu.heads[headKey(k, name)], set: r.mu.set}, nil
+	s := &state{offset: r.mu.offset, head: r.mu.heads[headKey(k, name)], set: r.mu.set}
+	if s.head != nil {
+		s.revision = r.mu.revisions[Ref{k, name, s.head.Revision}]
+	}
+	return s, nil
 }
 
 // applied waits until the entry at offset has been applied.
@@ -175,7 +187,7 @@ func (r *Registry) applied(ctx context.Context, offset int64) error {
 
 // holds checks the writer's condition.
 func (s *state) holds(c Change) error {
-	live := s.head != nil && s.head.State != Deleted
+	live := s.live()
 	switch {
 	case c.If.Absent && live:
 		return fmt.Errorf("%s %s exists, at revision %d: %w", c.Kind, c.Name, s.head.Revision, ErrStale)
@@ -244,7 +256,8 @@ func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
 }
 
 // checkStream refuses a stream that cannot be served, that reads the topic of
-// another one, or whose change would pull the ground from under live rules.
+// another one, or whose change would pull the ground from under live rules:
+// what they remember is in the shape of the stream's old revision.
 func (s *state) checkStream(st *Stream, file *syntax.File) error {
 	problems := unservable(st.Doc)
 	for _, other := range s.set.Streams {
@@ -260,7 +273,7 @@ func (s *state) checkStream(st *Stream, file *syntax.File) error {
 	if err := placed(problems, file); err != nil {
 		return err
 	}
-	if users := s.set.usersOf(st.Doc.Name); was != nil && len(users) > 0 && !sameStream(was.Doc, st.Doc) {
+	if users := s.set.usersOf(st.Doc.Name); was != nil && len(users) > 0 {
 		return &InUseError{Stream: st.Doc.Name, Rules: users, Change: true}
 	}
 	return nil
@@ -272,24 +285,6 @@ func placed(problems []syntax.Problem, file *syntax.File) error {
 		return nil
 	}
 	return &InvalidError{file.Place(problems)}
-}
-
-// sameStream reports whether two documents say the same of events; titles,
-// owners and places in the text do not count.
-func sameStream(a, b *syntax.Stream) bool {
-	x, y := *a, *b
-	x.Meta, y.Meta = syntax.Meta{}, syntax.Meta{}
-	x.Fields, y.Fields = withoutPlaces(x.Fields), withoutPlaces(y.Fields)
-	return reflect.DeepEqual(x, y)
-}
-
-func withoutPlaces(fields []syntax.FieldDecl) []syntax.FieldDecl {
-	plain := make([]syntax.FieldDecl, len(fields))
-	for i, f := range fields {
-		f.Pos = syntax.Pos{}
-		plain[i] = f
-	}
-	return plain
 }
 
 // usersOf names the rules that read a stream.
