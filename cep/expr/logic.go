@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"cmp"
+
 	"cel.dev/cel-go/common/operators"
 
 	"github.com/caltrop/caltrop/cep/event"
@@ -149,7 +151,7 @@ func equalTo[T comparable](x func(*Frame) (T, bool), b T, want bool) func(*Frame
 	}
 }
 
-// order compiles the comparisons. Comparing NaN is an error.
+// order compiles the comparisons; those of NaN are false, as in CEL.
 func order(op string, x, y node) node {
 	if x.lit && !y.lit {
 		return order(mirrored(op), y, x)
@@ -157,10 +159,13 @@ func order(op string, x, y node) node {
 	switch x.kind {
 	case isDouble:
 		if y.lit {
-			return boolNode(orderDoubleTo(op, x.d, y.v.Double()))
+			return boolNode(compareTo(op, x.d, y.v.Double()))
 		}
-		return boolNode(orderDouble(op, x.d, y.d))
+		return boolNode(compare(op, x.d, y.d))
 	case isString:
+		if y.lit {
+			return boolNode(compareTo(op, x.s, y.v.Str()))
+		}
 		return boolNode(compare(op, x.s, y.s))
 	case isInt, isTime, isDuration:
 		if y.lit {
@@ -196,7 +201,7 @@ func mirrored(op string) string {
 	return operators.LessEquals
 }
 
-func compare[T int64 | string](op string, x, y func(*Frame) (T, bool)) func(*Frame) (bool, bool) {
+func compare[T cmp.Ordered](op string, x, y func(*Frame) (T, bool)) func(*Frame) (bool, bool) {
 	both := func(f *Frame) (a, b T, ok bool) {
 		a, ok = x(f)
 		if !ok {
@@ -216,7 +221,7 @@ func compare[T int64 | string](op string, x, y func(*Frame) (T, bool)) func(*Fra
 	return func(f *Frame) (bool, bool) { a, b, ok := both(f); return a >= b, ok }
 }
 
-func compareTo(op string, x func(*Frame) (int64, bool), b int64) func(*Frame) (bool, bool) {
+func compareTo[T cmp.Ordered](op string, x func(*Frame) (T, bool), b T) func(*Frame) (bool, bool) {
 	switch op {
 	case operators.Less:
 		return func(f *Frame) (bool, bool) { a, ok := x(f); return a < b, ok }
@@ -226,41 +231,4 @@ func compareTo(op string, x func(*Frame) (int64, bool), b int64) func(*Frame) (b
 		return func(f *Frame) (bool, bool) { a, ok := x(f); return a > b, ok }
 	}
 	return func(f *Frame) (bool, bool) { a, ok := x(f); return a >= b, ok }
-}
-
-func orderDouble(op string, x, y func(*Frame) (float64, bool)) func(*Frame) (bool, bool) {
-	return func(f *Frame) (bool, bool) {
-		a, ok := x(f)
-		if !ok {
-			return false, false
-		}
-		b, ok := y(f)
-		if !ok || a != a || b != b {
-			return false, false
-		}
-		switch op {
-		case operators.Less:
-			return a < b, true
-		case operators.LessEquals:
-			return a <= b, true
-		case operators.Greater:
-			return a > b, true
-		}
-		return a >= b, true
-	}
-}
-
-func orderDoubleTo(op string, x func(*Frame) (float64, bool), b float64) func(*Frame) (bool, bool) {
-	if b != b {
-		return func(*Frame) (bool, bool) { return false, false }
-	}
-	switch op {
-	case operators.Less:
-		return func(f *Frame) (bool, bool) { a, ok := x(f); return a < b, ok && a == a }
-	case operators.LessEquals:
-		return func(f *Frame) (bool, bool) { a, ok := x(f); return a <= b, ok && a == a }
-	case operators.Greater:
-		return func(f *Frame) (bool, bool) { a, ok := x(f); return a > b, ok && a == a }
-	}
-	return func(f *Frame) (bool, bool) { a, ok := x(f); return a >= b, ok && a == a }
 }
