@@ -1,0 +1,342 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caltrop/caltrop/internal/api"
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/sinks/alert"
+)
+
+const stream = `apiVersion: caltrop/v1
+kind: Stream
+name: payment
+source: {topic: payments}
+time: {field: ts, unit: ms}
+partition_key: card_id
+fields: {card_id: string, amount: double}
+`
+
+const rule = `apiVersion: caltrop/v1
+kind: Rule
+name: probe
+key: card_id
+within: 10m
+pattern: small{2,} -> large
+steps:
+  small: {stream: payment, where: amount < 5}
+  large: {stream: payment, where: amount > 500}
+tests:
+  - name: fires
+    events: |
+      +0s  payment {card_id: c1, amount: 1.0}
+      +5s  payment {card_id: c1, amount: 2.0}
+      +60s payment {card_id: c1, amount: 900.0}
+    alerts: [{at: +60s, key: c1}]
+  - name: expects too much
+    events: |
+      +0s  payment {card_id: c1, amount: 1.0}
+    alerts: [{at: +1m30s, key: c1}]
+`
+
+// A history answers with what a test gives it and remembers what it was asked.
+type history struct {
+	asked alert.Query
+	page  alert.Page
+	one   map[alert.ID]string
+	err   error
+}
+
+func (h *history) Alerts(_ context.Context, q alert.Query) (alert.Page, error) {
+	h.asked = q
+	return h.page, h.err
+}
+
+func (h *history) Alert(_ context.Context, id alert.ID) ([]byte, error) {
+	if text, ok := h.one[id]; ok {
+		return []byte(text), h.err
+	}
+	return nil, fmt.Errorf("looking for %s: %w", id, alert.ErrUnknown)
+}
+
+type noJobs struct{}
+
+func (noJobs) Jobs(context.Context) ([]api.Job, error) { return nil, nil }
+
+// A rig is a server over an in-memory log.
+type rig struct {
+	t        *testing.T
+	handler  http.Handler
+	registry *rules.Registry
+	history  *history
+	ready    error
+	log      bytes.Buffer
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	g := &rig{t: t, history: &history{one: map[alert.ID]string{}}}
+	g.registry = rules.NewRegistry(rules.Options{Log: &rules.MemoryLog{}, Now: func() time.Time { return noon }})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.registry.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	<-g.registry.Ready()
+	var err error
+	g.handler, err = api.New(api.Options{
+		Registry: g.registry, History: g.history, Jobs: noJobs{},
+		Ready: func() error { return g.ready },
+		Log:   slog.New(slog.NewTextHandler(&g.log, nil)),
+		Now:   func() time.Time { return noon },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// call sends one request; headers are given as name, value pairs.
+func (g *rig) call(method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	g.t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/yaml")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	g.handler.ServeHTTP(w, r)
+	return w
+}
+
+// want calls and checks the status.
+func (g *rig) want(status int, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	g.t.Helper()
+	w := g.call(method, target, body, headers...)
+	if w.Code != status {
+		g.t.Fatalf("%s %s = %d, want %d\n%s", method, target, w.Code, status, w.Body)
+	}
+	return w
+}
+
+func read[T any](t *testing.T, w *httptest.ResponseRecorder) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+		t.Fatalf("%v in\n%s", err, w.Body)
+	}
+	return v
+}
+
+type problemDocument struct {
+	Type, Title, Detail string
+	Status              int
+	Errors              []struct {
+		Pointer, Detail string
+		Line, Column    int
+	}
+}
+
+func TestRuleLifeOverREST(t *testing.T) {
+	g := newRig(t)
+	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
+	w := g.want(http.StatusCreated, "PUT", "/v1/rules/probe?state=live", rule)
+	if tag := w.Header().Get("ETag"); tag != `"1"` {
+		t.Errorf("ETag %s, want \"1\"", tag)
+	}
+	second := strings.Replace(rule, "within: 10m", "within: 20m", 1)
+	g.want(http.StatusOK, "PUT", "/v1/rules/probe?state=live", second, "If-Match", `"1"`)
+	g.want(http.StatusPreconditionFailed, "PUT", "/v1/rules/probe?state=live", rule, "If-Match", `"1"`)
+	g.want(http.StatusPreconditionFailed, "PUT", "/v1/rules/probe?state=live", rule, "If-None-Match", "*")
+	g.want(http.StatusPreconditionFailed, "PUT", "/v1/rules/probe?state=live", rule, "If-Match", `W/"2"`)
+	g.want(http.StatusPreconditionFailed, "DELETE", "/v1/rules/probe", "", "If-Match", `"1"`)
+
+	got := g.want(http.StatusOK, "GET", "/v1/rules/probe", "", "Accept", "application/yaml")
+	if got.Body.String() != second {
+		t.Errorf("GET as YAML gives\n%s\nwant the text that was put", got.Body)
+	}
+	g.want(http.StatusNotModified, "GET", "/v1/rules/probe", "", "If-None-Match", `"2"`)
+	revs := read[struct{ Revisions []struct{ Revision int } }](t, g.want(http.StatusOK, "GET", "/v1/rules/probe/revisions", ""))
+	if len(revs.Revisions) != 2 {
+		t.Errorf("%d revisions, want 2", len(revs.Revisions))
+	}
+	g.want(http.StatusConflict, "DELETE", "/v1/streams/payment", "")
+	g.want(http.StatusNoContent, "DELETE", "/v1/rules/probe", "", "If-Match", `"2"`)
+	g.want(http.StatusNotFound, "GET", "/v1/rules/probe", "")
+	g.want(http.StatusNoContent, "DELETE", "/v1/streams/payment", "")
+	again := read[struct{ Revision int }](t, g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream))
+	if again.Revision != 2 {
+		t.Errorf("revision %d after delete and create, want 2", again.Revision)
+	}
+}
+
+func TestBadDocumentsHaveTheirPlaces(t *testing.T) {
+	g := newRig(t)
+	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
+	bad := strings.Replace(strings.Replace(rule, "within: 10m", "within: 10x", 1), "amount > 500", "amonut > 500", 1)
+	w := g.want(http.StatusUnprocessableEntity, "PUT", "/v1/rules/probe?state=live", bad)
+	if ct := w.Header().Get("Content-Type"); ct != "application/problem+json" {
+		t.Errorf("Content-Type %s", ct)
+	}
+	p := read[problemDocument](t, w)
+	if p.Status != 422 || p.Title == "" || len(p.Errors) == 0 || p.Errors[0].Line != 5 || p.Errors[0].Column == 0 || p.Errors[0].Pointer != "/within" {
+		t.Errorf("problem %+v, want an error at line 5, /within", p)
+	}
+	g.want(http.StatusNotFound, "GET", "/v1/rules/probe", "")
+}
+
+// Each way a request can be wrong has its status, and nothing is logged for it.
+func TestRefusals(t *testing.T) {
+	g := newRig(t)
+	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
+	cases := []struct {
+		name, method, target, body string
+		headers                    []string
+		status                     int
+	}{
+		{"no state", "PUT", "/v1/rules/probe", rule, nil, 400},
+		{"another state", "PUT", "/v1/rules/probe?state=shadow", rule, nil, 400},
+		{"empty body", "PUT", "/v1/rules/probe?state=live", " ", nil, 400},
+		{"another name", "PUT", "/v1/rules/other?state=live", rule, nil, 422},
+		{"a name that cannot be", "PUT", "/v1/rules/Probe?state=live", rule, nil, 404},
+		{"another media type", "PUT", "/v1/streams/payment", stream, []string{"Content-Type", "text/html"}, 415},
+		{"no media type", "PUT", "/v1/streams/payment", stream, []string{"Content-Type", ""}, 415},
+		{"a compressed body", "PUT", "/v1/streams/payment", stream, []string{"Content-Encoding", "gzip"}, 415},
+		{"a large body", "POST", "/v1/rules:validate", strings.Repeat("#", 2<<20), nil, 413},
+		{"deep JSON", "POST", "/v1/rules:validate", strings.Repeat("[", 100_000), []string{"Content-Type", "application/json"}, 422},
+		{"not YAML", "POST", "/v1/rules:validate", "\"", nil, 422},
+		{"an entity tag that cannot be", "PUT", "/v1/streams/payment", stream, []string{"If-Match", "x"}, 412},
+		{"If-None-Match with a tag", "PUT", "/v1/streams/payment", stream, []string{"If-None-Match", `"1"`}, 400},
+		{"a method that is not there", "POST", "/v1/streams/payment", stream, nil, 405},
+		{"an address that is not there", "GET", "/v1/profiles", "", nil, 404},
+		{"an unknown rule", "GET", "/v1/rules/none/revisions", "", nil, 404},
+		{"an alert id that cannot be", "GET", "/v1/alerts/xyz", "", nil, 404},
+		{"an unknown alert", "GET", "/v1/alerts/" + strings.Repeat("0", 32), "", nil, 404},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := g.call(c.method, c.target, c.body, c.headers...)
+			p := read[problemDocument](t, w)
+			if w.Code != c.status || p.Status != c.status || p.Detail == "" {
+				t.Errorf("%s %s = %d %+v, want %d", c.method, c.target, w.Code, p, c.status)
+			}
+		})
+	}
+	if g.log.Len() > 0 {
+		t.Errorf("the log has\n%s", &g.log)
+	}
+}
+
+func TestValidateAndTestStoreNothing(t *testing.T) {
+	g := newRig(t)
+	w := g.want(http.StatusOK, "POST", "/v1/rules:validate", stream+"---\n"+rule)
+	v := read[struct {
+		Valid bool
+		Rules []struct{ Rule, Evaluator, Program string }
+	}](t, w)
+	if !v.Valid || len(v.Rules) != 1 || v.Rules[0].Evaluator == "" || v.Rules[0].Program == "" {
+		t.Errorf("validate gives %+v", v)
+	}
+	g.want(http.StatusUnprocessableEntity, "POST", "/v1/rules:test", rule) // no stream yet
+	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
+	w = g.want(http.StatusOK, "POST", "/v1/rules:test", rule)
+	r := read[struct {
+		Passed, Failed int
+		Results        []struct {
+			Test, Diff string
+			Passed     bool
+		}
+	}](t, w)
+	if r.Passed != 1 || r.Failed != 1 || !r.Results[0].Passed || !strings.Contains(r.Results[1].Diff, "missing:    at +1m30s, key \"c1\"") {
+		t.Errorf("test gives %+v", r)
+	}
+	g.want(http.StatusNotFound, "GET", "/v1/rules/probe", "")
+}
+
+func TestAlertsAreAlwaysTimeBoxed(t *testing.T) {
+	g := newRig(t)
+	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
+	g.want(http.StatusCreated, "PUT", "/v1/rules/probe?state=live", rule)
+	g.history.page = alert.Page{Alerts: [][]byte{[]byte(`{"id":"a"}`)}, Next: "more"}
+
+	w := g.want(http.StatusOK, "GET", "/v1/alerts", "")
+	page := read[struct {
+		From, To, Next string
+		Alerts         []struct{ ID string }
+	}](t, w)
+	if page.From != "2026-02-28T12:00:00.000000Z" || page.To != "2026-03-01T12:00:00.000000Z" || page.Next != "more" || len(page.Alerts) != 1 {
+		t.Errorf("page %+v, want the last day", page)
+	}
+	if q := g.history.asked; fmt.Sprint(q.Rules) != "[probe]" || q.Limit != 100 || q.To-q.From != (24*time.Hour).Microseconds() {
+		t.Errorf("asked %+v", q)
+	}
+	g.want(http.StatusOK, "GET", "/v1/alerts?key=c1&status=raised&limit=7&after=x&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00%2B01:00", "")
+	if q := g.history.asked; q.Key != "c1" || len(q.Rules) != 0 || q.Status != alert.Raised || q.Limit != 7 || q.After != "x" || q.To-q.From != (23*time.Hour).Microseconds() {
+		t.Errorf("asked %+v", q)
+	}
+	for _, query := range []string{"limit=0", "limit=1001", "limit=x", "from=yesterday", "status=open", "rules=probe",
+		"from=2026-01-01T00:00:00Z&to=2026-02-02T00:00:00Z", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"} {
+		g.want(http.StatusBadRequest, "GET", "/v1/alerts?"+query, "")
+	}
+	g.history.err = alert.ErrCursor
+	g.want(http.StatusBadRequest, "GET", "/v1/alerts?after=nonsense", "")
+}
+
+// A cause is for the log, not for the client.
+func TestInternalErrorsStayInside(t *testing.T) {
+	g := newRig(t)
+	g.history.err = errors.New("password=hunter2 was refused")
+	w := g.want(http.StatusInternalServerError, "GET", "/v1/alerts?rule=probe", "")
+	if strings.Contains(w.Body.String(), "hunter2") || !strings.Contains(g.log.String(), "hunter2") {
+		t.Errorf("the client was told\n%s\nthe log\n%s", w.Body, &g.log)
+	}
+}
+
+func TestHealthAndReadiness(t *testing.T) {
+	g := newRig(t)
+	g.want(http.StatusOK, "GET", "/healthz", "")
+	g.want(http.StatusOK, "GET", "/readyz", "")
+	g.ready = errors.New("kafka does not answer")
+	w := g.want(http.StatusServiceUnavailable, "GET", "/readyz", "")
+	if !strings.Contains(w.Body.String(), "kafka does not answer") || w.Header().Get("Retry-After") == "" {
+		t.Errorf("readiness says %s", w.Body)
+	}
+}
+
+func TestMetricsCountRequestsByRoute(t *testing.T) {
+	g := newRig(t)
+	g.want(http.StatusNotFound, "GET", "/v1/rules/secret-name", "")
+	text := g.want(http.StatusOK, "GET", "/metrics", "").Body.String()
+	if !strings.Contains(text, `caltrop_http_requests_total{method="GET",route="/v1/rules/{name}",status="404"} 1`) {
+		t.Errorf("metrics lack the request:\n%s", grep(text, "caltrop_"))
+	}
+	if strings.Contains(text, "secret-name") {
+		t.Error("a label holds what a client sent")
+	}
+}
+
+func grep(text, part string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
