@@ -149,7 +149,7 @@ func (r *reader) testEvent(line Text) (TestEvent, bool) {
 // testFields reads the fields of an event, a flow mapping of its own.
 func (r *reader) testFields(t Text) (map[string]any, bool) {
 	line := &File{lines: []string{t.Src}}
-	sub := &reader{file: line, chunk: chunk{0, 1, t.Src + "\n"}}
+	sub := &reader{file: line, chunk: chunk{to: 1, src: t.Src + "\n"}}
 	root, err := compose(sub.chunk.src)
 	fields := map[string]any{}
 	if err != nil {
@@ -179,7 +179,11 @@ func (v *value) any() any {
 	case v.node.Kind == yaml.SequenceNode:
 		list := []string{}
 		for _, i := range v.items() {
-			list = append(list, i.str())
+			if i.scalar() {
+				list = append(list, i.node.Value)
+			} else {
+				i.wrong("a list of texts", "")
+			}
 		}
 		return list
 	case v.node.Kind != yaml.ScalarNode:

@@ -23,7 +23,8 @@ type File struct {
 	// blamed for a stream that is merely misspelt elsewhere.
 	Broken []Document
 
-	lines []string
+	lines    []string
+	searched int // bytes parsed again in search of syntax errors
 }
 
 // Parse reads all documents of a file, YAML or JSON, with the defaults of
@@ -147,6 +148,15 @@ func splitLines(text string) []string {
 type chunk struct {
 	from, to int
 	src      string
+	shifts   map[int][]shift // by line of src, 0-based
+}
+
+func newChunk(lines []string, from, to int) chunk {
+	c := chunk{from: from, to: to, src: strings.Join(lines[from:to], "\n") + "\n"}
+	if jsonObject(lines[from:to]) {
+		c.src, c.shifts = plainEscapes(c.src)
+	}
+	return c
 }
 
 // split cuts a file at its document markers. No YAML scalar may hold a marker
@@ -162,7 +172,7 @@ func split(lines []string) []chunk {
 		if blank(lines[from:to]) {
 			return
 		}
-		chunks = append(chunks, chunk{from, to, strings.Join(lines[from:to], "\n") + "\n"})
+		chunks = append(chunks, newChunk(lines, from, to))
 	}
 	for i, l := range lines {
 		if i > from && marker(l, "---") {

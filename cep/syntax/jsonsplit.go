@@ -21,7 +21,7 @@ func splitJSON(lines []string) ([]chunk, bool) {
 			return nil, false
 		}
 		if depth.open == 0 && strings.TrimSpace(lines[i]) != "" {
-			chunks = append(chunks, chunk{from, i + 1, strings.Join(lines[from:i+1], "\n") + "\n"})
+			chunks = append(chunks, newChunk(lines, from, i+1))
 			from = i + 1
 		}
 	}
@@ -30,8 +30,12 @@ func splitJSON(lines []string) ([]chunk, bool) {
 
 // jsonObject reports whether the text begins like an object with a quoted key.
 func jsonObject(lines []string) bool {
-	rest, ok := strings.CutPrefix(strings.TrimSpace(lines[0]), "{")
-	for i := 1; ok && i < len(lines) && strings.TrimSpace(rest) == ""; i++ {
+	first := 0
+	for first < len(lines)-1 && (strings.TrimSpace(lines[first]) == "" || marker(lines[first], "---")) {
+		first++
+	}
+	rest, ok := strings.CutPrefix(strings.TrimSpace(lines[first]), "{")
+	for i := first + 1; ok && i < len(lines) && strings.TrimSpace(rest) == ""; i++ {
 		rest = lines[i]
 	}
 	return ok && strings.HasPrefix(strings.TrimSpace(rest), `"`)

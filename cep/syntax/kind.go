@@ -1,6 +1,9 @@
 package syntax
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // apiVersion is the only version of the document format.
 const apiVersion = "caltrop/v1"
@@ -14,6 +17,9 @@ func (r *reader) kind(o *object) Document {
 		o.refuse("the document needs `apiVersion`", "it starts with `apiVersion: "+apiVersion+"`")
 	} else {
 		v.word("", apiVersion)
+	}
+	if m.Kind != "" {
+		o.what = "a " + strings.ToLower(m.Kind)
 	}
 	var d Document
 	switch m.Kind {

@@ -160,8 +160,13 @@ func (v lineValue) trap() string {
 
 var blockHeader = regexp.MustCompile(`^[|>][-+0-9]{0,2}$`)
 
+const maxHint = 200 // bytes of a value worth repeating
+
 // hint is the quoted form of the value.
 func (v lineValue) hint() string {
+	if len(v.text) > maxHint {
+		return "put the value in single quotes"
+	}
 	if v.key == "" {
 		return "quote the value: " + quoted(v.text)
 	}

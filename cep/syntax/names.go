@@ -3,6 +3,7 @@ package syntax
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // MaxName bounds the length of every name.
@@ -27,6 +28,17 @@ func named(s string, joiner byte) bool {
 		}
 	}
 	return true
+}
+
+// nameHint suggests a name like s that the rule allows.
+func nameHint(s string, ok func(string) bool, rule string) string {
+	for _, joiner := range []string{"-", "_"} {
+		mended := strings.Join(strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return strings.ContainsRune("-_. ", r) }), joiner)
+		if ok(mended) {
+			return fmt.Sprintf("did you mean `%s`? %s", mended, rule)
+		}
+	}
+	return rule
 }
 
 // reservedWords are those that expressions cannot use as names: CEL's own and

@@ -85,7 +85,7 @@ var plainKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 // done refuses the keys nobody asked for.
 func (o *object) done() {
 	for i, e := range o.entries {
-		if o.asked[e.key.Name] {
+		if o.asked[e.key.Name] || o.r.full() {
 			continue
 		}
 		if o.flow && i > 0 && !plainKey.MatchString(e.key.Name) {

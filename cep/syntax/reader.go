@@ -15,15 +15,24 @@ type reader struct {
 	file     *File
 	chunk    chunk
 	problems []Problem
+	repaired map[int]bool // lines whose columns are not those of the file any more
+	cursor   cursor
 }
+
+// A cursor remembers the last place that was looked up: nodes come in the
+// order of the text, so a long line is walked once.
+type cursor struct{ line, col, off int }
+
+// full reports whether no more problems will be shown, so that hostile input
+// cannot make the search for hints expensive.
+func (r *reader) full() bool { return len(r.problems) >= MaxProblems }
 
 // document reads the whole chunk. The result is nil when nothing of it can
 // be used.
 func (r *reader) document() Document {
 	root, err := compose(r.chunk.src)
 	if err != nil {
-		r.syntaxError(err)
-		return nil
+		root = r.syntaxError(err)
 	}
 	if root == nil || !r.plainTree(root, "", 0) {
 		return nil
@@ -64,17 +73,28 @@ func compose(src string) (root *yaml.Node, err error) {
 
 // place returns where a node stands in the file.
 func (r *reader) place(n *yaml.Node) Pos {
-	return Pos{Line: n.Line + r.chunk.from, Col: n.Column}
+	return r.chunk.place(n.Line, n.Column)
 }
 
 func (r *reader) refuse(at Pos, pointer, detail, hint string) {
+	if r.repaired[at.Line] || r.full() {
+		return
+	}
 	r.problems = append(r.problems, problemAt(at, pointer, detail, hint))
 }
 
 // source returns the rest of the line from a place on.
 func (r *reader) source(at Pos) string {
 	line := r.file.Line(at.Line)
-	return line[byteOffset(line, at.Col):]
+	if r.repaired[at.Line] {
+		return ""
+	}
+	if at.Line != r.cursor.line || at.Col < r.cursor.col {
+		r.cursor = cursor{line: at.Line, col: 1}
+	}
+	r.cursor.off += byteOffset(line[r.cursor.off:], at.Col-r.cursor.col+1)
+	r.cursor.col = at.Col
+	return line[r.cursor.off:]
 }
 
 // plainTree refuses what the language leaves out of YAML (tags, anchors,

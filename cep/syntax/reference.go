@@ -19,13 +19,15 @@ func (r *reader) profile(o *object, m Meta) *Profile {
 	if k := o.need("key", "").fields(); k != nil {
 		d.Key = *k
 	}
-	d.Stream = o.need("stream", "").name(documentName, "a profile reads one stream; "+documentNameRule)
+	if v := o.need("stream", ""); v != nil {
+		d.Stream = v.oneStream("a profile")
+	}
 	d.Where = o.get("where").text(expressionHere)
 	d.Pane = o.get("pane").duration(defaultPane, time.Millisecond)
 	if keep := o.need("keep", "how long the history reaches back: keep: 30d"); keep != nil {
 		d.Keep = keep.duration(0, time.Millisecond)
 		if d.Pane > 0 && d.Keep%d.Pane != 0 {
-			keep.refuse(fmt.Sprintf("`keep: %s` is not a multiple of `pane: %s`", FormatDuration(d.Keep), FormatDuration(d.Pane)), "")
+			keep.refuse(fmt.Sprintf("`keep: %s` is not a multiple of the pane, %s", keep.node.Value, FormatDuration(d.Pane)), "")
 		}
 	}
 	d.Values = r.namedTexts(o.need("values", "name what rules read: values: {total: sum(amount)}"), "`values`", maxValues, true)

@@ -18,7 +18,11 @@ const (
 	maxSalts    = 64
 )
 
-const expressionHere = "an expression"
+// What texts are, in messages.
+const (
+	expressionHere = "an expression"
+	patternHere    = "a pattern"
+)
 
 func (r *reader) rule(o *object, m Meta) *Rule {
 	d := &Rule{Meta: m}
@@ -63,7 +67,7 @@ func (r *reader) patternBody(o *object, d *Rule, pattern *value) {
 	if v := o.get("within"); v != nil {
 		d.Within, d.WithinPos = v.duration(0, time.Millisecond), v.at()
 	}
-	if t := pattern.text("a pattern"); t != nil {
+	if t := pattern.text(patternHere); t != nil {
 		d.PatternText = *t
 		node, problems := ParsePattern(*t)
 		d.Pattern = node
@@ -117,8 +121,10 @@ func (r *reader) step(e entry) *Step {
 		return s
 	}
 	o := e.val.object("step `" + s.Name + "`")
-	stream := o.need("stream", "").name(documentName, "a step reads one stream; "+documentNameRule)
-	s.Stream, s.StrPos = stream.Name, stream.Pos
+	if v := o.need("stream", "name the stream whose events it takes"); v != nil {
+		stream := v.oneStream("a step")
+		s.Stream, s.StrPos = stream.Name, stream.Pos
+	}
 	s.Where = o.get("where").text(expressionHere)
 	if g := o.get("gap"); g != nil {
 		s.Gap, s.GapPos = g.duration(0, time.Millisecond), g.at()
@@ -126,6 +132,15 @@ func (r *reader) step(e entry) *Step {
 	s.Key = o.get("key").fields()
 	o.done()
 	return s
+}
+
+// oneStream reads the name of a stream where a list is a likely mistake.
+func (v *value) oneStream(reader string) Name {
+	if v.node.Kind == yaml.SequenceNode {
+		v.refuse(fmt.Sprintf("%s reads one stream, not a list", reader), "only a window reads several; write one step a stream and join them with `|`")
+		return Name{Pos: v.at()}
+	}
+	return v.name(documentName, documentNameRule)
 }
 
 func (r *reader) afterMatch(v *value, d *Rule) {

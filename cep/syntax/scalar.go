@@ -17,6 +17,7 @@ type scalarWalk struct {
 	value string
 	at    int // bytes in the value
 	marks []mark
+	seen  cursor // the last place marked
 }
 
 // scalarText returns the value of a scalar that starts at a place of the
@@ -56,8 +57,12 @@ func byteOffset(line string, col int) int {
 
 // mark notes that the value at w.at stands at the current place.
 func (w *scalarWalk) mark() {
-	col := utf8.RuneCountInString(w.lines[w.line][:w.off]) + 1
-	w.marks = append(w.marks, mark{w.at, Pos{Line: w.line + 1, Col: col}})
+	if w.seen.line != w.line+1 || w.off < w.seen.off {
+		w.seen = cursor{line: w.line + 1, col: 1}
+	}
+	w.seen.col += utf8.RuneCountInString(w.lines[w.line][w.seen.off:w.off])
+	w.seen.off = w.off
+	w.marks = append(w.marks, mark{w.at, Pos{Line: w.line + 1, Col: w.seen.col}})
 }
 
 // inline walks a plain (quote 0) or quoted scalar.
@@ -81,7 +86,7 @@ func (w *scalarWalk) inline(quote byte) bool {
 			ok = w.skip(1, 2)
 		case quote == '"' && rest[0] == '\\':
 			_, n := utf8.DecodeRuneInString(w.value[w.at:])
-			ok = w.skip(n, escapeBytes(rest))
+			ok = w.skip(n, escapeBytes(rest, n))
 		default:
 			ok = rest[0] == w.value[w.at]
 			w.at++
@@ -94,7 +99,9 @@ func (w *scalarWalk) inline(quote byte) bool {
 	return true
 }
 
-func escapeBytes(s string) int {
+// escapeBytes returns the length of the escape at the start of s, whose
+// meaning is n bytes long.
+func escapeBytes(s string, n int) int {
 	if len(s) < 2 {
 		return 1
 	}
@@ -102,12 +109,15 @@ func escapeBytes(s string) int {
 	case 'x':
 		return 4
 	case 'u':
+		if n == utf8.UTFMax {
+			return 12 // a surrogate pair of JSON
+		}
 		return 6
 	case 'U':
 		return 10
 	}
-	_, n := utf8.DecodeRuneInString(s[1:])
-	return 1 + n
+	_, width := utf8.DecodeRuneInString(s[1:])
+	return 1 + width
 }
 
 // skip moves over value bytes that are written with another number of source

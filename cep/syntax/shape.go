@@ -48,7 +48,7 @@ func (c *checker) node(n *Node, at setting) {
 	case OpAlt:
 		for _, s := range n.Sub {
 			if onlyAbsences(s) {
-				c.inPattern(s.Pos, "an alternative of nothing but absences matches no event", "name a step in it")
+				c.absencesOnly(s, "an alternative of nothing but absences matches no event", "name a step in it")
 				continue
 			}
 			c.node(s, at)
@@ -66,6 +66,17 @@ func (c *checker) node(n *Node, at setting) {
 			}
 		}
 	}
+}
+
+// absencesOnly refuses a part without an event, once.
+func (c *checker) absencesOnly(n *Node, detail, hint string) {
+	c.inPattern(n.Pos, detail, hint)
+	n.Walk(func(s *Node) bool {
+		if s.Op == OpNot {
+			c.role(s.Name).between = true
+		}
+		return true
+	})
 }
 
 func (c *checker) step(n *Node, at setting) {
@@ -86,7 +97,7 @@ func (c *checker) group(n *Node, at setting) {
 	}
 	body := n.Sub[0]
 	if onlyAbsences(body) {
-		c.inPattern(n.Pos, "a group of nothing but absences matches no event", "leave out the parentheses")
+		c.absencesOnly(n, "a group of nothing but absences matches no event", "leave out the parentheses")
 		return
 	}
 	if n.Quant.Loops() {

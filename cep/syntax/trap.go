@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -12,28 +13,32 @@ import (
 // Bounds on the search for the line that YAML stumbles over.
 const (
 	maxRepairs    = 20
-	maxSearchWork = 8 << 20 // bytes parsed again
+	maxSearchWork = 8 << 20 // bytes of a file that are parsed again
 )
 
 // syntaxError reports what keeps YAML from reading the chunk. It looks for
 // values that need quotes, quotes them and reads again, so that all of them
-// are reported; what remains is reported in YAML's terms.
-func (r *reader) syntaxError(err error) {
+// and what else is wrong are reported; what no quotes mend is reported in
+// YAML's terms and leaves the root nil.
+func (r *reader) syntaxError(err error) (root *yaml.Node) {
+	r.repaired = map[int]bool{}
 	lines := strings.Split(strings.TrimSuffix(r.chunk.src, "\n"), "\n")
 	for range maxRepairs {
-		at := errorLine(lines, err)
+		at := r.errorLine(lines, err)
 		v, found := trapped(lines, at, err)
 		if !found {
 			r.yamlError(err, at, lines)
-			return
+			return nil
 		}
 		detail := v.trap()
 		r.refuse(Pos{r.chunk.from + v.line + 1, v.column(lines[v.line])}, "", detail, v.hint())
 		lines[v.line] = lines[v.line][:v.off] + quoted(v.text) + lines[v.line][v.off+len(v.text):]
-		if _, err = compose(strings.Join(lines, "\n") + "\n"); err == nil {
-			return
+		r.repaired[r.chunk.from+v.line+1] = true
+		if root, err = compose(strings.Join(lines, "\n") + "\n"); err == nil {
+			return root
 		}
 	}
+	return nil
 }
 
 // A placedValue is a value with its line.
@@ -64,12 +69,9 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 // errorLine returns the 0-based line that YAML cannot read: the one after the
 // longest beginning of the text that it can. Where that search would take too
 // long, it is the line that YAML names.
-func errorLine(lines []string, err error) int {
-	size := 0
-	for _, l := range lines {
-		size += len(l) + 1
-	}
-	if size*len(lines) <= maxSearchWork {
+func (r *reader) errorLine(lines []string, err error) int {
+	if work := len(r.chunk.src) * len(lines); r.file.searched+work <= maxSearchWork {
+		r.file.searched += work
 		for n := len(lines) - 1; n > 0; n-- {
 			if _, err := compose(strings.Join(lines[:n], "\n") + "\n"); err == nil {
 				return skipBlank(lines, n)
@@ -108,6 +110,8 @@ var yamlTerms = []struct{ message, detail, hint string }{
 	{"found a tab character", "a tab in the indentation", "YAML allows only spaces there"},
 }
 
+var badEscape = regexp.MustCompile(`\\([^0abtnvfre "'\\N_LPxuU]|[xuU][^0-9a-fA-F])`)
+
 // yamlError reports a syntax error that is no known trap.
 func (r *reader) yamlError(err error, line int, lines []string) {
 	text := lines[line]
@@ -118,6 +122,9 @@ func (r *reader) yamlError(err error, line int, lines []string) {
 		return
 	}
 	message := yamlLine.ReplaceAllString(err.Error(), "")
+	if loc := badEscape.FindStringIndex(text); loc != nil && strings.Contains(message, "escape character") {
+		at.Col = utf8.RuneCountInString(text[:loc[0]]) + 1
+	}
 	for _, t := range yamlTerms {
 		if strings.Contains(message, t.message) {
 			r.refuse(at, "", t.detail, t.hint)
@@ -129,6 +136,9 @@ func (r *reader) yamlError(err error, line int, lines []string) {
 
 // quotedHint is the quoted form of the value that starts at a place.
 func (r *reader) quotedHint(at Pos) string {
+	if r.full() {
+		return ""
+	}
 	line := r.file.Line(at.Line)
 	for _, v := range lineValues(line) {
 		if v.text != "" && v.column(line) == at.Col {
@@ -140,8 +150,8 @@ func (r *reader) quotedHint(at Pos) string {
 
 // trapHint is the quoted form of a value that YAML read as a mapping or list
 // where text is wanted; "" for other values.
-func (r *reader) trapHint(v *value) string {
-	if v.node.Kind == yaml.ScalarNode || v.node.Style&yaml.FlowStyle == 0 {
+func (r *reader) trapHint(v *value, what string) string {
+	if what == patternHere || v.node.Kind == yaml.ScalarNode || v.node.Style&yaml.FlowStyle == 0 {
 		return ""
 	}
 	return r.quotedHint(v.at())

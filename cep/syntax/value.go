@@ -71,7 +71,9 @@ func (v *value) str() string {
 	}
 	switch {
 	case !v.scalar():
-		v.wrong("text", v.r.trapHint(v))
+		v.wrong("text", "")
+	case v.node.Value == "":
+		v.refuse(fmt.Sprintf("`%s` is empty", v.key), "write it, or leave the key out")
 	case v.node.Tag == "!!str" || v.node.Tag == "!!timestamp" || v.node.Tag == "!!binary":
 		return v.node.Value
 	default:
@@ -87,7 +89,7 @@ func (v *value) text(what string) *Text {
 		return nil
 	}
 	if !v.scalar() {
-		v.wrong(what, v.r.trapHint(v))
+		v.wrong(what, v.r.trapHint(v, what))
 		return nil
 	}
 	t := scalarText(v.r.file.lines, v.at(), v.node)
@@ -204,7 +206,7 @@ func (v *value) entries(what string, ok func(string) bool, rule string) []entry 
 	}
 	for _, e := range o.entries {
 		if !ok(e.key.Name) {
-			v.r.refuse(e.key.Pos, e.val.pointer, fmt.Sprintf("`%s` is not a name", shortened(e.key.Name)), rule)
+			v.r.refuse(e.key.Pos, e.val.pointer, fmt.Sprintf("`%s` is not a name", shortened(e.key.Name)), nameHint(e.key.Name, ok, rule))
 		}
 	}
 	return o.entries
@@ -274,13 +276,10 @@ func (v *value) name(ok func(string) bool, rule string) Name {
 	}
 	s := v.str()
 	if s == "" {
-		if v.scalar() && v.node.Value == "" {
-			v.refuse(fmt.Sprintf("`%s` is empty", v.key), rule)
-		}
 		return Name{Pos: v.at()}
 	}
 	if !ok(s) {
-		v.refuse(fmt.Sprintf("`%s` is not a name", shortened(s)), rule)
+		v.refuse(fmt.Sprintf("`%s` is not a name", shortened(s)), nameHint(s, ok, rule))
 		return Name{Pos: v.at()}
 	}
 	return Name{Name: s, Pos: v.at()}

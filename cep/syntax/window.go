@@ -137,7 +137,7 @@ func (r *reader) windowSteps(o *object, w *Window) {
 	case w.Kind == "sliding" && every == nil:
 		o.need("every", "how often a window starts: every: 30s")
 	case w.Kind == "sliding" && w.Every > 0 && w.Size > 0 && w.Size%w.Every != 0:
-		every.refuse(fmt.Sprintf("`every: %s` does not divide `sliding: %s`", FormatDuration(w.Every), FormatDuration(w.Size)), "")
+		every.refuse(fmt.Sprintf("`every: %s` does not divide `sliding: %s`", every.node.Value, o.get("sliding").node.Value), "")
 	case w.Kind != "" && w.Kind != "sliding" && every != nil:
 		every.refuse(fmt.Sprintf("`every` is for sliding windows; this one is %s", w.Kind), "")
 	}
