@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -17,8 +18,9 @@ import (
 //	Write    writes records that were dirty at the moment, some at a time,
 //	         between events
 //	Link     flushes and links the database into a directory; the only part
-//	         that may run on another goroutine
-//	End      lets the cache evict again
+//	         that may run on another goroutine. From then on the cache may
+//	         evict again
+//	End      gives a cut up that will not be linked
 //
 // So the database never holds anything newer than the cut before it is
 // linked, whatever the cache does.
@@ -28,6 +30,7 @@ type Cut struct {
 	dropped []uint32
 	marks   map[uint32]int64 // event time at the moment
 	written bool
+	over    atomic.Bool // Link has returned
 }
 
 var errCut = errors.New("a cut is under way already")
@@ -37,7 +40,7 @@ func (s *Store) Begin() (*Cut, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	if s.cut != nil {
+	if s.underway() {
 		return nil, errCut
 	}
 	s.cut = &Cut{store: s, records: s.dirty, dropped: s.dropped, marks: maps.Clone(s.marks)}
@@ -133,12 +136,26 @@ func (c *Cut) mark(wheel uint32) int64 {
 // can read. It may run beside the owner's goroutine, after Write is done. When
 // it returns nil the files of dir are durable. On an error dir is not to be
 // used, and the Store should be closed: a failed flush is never tried again.
-func (c *Cut) Link(dir string) error { return c.store.db.link(dir) }
+func (c *Cut) Link(dir string) error {
+	defer c.over.Store(true)
+	return c.store.db.link(dir)
+}
 
-// End ends the cut, linked or not. Records that were not written are dirty
-// for the next one.
+// underway reports whether a cut is; one that has been linked is ended here.
+func (s *Store) underway() bool {
+	if s.cut != nil && s.cut.over.Load() {
+		s.cut = nil
+	}
+	return s.cut != nil
+}
+
+// End gives the cut up, unless it has been linked. Records that were not
+// written are dirty for the next one. It must not run beside Link.
 func (c *Cut) End() {
 	s := c.store
+	if s.cut != c {
+		return
+	}
 	for _, hash := range c.records {
 		for i := s.table.next(hash, -1); i >= 0; i = s.table.next(hash, i) {
 			if r := record(s.arena.at(ref(s.table.entries[i]))); s.due(r) {
@@ -165,6 +182,10 @@ func (s *Store) evict(keep ref) {
 	if s.db == nil || s.err != nil {
 		return
 	}
+	if !s.over() {
+		return
+	}
+	pinned := s.underway()
 	for tries := 2 * len(s.table.entries); tries > 0 && s.over(); tries-- {
 		if s.hand++; s.hand >= len(s.table.entries) {
 			s.hand = 0
@@ -177,7 +198,7 @@ func (s *Store) evict(keep ref) {
 		switch {
 		case r.has(flagTouched):
 			r.clear(flagTouched)
-		case r.has(flagDirty) && s.cut != nil:
+		case r.has(flagDirty) && pinned:
 		default:
 			if r.has(flagDirty) {
 				s.write(r)

@@ -109,7 +109,7 @@ const deadlineBytes = 16
 
 // Full reports whether the heap is over its budget and nothing may be evicted
 // until the cut under way is linked: the driver pauses reading.
-func (s *Store) Full() bool { return s.cut != nil && s.over() }
+func (s *Store) Full() bool { return s.over() && s.underway() }
 
 // Get implements task.State.
 func (s *Store) Get(slot uint32, key []byte) []byte {

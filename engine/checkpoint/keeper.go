@@ -1,0 +1,294 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/caltrop/caltrop/engine/state"
+	"github.com/caltrop/caltrop/engine/task"
+)
+
+// Options are a Keeper's. Blobs and Dir are required.
+type Options struct {
+	Blobs Blobs
+	FS    vfs.FS // of Dir; nil means the operating system's
+	Dir   string // for the databases at work; its content is of no use to a later process
+	Build string // of this process, for manifests
+	Keep  int    // whole checkpoints a task keeps; 0 means 3
+	State state.Options
+	// CacheBytes is the size of each database's block cache; 0 is state.Disk's
+	// default.
+	CacheBytes int64
+	Log        *slog.Logger // nil: nothing is logged
+	// Rejected is called for each checkpoint that was not whole; nil: it is not.
+	Rejected func(taskName string)
+	// Fail is called at every named point of saving and may return an error to
+	// end it there; crash tests use it. nil: no point fails.
+	Fail func(point Point) error
+}
+
+// A Point is a step of saving a checkpoint, by name.
+type Point string
+
+// The points, in the order in which saving reaches them.
+const (
+	BeforeFlush    Point = "before-flush"
+	AfterLink      Point = "after-link"
+	EachUpload     Point = "upload"
+	BeforeManifest Point = "before-manifest"
+	AfterManifest  Point = "after-manifest"
+	BeforeGC       Point = "before-gc"
+)
+
+const keepDefault = 3
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Keep == 0 {
+		o.Keep = keepDefault
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Fail == nil {
+		o.Fail = func(Point) error { return nil }
+	}
+	if o.Rejected == nil {
+		o.Rejected = func(string) {}
+	}
+	return o
+}
+
+// A Keeper opens tasks from their newest whole checkpoint and saves new ones.
+// It may be used by several goroutines, for different tasks.
+type Keeper struct{ opts Options }
+
+// NewKeeper returns a Keeper. Nothing is read or written before Open.
+func NewKeeper(o Options) *Keeper { return &Keeper{o.withDefaults()} }
+
+// Kept is one task with its state. One goroutine owns it, but for the
+// function that Cut returns.
+type Kept struct {
+	opts  Options
+	name  string
+	dir   string // of the database at work
+	store *state.Store
+	task  *task.Task
+
+	epoch  uint64          // of the newest checkpoint known
+	stored map[string]File // frozen files of the database that are blobs, by name
+	whole  []*Manifest     // the kept checkpoints, oldest first
+	cut    *state.Cut      // whose save has not linked yet
+	cuts   int
+}
+
+// ErrNoneWhole is the error of a task that has checkpoints of which none can
+// be used.
+var ErrNoneWhole = errors.New("no checkpoint is whole")
+
+// Open returns the task as its newest whole checkpoint has it, or a new one
+// where there is none at all. conf comes without a State. Checkpoints that
+// are not whole are passed over and reported. The error matches ErrNewer when
+// a later build wrote the newest whole one, and ErrNoneWhole when there are
+// only broken ones.
+func (k *Keeper) Open(ctx context.Context, taskName string, conf task.Config) (*Kept, error) {
+	kept := &Kept{opts: k.opts, name: taskName, stored: map[string]File{}}
+	kept.dir = k.opts.FS.PathJoin(k.opts.Dir, taskName)
+	plan, err := kept.plan()
+	if err != nil {
+		return nil, fmt.Errorf("planning the restore of %s: %w", taskName, err)
+	}
+	for _, m := range slices.Backward(plan.whole) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		err := kept.restore(m, conf)
+		if err == nil {
+			return kept, nil
+		}
+		if !errors.Is(err, errBroken) {
+			return nil, fmt.Errorf("restoring checkpoint %d of %s: %w", m.Epoch, taskName, err)
+		}
+		kept.reject(m.Epoch, err)
+		kept.whole = kept.whole[:len(kept.whole)-1]
+		plan.broken = errors.Join(plan.broken, err)
+	}
+	if plan.broken != nil {
+		return nil, fmt.Errorf("restoring %s: %w: %w", taskName, ErrNoneWhole, plan.broken)
+	}
+	if err := kept.openNew(conf); err != nil {
+		return nil, fmt.Errorf("making the state of %s: %w", taskName, err)
+	}
+	return kept, nil
+}
+
+// errBroken marks a checkpoint whose content is not what its manifest says.
+var errBroken = errors.New("a file is not what the manifest says")
+
+// A plan is what may be restored: manifests that can be read and whose files
+// are all there.
+type plan struct {
+	whole  []*Manifest
+	broken error // why others are not
+}
+
+func (k *Kept) plan() (*plan, error) {
+	blobs, err := k.opts.Blobs.List(k.name + "/")
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]int64{}
+	for _, b := range blobs {
+		sizes[b.Name] = b.Size
+	}
+	p := &plan{}
+	for _, b := range blobs {
+		epoch, isManifest, ok := epochOf(b.Name)
+		if !ok {
+			continue
+		}
+		k.epoch = max(k.epoch, epoch)
+		if !isManifest {
+			continue
+		}
+		m, err := k.readManifest(b.Name, sizes)
+		if err != nil {
+			if errors.Is(err, ErrNewer) {
+				return nil, fmt.Errorf("checkpoint %d: %w", epoch, err)
+			}
+			k.reject(epoch, err)
+			p.broken = errors.Join(p.broken, fmt.Errorf("checkpoint %d: %w", epoch, err))
+			continue
+		}
+		p.whole = append(p.whole, m)
+	}
+	k.whole = p.whole
+	return p, nil
+}
+
+func (k *Kept) readManifest(name string, sizes map[string]int64) (*Manifest, error) {
+	b, err := k.opts.Blobs.Read(name, manifestMax)
+	if err != nil {
+		return nil, err
+	}
+	m, err := decodeManifest(b)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range append([]File{m.Snapshot}, m.Files...) {
+		if size, ok := sizes[f.Blob]; !ok || size != f.Size {
+			return nil, fmt.Errorf("%w: %s is missing or not of %d bytes", errBroken, f.Blob, f.Size)
+		}
+	}
+	return m, nil
+}
+
+func (k *Kept) reject(epoch uint64, err error) {
+	k.opts.Rejected(k.name)
+	k.opts.Log.Warn("checkpoint passed over", "task", k.name, "checkpoint", epoch, "error", err)
+}
+
+// restore brings the files of a checkpoint here, checks each, and opens them.
+func (k *Kept) restore(m *Manifest, conf task.Config) error {
+	db, err := k.freshDir()
+	if err != nil {
+		return err
+	}
+	k.stored = map[string]File{}
+	for _, f := range m.Files {
+		path := k.opts.FS.PathJoin(db, f.Name)
+		if err := k.opts.Blobs.Download(f.Blob, k.opts.FS, path, frozen(f.Name)); err != nil {
+			return err
+		}
+		if err := k.check(&f, path); err != nil {
+			return err
+		}
+		if frozen(f.Name) {
+			k.stored[f.Name] = f
+		}
+	}
+	snapshot, err := k.opts.Blobs.Read(m.Snapshot.Blob, m.Snapshot.Size)
+	if err != nil {
+		return err
+	}
+	if hashOf(snapshot) != m.Snapshot.Hash {
+		return fmt.Errorf("%w: %s", errBroken, m.Snapshot.Blob)
+	}
+	return k.open(db, conf, snapshot)
+}
+
+func (k *Kept) check(f *File, path string) error {
+	hash, size, err := hashFile(k.opts.FS, path)
+	if err != nil {
+		return err
+	}
+	if hash != f.Hash || size != f.Size {
+		return fmt.Errorf("%w: %s", errBroken, f.Blob)
+	}
+	return nil
+}
+
+// freshDir makes an empty directory for the database; what an earlier process
+// left there is removed.
+func (k *Kept) freshDir() (string, error) {
+	if err := k.opts.FS.RemoveAll(k.dir); err != nil {
+		return "", fmt.Errorf("clearing %s: %w", k.dir, err)
+	}
+	db := k.opts.FS.PathJoin(k.dir, "state")
+	if err := k.opts.FS.MkdirAll(db, 0o755); err != nil {
+		return "", fmt.Errorf("making %s: %w", db, err)
+	}
+	return db, nil
+}
+
+func (k *Kept) openNew(conf task.Config) error {
+	db, err := k.freshDir()
+	if err != nil {
+		return err
+	}
+	return k.open(db, conf, nil)
+}
+
+// open opens the database and makes the task: of a snapshot, or new.
+func (k *Kept) open(db string, conf task.Config, snapshot []byte) error {
+	store, err := state.Open(state.Disk{FS: k.opts.FS, Dir: db, CacheBytes: k.opts.CacheBytes}, k.opts.State)
+	if err != nil {
+		return err
+	}
+	k.store, conf.State = store, store
+	if snapshot == nil {
+		k.task = task.New(conf)
+		return nil
+	}
+	if k.task, err = task.Restore(conf, snapshot); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	return nil
+}
+
+// Task returns the task.
+func (k *Kept) Task() *task.Task { return k.task }
+
+// State returns the task's state, for its figures.
+func (k *Kept) State() *state.Store { return k.store }
+
+// Oldest is the position of the oldest checkpoint that is kept, the zero
+// Position when there is none: what the journal holds from before is needed
+// no more.
+func (k *Kept) Oldest() task.Position {
+	if len(k.whole) == 0 {
+		return task.Position{}
+	}
+	return k.whole[0].Position
+}
+
+// Close lets go of the state without a checkpoint. The function that Cut
+// returned must not be running.
+func (k *Kept) Close() error { return k.store.Close() }

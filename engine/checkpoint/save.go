@@ -1,0 +1,268 @@
+package checkpoint
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/zeebo/xxh3"
+
+	"github.com/caltrop/caltrop/engine/state"
+)
+
+// Cut freezes the task and its state at this moment, between two calls of the
+// task. The function it returns makes that a checkpoint; the caller runs it
+// once, in any goroutine, when all output up to the cut is committed, and
+// before the next Cut. An error of it leaves the earlier checkpoints as they
+// are.
+func (k *Kept) Cut() (save func(context.Context) error, err error) {
+	if k.cut != nil {
+		k.cut.End()
+	}
+	snapshot := k.task.Snapshot()
+	progress := k.task.Progress()
+	cut, err := k.store.Begin()
+	if err != nil {
+		return nil, fmt.Errorf("cutting %s: %w", k.name, err)
+	}
+	k.cut = cut
+	for done := false; !done; {
+		if done, err = cut.Write(writeStep); err != nil {
+			return nil, fmt.Errorf("writing the state of %s: %w", k.name, err)
+		}
+	}
+	m := &Manifest{Task: k.name, Build: k.opts.Build, Position: progress.Position, Digest: progress.Digest,
+		Watermarks: map[string]int64{}, Set: k.task.Set()}
+	for _, ref := range m.Set.Streams {
+		if mark, ok := k.task.Watermark(ref.Name); ok {
+			m.Watermarks[ref.Name] = mark
+		}
+	}
+	k.cuts++
+	s := &saving{Kept: k, cut: cut, manifest: m, snapshot: snapshot,
+		dir: k.opts.FS.PathJoin(k.dir, fmt.Sprintf("cut-%d", k.cuts))}
+	return s.run, nil
+}
+
+// writeStep is how many records are written before the state's errors are
+// looked at.
+const writeStep = 10_000
+
+// A saving is one checkpoint on its way.
+type saving struct {
+	*Kept
+	cut      *state.Cut
+	manifest *Manifest
+	snapshot []byte
+	dir      string // of the linked database
+}
+
+func (s *saving) run(ctx context.Context) error {
+	if err := s.save(ctx); err != nil {
+		return errors.Join(fmt.Errorf("saving checkpoint %d of %s: %w", s.manifest.Epoch, s.name, err), s.opts.FS.RemoveAll(s.dir))
+	}
+	if err := s.opts.FS.RemoveAll(s.dir); err != nil {
+		return fmt.Errorf("removing %s: %w", s.dir, err)
+	}
+	if err := s.opts.Fail(BeforeGC); err != nil {
+		return err
+	}
+	return s.collect()
+}
+
+func (s *saving) save(ctx context.Context) error {
+	if err := s.opts.Fail(BeforeFlush); err != nil {
+		return err
+	}
+	if err := s.cut.Link(s.dir); err != nil {
+		return err
+	}
+	if err := s.opts.Fail(AfterLink); err != nil {
+		return err
+	}
+	stored, err := s.upload(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.publish(); err != nil {
+		return err
+	}
+	s.stored = stored
+	s.whole = append(s.whole, s.manifest)
+	return s.opts.Fail(AfterManifest)
+}
+
+// upload stores the files that are not blobs yet under the next epoch, and
+// returns the frozen ones of this checkpoint.
+func (s *saving) upload(ctx context.Context) (map[string]File, error) {
+	s.epoch++
+	s.manifest.Epoch = s.epoch
+	names, err := s.opts.FS.List(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("listing the linked state: %w", err)
+	}
+	slices.Sort(names)
+	stored := map[string]File{}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		f, known := s.stored[name]
+		if !known {
+			if f, err = s.uploadFile(name); err != nil {
+				return nil, err
+			}
+		}
+		if frozen(name) {
+			stored[name] = f
+		}
+		s.manifest.Files = append(s.manifest.Files, f)
+	}
+	return stored, s.uploadSnapshot()
+}
+
+func (s *saving) uploadFile(name string) (File, error) {
+	path := s.opts.FS.PathJoin(s.dir, name)
+	hash, size, err := hashFile(s.opts.FS, path)
+	if err != nil {
+		return File{}, err
+	}
+	f := File{Name: name, Size: size, Hash: hash}
+	f.Blob = fileName(s.name, s.epoch, &f)
+	if err := s.opts.Fail(EachUpload); err != nil {
+		return File{}, err
+	}
+	return f, s.opts.Blobs.Upload(f.Blob, s.opts.FS, path)
+}
+
+func (s *saving) uploadSnapshot() error {
+	f := File{Name: "task", Size: int64(len(s.snapshot)), Hash: hashOf(s.snapshot)}
+	f.Blob = fileName(s.name, s.epoch, &f)
+	s.manifest.Snapshot = f
+	if err := s.opts.Fail(EachUpload); err != nil {
+		return err
+	}
+	return s.opts.Blobs.Create(f.Blob, s.snapshot)
+}
+
+// publish writes the manifest: the commit point. All that it names is looked
+// for once more before. A taken epoch means that another process, not fenced
+// yet when it began, has saved in between; the next attempt takes a later one.
+func (s *saving) publish() error {
+	if err := s.opts.Fail(BeforeManifest); err != nil {
+		return err
+	}
+	blobs, err := s.opts.Blobs.List(s.name + "/")
+	if err != nil {
+		return err
+	}
+	sizes := map[string]int64{}
+	for _, b := range blobs {
+		sizes[b.Name] = b.Size
+		if epoch, _, ok := epochOf(b.Name); ok {
+			s.epoch = max(s.epoch, epoch)
+		}
+	}
+	for _, f := range append([]File{s.manifest.Snapshot}, s.manifest.Files...) {
+		if size, ok := sizes[f.Blob]; !ok || size != f.Size {
+			s.stored = map[string]File{} // the next attempt stores everything anew
+			return fmt.Errorf("%w: %s", errBroken, f.Blob)
+		}
+	}
+	data, err := s.manifest.encode()
+	if err != nil {
+		return err
+	}
+	return s.opts.Blobs.Create(manifestName(s.name, s.manifest.Epoch), data)
+}
+
+// collect removes what no checkpoint needs: manifests before the kept ones,
+// then files that no manifest names. Files of a later epoch are let alone:
+// another process may be about to name them.
+func (s *saving) collect() error {
+	if extra := len(s.whole) - s.opts.Keep; extra > 0 {
+		for _, m := range s.whole[:extra] {
+			if err := s.opts.Blobs.Remove(manifestName(s.name, m.Epoch)); err != nil {
+				return err
+			}
+		}
+		s.whole = slices.Clone(s.whole[extra:])
+	}
+	blobs, err := s.opts.Blobs.List(s.name + "/")
+	if err != nil {
+		return err
+	}
+	named, err := s.named(blobs)
+	if err != nil {
+		return err
+	}
+	for _, b := range blobs {
+		epoch, isManifest, ok := epochOf(b.Name)
+		if !ok || isManifest || named[b.Name] || epoch > s.manifest.Epoch {
+			continue
+		}
+		if err := s.opts.Blobs.Remove(b.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named returns the blobs that manifests name. A broken manifest older than
+// the kept ones is removed; a broken newer one could name anything, so then
+// nothing is.
+func (s *saving) named(blobs []Blob) (map[string]bool, error) {
+	named := map[string]bool{}
+	for _, b := range blobs {
+		epoch, isManifest, ok := epochOf(b.Name)
+		if !ok || !isManifest {
+			continue
+		}
+		data, err := s.opts.Blobs.Read(b.Name, manifestMax)
+		if err != nil {
+			return nil, err
+		}
+		m, err := decodeManifest(data)
+		if err != nil {
+			if epoch < s.whole[0].Epoch {
+				if err := s.opts.Blobs.Remove(b.Name); err != nil {
+					return nil, err
+				}
+			}
+			continue
+		}
+		for _, f := range append([]File{m.Snapshot}, m.Files...) {
+			named[f.Blob] = true
+		}
+	}
+	return named, nil
+}
+
+// frozen reports whether the database never changes a file of this name.
+func frozen(name string) bool {
+	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
+}
+
+func hashOf(b []byte) string {
+	sum := xxh3.Hash128(b).Bytes()
+	return hex.EncodeToString(sum[:])
+}
+
+func hashFile(fsys vfs.FS, path string) (hash string, size int64, err error) {
+	f, err := fsys.Open(path, vfs.SequentialReadsOption)
+	if err != nil {
+		return "", 0, fmt.Errorf("hashing %s: %w", path, err)
+	}
+	h := xxh3.New()
+	size, err = io.Copy(h, f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", 0, fmt.Errorf("hashing %s: %w", path, err)
+	}
+	sum := h.Sum128().Bytes()
+	return hex.EncodeToString(sum[:]), size, nil
+}
