@@ -248,7 +248,7 @@ func (d *detail) merge(s Spec, o *detail, n, m int64) error {
 		d.addDouble(o.moment)
 		d.mean += o.mean
 	case Stddev:
-		d.squares.merge(o.squares)
+		d.squares.addSquares(o.squares)
 		if !s.exact() {
 			d.mergeMoments(o, float64(n), float64(m))
 		}

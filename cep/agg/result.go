@@ -9,8 +9,8 @@ import (
 )
 
 // Result returns the aggregate's value; false when it is an error: anything
-// but count, sum and distinct of no values, and a sum of ints that leaves the
-// range of int. Sums, averages and the like of decimals are doubles, rounded
+// but count, sum and distinct of no values, a sum of ints that leaves the
+// range of int, a stddev of ints whose squares sum up to more than 2^127. Sums, averages and the like of decimals are doubles, rounded
 // once from the exact number.
 func (a *Acc) Result(s Spec) (event.Value, bool) {
 	switch s.Func {
@@ -28,6 +28,9 @@ func (a *Acc) Result(s Spec) (event.Value, bool) {
 	case Avg:
 		return event.DoubleOf(a.mean(s)), true
 	case Stddev:
+		if a.more.squares.hi < 0 {
+			return event.Value{}, false
+		}
 		return event.DoubleOf(math.Sqrt(a.variance(s))), true
 	case Percentile:
 		return s.out(a.more.rank(s)), true

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// A wide is a signed 128-bit integer. Sums of 2^63 values of 64 bits fit, and
-// so do sums of 2^65 squares of values below 2^31; squares saturate.
+// A wide is a signed 128-bit integer: any sum of 64-bit values fits. A sum of
+// squares, which is never negative, may not; it is then negative for good.
 type wide struct {
 	hi int64
 	lo uint64
@@ -24,16 +24,23 @@ func (w *wide) merge(o wide) {
 	w.hi += o.hi + int64(carry)
 }
 
-// addSquare adds n², up to the greatest wide.
+// addSquare adds n² to a sum of squares.
 func (w *wide) addSquare(n int64) {
 	m := uint64(n)
 	if n < 0 {
 		m = -m
 	}
 	hi, lo := bits.Mul64(m, m)
-	var carry uint64
-	w.lo, carry = bits.Add64(w.lo, lo, 0)
-	w.hi += int64(hi + carry)
+	w.addSquares(wide{hi: int64(hi), lo: lo})
+}
+
+// addSquares joins two sums of squares.
+func (w *wide) addSquares(o wide) {
+	if w.hi < 0 || o.hi < 0 {
+		w.hi = -1
+		return
+	}
+	w.merge(o)
 }
 
 // int64 returns the number when it fits.
