@@ -38,7 +38,7 @@ func (m *Machine) fuller(a, b candidate) int {
 	if d := slices.Compare(m.chain(a.tail), m.chain(b.tail)); d != 0 {
 		return d
 	}
-	return compareEvents(a.steps, b.steps)
+	return compareSteps(a.steps, b.steps)
 }
 
 func size(steps [][]int32) (n int) {

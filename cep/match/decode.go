@@ -65,7 +65,7 @@ func (m *Machine) decode(raw []byte) {
 		st.leads[i] = lead{r.lead(base), r.lead(base)}
 	}
 	for range r.uint() {
-		h := held{time: base + r.int(), seq: st.seq - r.uint()}
+		h := held{time: base + r.int(), seq: st.seq - r.uint(), role: 1}
 		h.raw = r.bytes()
 		st.held = append(st.held, h)
 	}

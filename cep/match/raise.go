@@ -106,12 +106,18 @@ func (m *Machine) wider(a, b candidate) int {
 	if a.first != b.first {
 		return int(a.first - b.first)
 	}
-	for i := range a.steps {
-		if d := len(b.steps[i]) - len(a.steps[i]); d != 0 {
+	return compareSteps(a.steps, b.steps)
+}
+
+// compareSteps orders by numbers of iterations, more first, then by events,
+// earlier first; steps in the order of the pattern's text.
+func compareSteps(a, b [][]int32) int {
+	for i := range a {
+		if d := len(b[i]) - len(a[i]); d != 0 {
 			return d
 		}
 	}
-	return compareEvents(a.steps, b.steps)
+	return compareEvents(a, b)
 }
 
 func compareEvents(a, b [][]int32) int {

@@ -255,7 +255,7 @@ func (m *Machine) nextTimer() int64 {
 	}
 	for i := range m.st.leads {
 		if l := &m.st.leads[i]; l.last.set {
-			clear = max(clear, l.last.at+m.pat.Leads[i].Span)
+			clear = max(clear, l.last.at+m.pat.Leads[i].Span+1)
 		}
 	}
 	want := min(raise, clear)
@@ -274,7 +274,7 @@ func (m *Machine) leadsLive() bool {
 	live := false
 	for i := range m.st.leads {
 		l := &m.st.leads[i]
-		if l.last.set && l.last.at+m.pat.Leads[i].Span > m.now {
+		if l.last.set && l.last.at+m.pat.Leads[i].Span >= m.now {
 			live = true
 		} else {
 			*l = lead{}

@@ -164,6 +164,7 @@ func (b *builder) leave(t *node, d draft, left int) {
 
 func (b *builder) leaveIteration(t *node, d draft) {
 	if t.loop < 0 {
+		b.addGreedy(&d, t)
 		b.leave(t, d, -1)
 		return
 	}
