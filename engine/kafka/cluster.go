@@ -93,3 +93,29 @@ func pause(ctx context.Context, wait time.Duration) bool {
 		return false
 	}
 }
+
+// Prepare creates what topics are missing, and waits for the cluster where it
+// is not there: it says so now and then, and returns an error only when ctx
+// ends or the cluster refuses.
+func (c *Cluster) Prepare(ctx context.Context) error {
+	said := time.Time{}
+	return retry(ctx, func() error {
+		attempt, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
+		defer cancel()
+		err := c.EnsureShared(attempt)
+		if err == nil || ctx.Err() != nil || halts(err) {
+			return err
+		}
+		if time.Since(said) > noticeEvery {
+			said = time.Now()
+			c.opts.Log.Warn("waiting for kafka", "brokers", c.opts.Brokers, "error", err)
+		}
+		return &waitError{err}
+	})
+}
+
+// A waitError is worth another attempt, whatever it wraps.
+type waitError struct{ cause error }
+
+// Error returns the cause's text.
+func (e *waitError) Error() string { return e.cause.Error() }

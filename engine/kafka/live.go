@@ -21,7 +21,7 @@ const (
 // checkpoint, so that the next owner has nothing to repeat.
 func (t *tenure) serve(ctx context.Context) error {
 	now := time.Now()
-	t.live.checkpoint, t.live.quiet = now, time.Time{}
+	t.live.cutAt = now
 	t.say(StateLive, "")
 	if err := t.adopt(now); err != nil {
 		return err
@@ -45,7 +45,10 @@ func (t *tenure) next() (*ck.Message, bool, error) {
 		t.first = nil
 		return m, false, nil
 	}
-	if t.producer.open {
+	switch {
+	case t.live.cut != nil && t.live.saving == nil:
+		return t.reader.next(0) // slices of the checkpoint are written between records
+	case t.producer.open:
 		return t.reader.next(emptyWait)
 	}
 	return t.reader.next(pollWait)
@@ -70,6 +73,9 @@ func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
 	if err := t.commitDue(ctx, m == nil, now); err != nil {
 		return err
 	}
+	if err := t.checkpoint(ctx); err != nil {
+		return err
+	}
 	if now.Sub(t.live.published) < publishEvery {
 		return nil
 	}
@@ -89,7 +95,10 @@ func (t *tenure) attend(ctx context.Context, now time.Time) error {
 		}
 	default:
 	}
-	return t.checkpointDue(ctx, now)
+	if t.live.cut == nil && now.Sub(t.live.cutAt) >= t.opts.CheckpointEvery {
+		return t.cut(ctx, now)
+	}
+	return nil
 }
 
 func (t *tenure) step(m *ck.Message, now time.Time) error {
@@ -134,6 +143,7 @@ func (t *tenure) decide(e task.Entry, now time.Time) error {
 func (t *tenure) adopt(now time.Time) error {
 	t.live.changed = t.rules.Changed()
 	part := t.rules.Current().Restrict(t.id.Input)
+	t.status.RulesVersion = part.Version
 	want := part.Names()
 	if reflect.DeepEqual(want, t.task.Set()) {
 		return nil
@@ -180,76 +190,5 @@ func (t *tenure) commit(ctx context.Context, always bool) error {
 		return fmt.Errorf("to offset %d: %w", t.task.Position().Offset, err)
 	}
 	t.opts.Metrics.committed(ctx, time.Since(opened))
-	return nil
-}
-
-// checkpointDue begins a checkpoint when the last one is old enough, and takes
-// note of how the one under way ended. A checkpoint that does not succeed
-// costs only a longer replay.
-func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
-	if t.live.saving != nil {
-		select {
-		case err := <-t.live.saving:
-			t.live.saving = nil
-			t.saved(err)
-		default:
-		}
-		return nil
-	}
-	if now.Sub(t.live.checkpoint) < t.opts.CheckpointEvery {
-		return nil
-	}
-	save, err := t.cut(ctx, now)
-	if err != nil {
-		return err
-	}
-	t.live.saving = make(chan error, 1)
-	go func(done chan<- error) { done <- save(context.WithoutCancel(ctx)) }(t.live.saving)
-	return nil
-}
-
-// cut commits all output up to here together with the progress, then freezes
-// the state. The progress commit fails when another owner has fenced us: so a
-// checkpoint is never made of a position that the log does not have.
-func (t *tenure) cut(ctx context.Context, now time.Time) (func(context.Context) error, error) {
-	t.live.checkpoint = now
-	if err := t.commit(ctx, true); err != nil {
-		return nil, err
-	}
-	save, err := t.kept.Cut()
-	if err != nil {
-		return nil, fmt.Errorf("cutting a checkpoint: %w", err)
-	}
-	return save, nil
-}
-
-func (t *tenure) saved(err error) {
-	if err != nil {
-		t.status.CheckpointError = err.Error()
-		t.opts.Metrics.checkpoint(false)
-		t.cluster.opts.Log.Warn("checkpoint not written", "partition", t.id.String(), "error", err)
-		return
-	}
-	t.status.CheckpointError = ""
-	t.status.Checkpoint = time.Now()
-	t.opts.Metrics.checkpoint(true)
-}
-
-// finish is the orderly end: what is open is committed and the state saved.
-func (t *tenure) finish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalDeadline)
-	defer cancel()
-	if t.live.saving != nil {
-		t.saved(<-t.live.saving)
-		t.live.saving = nil
-	}
-	save, err := t.cut(ctx, time.Now())
-	if err != nil {
-		return err
-	}
-	if err := save(ctx); err != nil {
-		t.saved(err)
-		return fmt.Errorf("making the final checkpoint: %w", err)
-	}
 	return nil
 }

@@ -28,6 +28,7 @@ const (
 	transactionTimeout  = 15 * time.Second
 	commitTimeout       = 5 * time.Second // past it the outcome counts as unknown and the task starts over
 	fenceAttempt        = 2 * time.Second
+	noticeEvery         = 10 * time.Second // that kafka is waited for
 	metadataTimeout     = 5 * time.Second
 	retryFirst          = 200 * time.Millisecond
 	retryMost           = 5 * time.Second
@@ -109,6 +110,7 @@ func (c *Cluster) clientConfig(own ck.ConfigMap) *ck.ConfigMap {
 		"bootstrap.servers":                  strings.Join(c.opts.Brokers, ","),
 		"client.id":                          c.opts.Instance,
 		"log.connection.close":               false,
+		"enable.metrics.push":                false,
 		"go.logs.channel.enable":             true,
 		"go.logs.channel":                    c.logs,
 		"socket.keepalive.enable":            true,

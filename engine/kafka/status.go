@@ -32,7 +32,7 @@ type TaskStatus struct {
 	Counts          task.Counts
 	Checkpoint      time.Time // when the last one was made by this owner; zero: none yet
 	CheckpointError string    // of the last attempt; "" when it went well
-	Rules           int
+	RulesVersion    int64     // of the rule set that is live in the task
 }
 
 // say tells the engine what the task is doing.
@@ -54,7 +54,6 @@ func (t *tenure) publish(now time.Time) {
 	if t.task != nil {
 		t.status.Position, t.status.Counts = t.task.Position(), t.task.Counts()
 		t.status.Watermark, _ = t.task.Watermark(t.id.Input)
-		t.status.Rules = len(t.task.Set().Rules)
 	}
 	if t.reader != nil {
 		t.status.Lag = t.reader.lag(t.status.Position.Offset)

@@ -33,12 +33,13 @@ type tenure struct {
 	first    *ck.Message // read by the replay, to be processed live; nil: none
 
 	live struct {
-		quiet      time.Time // when the end of the partition was last reached; zero while there is more
-		ticked     time.Time
-		checkpoint time.Time
-		published  time.Time
-		saving     chan error // receives the outcome of the checkpoint under way; nil when there is none
-		changed    <-chan struct{}
+		quiet     time.Time // when the end of the partition was last reached; zero while there is more
+		ticked    time.Time
+		published time.Time
+		cutAt     time.Time  // the last cut
+		cut       Cut        // under way; nil: none
+		saving    chan error // receives how its Save ended; nil before that
+		changed   <-chan struct{}
 	}
 }
 
@@ -229,6 +230,9 @@ func (t *tenure) halt(format string, args ...any) error {
 func (t *tenure) close() {
 	if t.live.saving != nil {
 		<-t.live.saving
+	}
+	if t.live.cut != nil {
+		t.live.cut.End()
 	}
 	if t.producer != nil {
 		t.producer.close()
