@@ -1,0 +1,73 @@
+// Package enginetest simulates the engine of one task in one process from a
+// seed: a log, a journal, progress and outputs that commit together or not at
+// all, checkpoints in a file system that forgets what was not synced, and
+// crashes wherever the seed or the test wants them. The driver here does what
+// package kafka does, without the broker. Only tests use it.
+package enginetest
+
+import (
+	"fmt"
+
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/rules"
+)
+
+// A Library holds revisions of streams and rules and resolves sets of them.
+type Library struct {
+	base  *rules.Set
+	rules map[task.Ref]*rules.Rule
+}
+
+// NewLibrary reads the streams, each at revision 1.
+func NewLibrary(streams string) (*Library, error) {
+	set, err := check(nil, streams)
+	if err != nil {
+		return nil, err
+	}
+	return &Library{base: set, rules: map[task.Ref]*rules.Rule{}}, nil
+}
+
+func check(base *rules.Set, text string) (*rules.Set, error) {
+	set, problems := rules.Check(base, rules.Source{Name: "library", Text: []byte(text)})
+	for _, p := range problems {
+		if !p.Warning {
+			return nil, fmt.Errorf("reading documents: %d:%d: %s", p.Line, p.Col, p.Detail)
+		}
+	}
+	return set, nil
+}
+
+// Add reads a rule document as the given revision.
+func (l *Library) Add(revision int, text string) error {
+	set, err := check(l.base, text)
+	if err != nil {
+		return err
+	}
+	for _, r := range set.Rules {
+		l.rules[task.Ref{Name: r.Doc.Name, Revision: revision}] = r
+	}
+	return nil
+}
+
+// Set returns all streams with the given rules.
+func (l *Library) Set(refs ...task.Ref) task.Set {
+	set := l.base.Names()
+	set.Rules = refs
+	return set
+}
+
+// Resolve implements task.Resolver.
+func (l *Library) Resolve(set task.Set) (*task.Live, error) {
+	live, err := l.base.Resolve(task.Set{Streams: set.Streams})
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range set.Rules {
+		r, ok := l.rules[ref]
+		if !ok {
+			return nil, fmt.Errorf("rule %s/%d is not in the library", ref.Name, ref.Revision)
+		}
+		live.Rules = append(live.Rules, task.Rule{Rule: r.Prog, Revision: ref.Revision})
+	}
+	return live, nil
+}
