@@ -2,6 +2,7 @@ package prog
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -291,20 +292,35 @@ func (r *resolver) edge(d *draft, from int) Edge {
 	for _, n := range d.nots {
 		r.absence(&e, n, at(n.step))
 	}
+	ends := func(step string) int { return r.pred(step, r.withBody(visible, step), nil, prior) }
 	for _, u := range d.until {
-		e.Until = append(e.Until, at(u))
+		e.Until = append(e.Until, ends(u))
 	}
 	for _, u := range d.stop {
-		e.Stop = append(e.Stop, at(u))
+		e.Stop = append(e.Stop, ends(u))
 	}
 	for _, g := range d.greedy {
 		gr := Greedy{Pred: r.p.Positions[g.leaf].Pred, Until: -1, Loop: g.loop}
 		if g.until != "" {
-			gr.Until = at(g.until)
+			gr.Until = ends(g.until)
 		}
 		e.Greedy = append(e.Greedy, gr)
 	}
 	return e
+}
+
+// withBody adds the steps of the loops that `until step` ends: their events so
+// far are visible to its condition, none before the first iteration.
+func (r *resolver) withBody(visible map[int]bool, step string) map[int]bool {
+	all := maps.Clone(visible)
+	for _, l := range r.b.leaves {
+		for _, i := range l.loops {
+			if r.b.loops[i].quant.Until == step {
+				all[r.c.stepIndex(l.step)] = true
+			}
+		}
+	}
+	return all
 }
 
 func (r *resolver) absence(e *Edge, n absence, pred int) {
