@@ -22,6 +22,9 @@ func Compile(src string, want event.Type, sc *Scope) (*Program, []Error) {
 // compileAt compiles an expression that starts at offset base of a larger
 // text.
 func compileAt(text string, base int, want event.Type, sc *Scope) (*Program, []Error) {
+	if len(text) > textMax {
+		return nil, []Error{{Offset: base, Detail: fmt.Sprintf("the expression has %d bytes; the limit is %d", len(text), textMax)}}
+	}
 	parsed, iss := caltrop.env.Parse(text)
 	if iss.Err() != nil {
 		return nil, syntaxErrors(text, base, iss.Errors())
@@ -84,6 +87,8 @@ type check struct {
 	data []*datum
 	want event.Type
 	fac  ast.ExprFactory
+
+	promoted map[int64]bool // nodes that this pass made doubles
 }
 
 func (c *check) run() (*ast.AST, []Error) {

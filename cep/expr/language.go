@@ -19,6 +19,14 @@ type language struct {
 	impl    map[string]*functions.Overload // by function name
 }
 
+const (
+	// textMax bounds an expression's text, in bytes.
+	textMax = 16 << 10
+	// depthMax bounds how deep parts of an expression are nested: checking
+	// nested lists takes time that grows with the cube of the depth.
+	depthMax = 100
+)
+
 var caltrop = newLanguage()
 
 // stepType is the type of a step's bare name, legal only in count and has.
@@ -63,6 +71,7 @@ func options() []cel.EnvOption {
 		cel.Macros(cel.AllMacro, cel.ExistsMacro, cel.ExistsOneMacro, parser.ExistsOneMacroNew,
 			cel.MapMacro, cel.MapFilterMacro, cel.FilterMacro),
 		ext.Strings(), ext.Math(),
+		cel.ParserRecursionLimit(depthMax),
 	}
 	opts = append(opts, geoFunctions()...)
 	return append(opts, listAggregates()...)

@@ -13,6 +13,7 @@ import (
 // decide; nothing but literals changes.
 func (c *check) promoteAll(checked *ast.AST) bool {
 	changed := false
+	c.promoted = make(map[int64]bool)
 	ast.PostOrderVisit(c.tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch e.Kind() {
 		case ast.CallKind:
@@ -31,12 +32,13 @@ func (c *check) promoteCall(checked *ast.AST, e ast.Expr) bool {
 	call := e.AsCall()
 	args := call.Args()
 	switch name := call.FunctionName(); name {
-	case operators.Add, operators.Subtract, operators.Multiply, operators.Divide,
-		operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals,
+	case operators.Add, operators.Subtract, operators.Multiply, operators.Divide:
+		return c.besideIn(checked, e, args)
+	case operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals,
 		operators.Equals, operators.NotEquals, "math.@max", "math.@min":
 		return c.beside(checked, args)
 	case operators.Conditional:
-		return c.beside(checked, args[1:])
+		return c.besideIn(checked, e, args[1:])
 	case operators.In:
 		return c.promoteIn(checked, args)
 	default:
@@ -47,18 +49,31 @@ func (c *check) promoteCall(checked *ast.AST, e ast.Expr) bool {
 	}
 }
 
+// besideIn is beside for operands whose type is the result's: what became a
+// double makes e one for the rest of the pass.
+func (c *check) besideIn(checked *ast.AST, e ast.Expr, operands []ast.Expr) bool {
+	changed := c.beside(checked, operands)
+	c.promoted[e.ID()] = c.double(checked, operands[0]) && c.double(checked, operands[1])
+	return changed
+}
+
+// double reports whether e is a double, or will be when checked again.
+func (c *check) double(checked *ast.AST, e ast.Expr) bool {
+	return c.promoted[e.ID()] || isKind(checked, e, types.DoubleKind)
+}
+
 // beside promotes the integer literals among es when one of es is a double.
 func (c *check) beside(checked *ast.AST, es []ast.Expr) bool {
 	double := false
 	for _, e := range es {
-		double = double || isKind(checked, e, types.DoubleKind)
+		double = double || c.double(checked, e)
 	}
 	if !double {
 		return false
 	}
 	changed := false
 	for _, e := range es {
-		if isKind(checked, e, types.IntKind) {
+		if isKind(checked, e, types.IntKind) && !c.double(checked, e) {
 			changed = c.promote(e) || changed
 		}
 	}
@@ -137,6 +152,7 @@ func (c *check) promote(e ast.Expr) bool {
 	if !literal(e) {
 		return false
 	}
+	c.promoted[e.ID()] = true
 	if e.Kind() == ast.LiteralKind {
 		n := e.AsLiteral().(types.Int)
 		e.SetKindCase(c.fac.NewLiteral(e.ID(), types.Double(n)))
