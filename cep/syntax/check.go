@@ -83,7 +83,7 @@ func (c *checker) steps() {
 	for _, s := range c.rule.Steps {
 		names = append(names, s.Name)
 		if c.roles[s.Name] == nil {
-			c.refuse(s.Pos, "/steps/"+s.Name, fmt.Sprintf("step `%s` is defined but not used in the pattern", s.Name), "")
+			c.refuse(s.Pos, "/steps/"+s.Name, fmt.Sprintf("step `%s` is defined but not used in the pattern", s.Name), "name it in the pattern, or delete it")
 		}
 	}
 	if len(names) == 0 {
@@ -254,10 +254,10 @@ func (c *checker) loops(n *Node, product int) {
 		case q.Max != Unbounded && q.Min > q.Max:
 			c.inPattern(q.Pos, fmt.Sprintf("`%s` asks for at least %d and at most %d", q.counts(), q.Min, q.Max), fmt.Sprintf("did you mean {%d,%d}?", q.Max, q.Min))
 		case bound > MaxLoop:
-			c.inPattern(q.Pos, fmt.Sprintf("a loop of %s iterations; the limit is %d", plenty(bound), MaxLoop), "")
+			c.inPattern(q.Pos, fmt.Sprintf("a loop of %s iterations; the limit is %d", plenty(bound), MaxLoop), "count in a window instead: window: {stream: …, rolling: …} with having: n >= …")
 			bound = 1
 		case product*bound > MaxLoopProduct:
-			c.inPattern(q.Pos, fmt.Sprintf("nested loops multiply to %d iterations; the limit is %d", product*bound, MaxLoopProduct), "")
+			c.inPattern(q.Pos, fmt.Sprintf("nested loops multiply to %d iterations; the limit is %d", product*bound, MaxLoopProduct), "lower one of the bounds")
 			bound = 1
 		}
 		product = min(product*bound, MaxLoopProduct)

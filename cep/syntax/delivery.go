@@ -1,6 +1,9 @@
 package syntax
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 func (r *reader) silence(o *object, m Meta) *Silence {
 	d := &Silence{Meta: m}
@@ -9,15 +12,15 @@ func (r *reader) silence(o *object, m Meta) *Silence {
 	if match != nil && d.Match == (Matcher{}) {
 		match.refuse("a silence without a condition would mute every alert", "give at least one of rule, key, severity, tag")
 	}
-	d.Reason = o.need("reason", "").str()
+	d.Reason = o.need("reason", "say why the alerts are muted").str()
 	if d.Owner == "" && o.get("owner") == nil {
-		o.need("owner", "")
+		o.need("owner", "say who answers for it")
 	}
 	until := o.need("until", "a silence must end: until: 2026-01-31T18:00:00Z")
 	d.Until = until.instant()
 	d.From = o.get("from").instant()
 	if !d.Until.IsZero() && !d.From.Before(d.Until) {
-		until.refuse("`until` is not after `from`", "")
+		until.refuse("`until` is not after `from`", "the silence would never hold")
 	}
 	return d
 }
@@ -39,7 +42,7 @@ func (v *value) anyText() string {
 		return ""
 	}
 	if !v.scalar() {
-		v.wrong("a single value", "")
+		v.wrong("a single value", fmt.Sprintf("write it as %s: value", v.key))
 		return ""
 	}
 	return v.node.Value

@@ -43,7 +43,9 @@ type Stream struct {
 	Meta
 	Topic        string
 	Clusters     []string
+	SourcePos    Pos
 	Format       string // json | avro
+	FormatPos    Pos    // zero when absent
 	TimeField    []string
 	TimeUnit     string   // s | ms | us | ns | rfc3339
 	ID           []string // path; nil means topic/partition/offset

@@ -21,7 +21,7 @@ const (
 func (r *reader) tests(v *value, d *Rule) []*Test {
 	items := v.items()
 	if len(items) > maxTests {
-		v.refuse(fmt.Sprintf("%d tests; the limit is %d", len(items), maxTests), "")
+		v.refuse(fmt.Sprintf("%d tests; the limit is %d", len(items), maxTests), "split the rule's tests over several files, or drop some")
 		return nil
 	}
 	var list []*Test
@@ -38,13 +38,13 @@ func (r *reader) test(v *value, d *Rule) *Test {
 	if o == nil {
 		return nil
 	}
-	t := &Test{Pos: o.at, Name: o.need("name", "").str()}
+	t := &Test{Pos: o.at, Name: o.need("name", "say in a few words what it shows: name: fires on the third probe").str()}
 	if events := o.need("events", "one line an event: +0s payment {card_id: c1}").text("lines of events"); events != nil {
 		t.Events = r.testEvents(*events)
 	}
 	alerts := o.need("alerts", "list the expected alerts, or write alerts: []").items()
 	if len(alerts) > maxTestAlerts {
-		o.refuse(fmt.Sprintf("%d alerts; the limit is %d", len(alerts), maxTestAlerts), "")
+		o.refuse(fmt.Sprintf("%d alerts; the limit is %d", len(alerts), maxTestAlerts), "test fewer events at once")
 		return t
 	}
 	for _, a := range alerts {
@@ -76,7 +76,7 @@ func (r *reader) testAlert(o *object, d *Rule) TestAlert {
 func (v *value) testKey(d *Rule) []any {
 	if v.node.Kind != yaml.SequenceNode {
 		if d.Key.List && len(d.Key.Fields) > 1 {
-			v.wrong(fmt.Sprintf("a list of %d values, as the rule's key is", len(d.Key.Fields)), "")
+			v.wrong(fmt.Sprintf("a list of %d values, as the rule's key is", len(d.Key.Fields)), "in the order of "+joined(d.Key.Fields))
 			return nil
 		}
 		return []any{v.any()}
@@ -86,7 +86,7 @@ func (v *value) testKey(d *Rule) []any {
 		key = append(key, i.any())
 	}
 	if n := len(d.Key.Fields); n > 0 && n != len(key) {
-		v.refuse(fmt.Sprintf("the key has %d values; the rule's has %d", len(key), n), "")
+		v.refuse(fmt.Sprintf("the key has %d values; the rule's has %d", len(key), n), "the rule's key is "+joined(d.Key.Fields))
 	}
 	return key
 }
@@ -114,7 +114,7 @@ func (r *reader) testEvents(t Text) []TestEvent {
 		}
 		off += len(line)
 		if len(events) > maxTestEvents {
-			r.problems = append(r.problems, t.problem(off, fmt.Sprintf("more than %d events in a test", maxTestEvents), ""))
+			r.problems = append(r.problems, t.problem(off, fmt.Sprintf("more than %d events in a test", maxTestEvents), "test fewer events at once"))
 			return nil
 		}
 	}
@@ -182,12 +182,12 @@ func (v *value) any() any {
 			if i.scalar() {
 				list = append(list, i.node.Value)
 			} else {
-				i.wrong("a list of texts", "")
+				i.wrong("a list of texts", "as in [a, b]")
 			}
 		}
 		return list
 	case v.node.Kind != yaml.ScalarNode:
-		v.wrong("a single value or a list of texts", "")
+		v.wrong("a single value or a list of texts", "fields are given by name, not nested as in the raw event")
 		return nil
 	case v.node.Style != 0:
 		return v.node.Value
@@ -210,7 +210,7 @@ func (v *value) number(text string) any {
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		v.refuse(fmt.Sprintf("the number %s is too large", shortened(text)), "")
+		v.refuse(fmt.Sprintf("the number %s is too large", shortened(text)), "quote it if it is text")
 	}
 	return f
 }

@@ -97,7 +97,7 @@ func (r *reader) unique(names map[[2]string]int, m *Meta) {
 	}
 	id := [2]string{m.Kind, m.Name}
 	if line, twice := names[id]; twice {
-		r.refuse(m.Pos, "", fmt.Sprintf("a second %s is named `%s`; the first is on line %d", strings.ToLower(m.Kind), m.Name, line), "")
+		r.refuse(m.Pos, "", fmt.Sprintf("a second %s is named `%s`; the first is on line %d", strings.ToLower(m.Kind), m.Name, line), "rename one of them")
 		return
 	}
 	names[id] = m.Pos.Line

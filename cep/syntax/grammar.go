@@ -18,7 +18,7 @@ const (
 // needs the whole rule is refused by Check.
 func ParsePattern(t Text) (*Node, []Problem) {
 	if len(t.Src) > MaxPatternBytes {
-		return nil, []Problem{t.problem(0, fmt.Sprintf("the pattern has %d bytes; the limit is %d", len(t.Src), MaxPatternBytes), "")}
+		return nil, []Problem{t.problem(0, fmt.Sprintf("the pattern has %d bytes; the limit is %d", len(t.Src), MaxPatternBytes), "split it into several rules")}
 	}
 	p := &grammar{text: t, lex: lexer{src: t.Src}}
 	p.advance()
@@ -85,9 +85,9 @@ func (p *grammar) unexpected(want string) {
 				return
 			}
 		}
-		p.fail(off, fmt.Sprintf("`%s` is not part of the pattern grammar", p.tok.text), "")
+		p.fail(off, fmt.Sprintf("`%s` is not part of the pattern grammar", p.tok.text), "a pattern has step names, ->  ,  ->>  |  &  !  ( )  and ? * + {n,m}")
 	case tokenEnd:
-		p.fail(off, "the pattern ends where "+want+" is expected", "")
+		p.fail(off, "the pattern ends where "+want+" is expected", p.endHint())
 	default:
 		p.fail(off, fmt.Sprintf("`%s` where %s is expected", p.tok.text, want), p.strayHint())
 	}
@@ -99,20 +99,37 @@ func (p *grammar) strayHint() string {
 		if p.tok.text == "and" || p.tok.text == "or" {
 			return "steps in any order are written `a & b`, alternatives `a | b`"
 		}
-		return "join two steps with `->` (later), `,` (the very next event) or `->>` (any later)"
+		return joinHint
 	case "!":
 		return "`!x` stands alone between `->` or `,`: it takes no `&`, quantifier or parentheses"
+	case ")":
+		return "there are more `)` than `(`"
+	case ",", "}", "{", tokenNumber:
+		return "a number of times is written {n}, {n,} or {n,m}"
 	case ":":
 		return "flags follow a quantifier, as in `a+:strict`"
 	}
-	return ""
+	return joinHint
+}
+
+const joinHint = "join two steps with `->` (later), `,` (the very next event) or `->>` (any later)"
+
+// endHint says what to do about a pattern that stops in the middle.
+func (p *grammar) endHint() string {
+	src := strings.TrimSpace(p.text.Src)
+	for _, op := range []string{"->>", "->", ",", "|", "&", "!", ":", "until"} {
+		if strings.HasSuffix(src, op) {
+			return fmt.Sprintf("finish the pattern, or delete the last `%s`", op)
+		}
+	}
+	return "finish the pattern"
 }
 
 // pattern = sequence { "|" sequence } .
 func (p *grammar) pattern(depth int) *Node {
 	n := &Node{Op: OpAlt, Pos: p.pos()}
 	if depth > MaxPatternDepth {
-		p.fail(p.tok.off, fmt.Sprintf("groups are nested deeper than %d", MaxPatternDepth), "")
+		p.fail(p.tok.off, fmt.Sprintf("groups are nested deeper than %d", MaxPatternDepth), "leave out parentheses that change nothing")
 		return n
 	}
 	n.Sub = append(n.Sub, p.sequence(depth))
@@ -202,7 +219,7 @@ func (p *grammar) term(depth int) *Node {
 		n.Op = OpGroup
 		n.Sub = []*Node{p.pattern(depth + 1)}
 		if p.tok.kind == tokenEnd {
-			p.fail(open, "`(` is never closed", "")
+			p.fail(open, "`(` is never closed", "add `)`")
 		}
 		if !p.take(")") {
 			p.unexpected("`)` or an operator")
@@ -226,7 +243,7 @@ func (p *grammar) name(want string) string {
 		return ""
 	}
 	if t.text == "until" {
-		p.fail(t.off, "`until` stands after a quantifier that has no upper bound, as in `a+ until x`", "")
+		p.fail(t.off, "`until` stands after a quantifier that has no upper bound, as in `a+ until x`", "no step may be called until")
 	}
 	if strings.ToLower(t.text) != t.text || t.text[0] == '_' {
 		p.refuse(t.off, fmt.Sprintf("`%s` is not a step name", t.text), "step names are [a-z][a-z0-9_]*")

@@ -49,7 +49,7 @@ func (r *reader) meta(o *object) Meta {
 	if v := o.need("kind", fmt.Sprintf("it is one of %s", joined(kinds))); v != nil {
 		m.Kind = v.word("", kinds...)
 	}
-	m.Name = o.need("name", "").name(documentName, documentNameRule).Name
+	m.Name = o.need("name", "as in name: card-testing").name(documentName, documentNameRule).Name
 	m.Title = o.get("title").str()
 	m.Owner = o.get("owner").str()
 	if v := o.get("tags"); v != nil {

@@ -37,7 +37,7 @@ func (r *reader) object(n *yaml.Node, pointer, what string) *object {
 		k := n.Content[i]
 		at := r.place(k)
 		if line, twice := first[k.Value]; twice {
-			r.refuse(at, pointer+"/"+escaped(k.Value), fmt.Sprintf("`%s` is written twice; the first is on line %d", k.Value, line), "")
+			r.refuse(at, pointer+"/"+escaped(k.Value), fmt.Sprintf("`%s` is written twice; the first is on line %d", k.Value, line), "delete one of them")
 			continue
 		}
 		first[k.Value] = at.Line
@@ -81,6 +81,17 @@ func (o *object) title() string {
 }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// misspelt is the hint for keys of which one is needed and none is there: a
+// key that looks like one of them, or their names.
+func (o *object) misspelt(keys ...string) string {
+	for _, e := range o.entries {
+		if s := closest(strings.ToLower(e.key.Name), keys); s != "" && !o.asked[e.key.Name] {
+			return fmt.Sprintf("`%s` is not `%s`", e.key.Name, s)
+		}
+	}
+	return "as in `pattern: probe{3,} -> hit` or `window: {stream: payment, rolling: 5m}`"
+}
 
 // done refuses the keys nobody asked for.
 func (o *object) done() {

@@ -41,7 +41,7 @@ func (p *grammar) counts(q *Quant) {
 	}
 	if !p.take("}") {
 		if p.tok.kind == tokenEnd {
-			p.fail(open, "`{` is never closed", "")
+			p.fail(open, "`{` is never closed", "add `}`")
 		}
 		p.unexpected("`}`")
 	}
@@ -84,7 +84,7 @@ func (p *grammar) flag(q *Quant, seen map[string]bool, t token) {
 	}
 	switch {
 	case seen[t.text]:
-		p.refuse(t.off, fmt.Sprintf("`:%s` is written twice", t.text), "")
+		p.refuse(t.off, fmt.Sprintf("`:%s` is written twice", t.text), "delete one of them")
 	case q.Option:
 		p.refuse(t.off, fmt.Sprintf("`:%s` has no meaning on `?`", t.text), "flags say how a loop goes on; `?` is at most one event")
 	case (t.text == "any" && seen["strict"]) || (t.text == "strict" && seen["any"]):

@@ -104,7 +104,7 @@ func (r *reader) plainTree(n *yaml.Node, pointer string, depth int) bool {
 	at := r.place(n)
 	switch {
 	case depth > MaxDepth:
-		r.refuse(at, pointer, fmt.Sprintf("nested deeper than %d", MaxDepth), "")
+		r.refuse(at, pointer, fmt.Sprintf("nested deeper than %d", MaxDepth), "no document needs more than a few levels")
 		return false
 	case n.Kind == yaml.AliasNode:
 		r.refuse(at, pointer, "YAML reads a value that starts with `*` as an alias, which is not allowed", r.quotedHint(at))
@@ -141,7 +141,7 @@ func (r *reader) plainEntry(key, value *yaml.Node, pointer string, depth int) bo
 		return false
 	}
 	if key.Kind != yaml.ScalarNode {
-		r.refuse(at, pointer, "a key must be text", "")
+		r.refuse(at, pointer, "a key must be text", "write key: value")
 		return false
 	}
 	if key.Tag == "!!merge" {

@@ -16,10 +16,10 @@ const (
 
 func (r *reader) profile(o *object, m Meta) *Profile {
 	d := &Profile{Meta: m}
-	if k := o.need("key", "").fields(); k != nil {
+	if k := o.need("key", "name the field whose events belong together, as in key: card_id").fields(); k != nil {
 		d.Key = *k
 	}
-	if v := o.need("stream", ""); v != nil {
+	if v := o.need("stream", "name the stream it reads"); v != nil {
 		d.Stream = v.oneStream("a profile")
 	}
 	d.Where = o.get("where").text(expressionHere)
@@ -27,7 +27,7 @@ func (r *reader) profile(o *object, m Meta) *Profile {
 	if keep := o.need("keep", "how long the history reaches back: keep: 30d"); keep != nil {
 		d.Keep = keep.duration(0, time.Millisecond)
 		if d.Pane > 0 && d.Keep%d.Pane != 0 {
-			keep.refuse(fmt.Sprintf("`keep: %s` is not a multiple of the pane, %s", keep.node.Value, FormatDuration(d.Pane)), "")
+			keep.refuse(fmt.Sprintf("`keep: %s` is not a multiple of the pane, %s", keep.node.Value, FormatDuration(d.Pane)), "the oldest pane is dropped whole; make keep some whole number of panes")
 		}
 	}
 	d.Values = r.namedTexts(o.need("values", "name what rules read: values: {total: sum(amount)}"), "`values`", maxValues, true)
@@ -37,11 +37,11 @@ func (r *reader) profile(o *object, m Meta) *Profile {
 
 func (r *reader) view(o *object, m Meta) *View {
 	d := &View{Meta: m}
-	if k := o.need("key", "").fields(); k != nil {
+	if k := o.need("key", "name the field whose events belong together, as in key: card_id").fields(); k != nil {
 		d.Key = *k
 	}
-	d.Window = r.window(o.need("window", ""))
-	d.Values = r.namedTexts(o.need("values", ""), "`values`", maxValues, true)
+	d.Window = r.window(o.need("window", "as in window: {stream: login, session: 30m}"))
+	d.Values = r.namedTexts(o.need("values", "name what is published: values: {n: count()}"), "`values`", maxValues, true)
 	for _, to := range o.need("to", "as in to: [kafka, redis]").items() {
 		if s := to.word("", "kafka", "redis", "cassandra"); s != "" {
 			d.To = append(d.To, s)
@@ -60,15 +60,15 @@ func (r *reader) list(o *object, m Meta) *List {
 		d.Attributes = append(d.Attributes, f)
 	}
 	if len(d.Attributes) > maxListAttributes {
-		attributes.refuse(fmt.Sprintf("%d attributes; the limit is %d", len(d.Attributes), maxListAttributes), "")
+		attributes.refuse(fmt.Sprintf("%d attributes; the limit is %d", len(d.Attributes), maxListAttributes), "keep what rules read")
 	}
 	entries, topic := o.get("entries"), o.get("topic")
 	d.Topic = topic.str()
 	switch {
 	case entries != nil && topic != nil:
-		topic.refuse("a list has either `entries` or `topic`, not both", "")
+		topic.refuse("a list has either `entries` or `topic`, not both", "delete one of them")
 	case entries == nil && topic == nil:
-		o.refuse("the list needs `entries` or `topic`", "")
+		o.refuse("the list needs `entries` or `topic`", "entries: [a, b] writes the values here, topic: NAME reads them from Kafka")
 	case entries != nil:
 		d.Entries = r.listEntries(entries, d)
 	}
@@ -109,7 +109,7 @@ func (r *reader) listEntries(v *value, d *List) []ListEntry {
 
 func (v *value) listValue(key string) (string, bool) {
 	if !v.scalar() || (key == "int" && v.node.Tag != "!!int") {
-		v.wrong("a list of "+key+" values", "")
+		v.wrong("a list of "+key+" values", "as in entries: [411111, 522222]")
 		return "", false
 	}
 	return v.node.Value, true

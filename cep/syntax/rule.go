@@ -49,9 +49,9 @@ func (r *reader) body(o *object, d *Rule) {
 	pattern, window := o.get("pattern"), o.get("window")
 	switch {
 	case pattern != nil && window != nil:
-		window.refuse("a rule has either `pattern` or `window`, not both", "")
+		window.refuse("a rule has either `pattern` or `window`, not both", "make two rules of it")
 	case pattern == nil && window == nil:
-		o.refuse("the rule needs `pattern` or `window`", "")
+		o.refuse("a rule needs `pattern` or `window`", o.misspelt("pattern", "window"))
 	}
 	if pattern == nil && window != nil {
 		r.windowBody(o, d, window)
@@ -93,16 +93,24 @@ func (r *reader) windowBody(o *object, d *Rule, window *value) {
 	}
 	for _, key := range []string{"within", "steps", "emit", "after_match"} {
 		if v := o.get(key); v != nil {
-			v.refuse(fmt.Sprintf("`%s` belongs to a pattern; a window has none", key), "")
+			v.refuse(fmt.Sprintf("`%s` belongs to a pattern; a window has none", key), windowHint(key))
 		}
 	}
+}
+
+// windowHint says what a window has instead of a pattern's key.
+func windowHint(key string) string {
+	if key == "within" {
+		return "a window has its length: rolling: 5m"
+	}
+	return "delete it"
 }
 
 // steps reads the steps of a pattern.
 func (r *reader) steps(v *value, d *Rule) {
 	entries := v.entries("`steps`", fieldName, fieldNameRule)
 	if len(entries) > maxSteps {
-		v.refuse(fmt.Sprintf("%d steps; the limit is %d", len(entries), maxSteps), "")
+		v.refuse(fmt.Sprintf("%d steps; the limit is %d", len(entries), maxSteps), "split the rule")
 		return
 	}
 	for _, e := range entries {
@@ -168,7 +176,7 @@ func (r *reader) afterMatch(v *value, d *Rule) {
 		}
 	}
 	if len(o.entries) != 1 {
-		o.refuse("`after_match` takes one of skip_to_first and skip_to_last here", "")
+		o.refuse("`after_match` takes one of skip_to_first and skip_to_last here", "as in after_match: {skip_to_first: hit}")
 	}
 	o.done()
 }
@@ -190,11 +198,11 @@ func (r *reader) alert(o *object, d *Rule) {
 func (r *reader) namedTexts(v *value, what string, most int, read bool) []NamedText {
 	entries := v.entries(what, fieldName, fieldNameRule)
 	if len(entries) > most {
-		v.refuse(fmt.Sprintf("%d entries in %s; the limit is %d", len(entries), what, most), "")
+		v.refuse(fmt.Sprintf("%d entries in %s; the limit is %d", len(entries), what, most), "keep what is read")
 		return nil
 	}
 	if read && v != nil && v.node.Kind == yaml.MappingNode && len(entries) == 0 {
-		v.refuse(what+" names no value", "")
+		v.refuse(what+" names no value", "as in values: {n: count(), total: sum(amount)}")
 	}
 	var list []NamedText
 	for _, e := range entries {

@@ -27,18 +27,22 @@ const (
 func (r *reader) stream(o *object, m Meta) *Stream {
 	s := &Stream{Meta: m}
 	if m.Name == "alerts" {
-		o.get("name").refuse("the stream `alerts` exists always and cannot be declared", "")
+		o.get("name").refuse("the stream `alerts` exists always and cannot be declared", "give your stream another name")
 	}
 	if src := o.need("source", "write it as source: {topic: NAME}").object("`source`"); src != nil {
-		s.Topic = src.need("topic", "").str()
+		s.SourcePos = o.get("source").at()
+		s.Topic = src.need("topic", "as in source: {topic: payments}").str()
 		if v := src.get("clusters"); v != nil {
 			s.Clusters = v.strings()
 		}
 		src.done()
 	}
+	if v := o.get("format"); v != nil {
+		s.FormatPos = v.at()
+	}
 	s.Format = o.get("format").word("json", "json", "avro")
 	if t := o.need("time", "write it as time: {field: ts, unit: ms}").object("`time`"); t != nil {
-		s.TimeField = t.need("field", "").path()
+		s.TimeField = t.need("field", "the path of the event time in the raw event: field: ts").path()
 		if u := t.need("unit", "it is one of s, ms, us, ns, rfc3339"); u != nil {
 			s.TimeUnit = u.word("", "s", "ms", "us", "ns", "rfc3339")
 		}
@@ -95,10 +99,10 @@ func (v *value) bytes(def int) int {
 func (r *reader) fieldDecls(v *value) []FieldDecl {
 	entries := v.entries("`fields`", fieldName, fieldNameRule)
 	if v != nil && v.node.Kind == yaml.MappingNode && len(v.node.Content) == 0 {
-		v.refuse("a stream needs at least one field", "")
+		v.refuse("a stream needs at least one field", "as in fields: {card_id: string}")
 	}
 	if len(entries) > maxFields {
-		v.refuse(fmt.Sprintf("%d fields; the limit is %d", len(entries), maxFields), "")
+		v.refuse(fmt.Sprintf("%d fields; the limit is %d", len(entries), maxFields), "declare what rules read; nothing else is decoded")
 		return nil
 	}
 	var fields []FieldDecl

@@ -97,13 +97,13 @@ var yamlTerms = []struct{ message, detail, hint string }{
 	{"did not find expected '-'", "YAML expects the next item of the list here", "items start with `- ` in one column"},
 	{"could not find expected ':'", "a key without `: ` after it", "write `key: value`, with a space after the colon"},
 	{"cannot start any token", "a value cannot start with this character", "quote the value"},
-	{"found unexpected end of stream", "a quote that is opened here is never closed", ""},
-	{"found unexpected document indicator", "a quote that is opened here is never closed", ""},
+	{"found unexpected end of stream", "a quote that is opened here is never closed", "close it, or leave both quotes out"},
+	{"found unexpected document indicator", "a quote that is opened here is never closed", "close it, or leave both quotes out"},
 	{"did not find expected ',' or '}'", "`{` is not closed, or a value inside it needs quotes", "inside {}, quote values that contain , [ ] { }"},
 	{"did not find expected ',' or ']'", "`[` is not closed, or a value inside it needs quotes", "inside [], quote values that contain , [ ] { }"},
-	{"did not find expected node content", "YAML expects a value here", ""},
+	{"did not find expected node content", "YAML expects a value here", "write one, or delete the line"},
 	{"found unknown escape character", "an escape that double quotes do not know", "use single quotes, in which a backslash is itself"},
-	{"exceeded max depth", fmt.Sprintf("nested deeper than %d", MaxDepth), ""},
+	{"exceeded max depth", fmt.Sprintf("nested deeper than %d", MaxDepth), "no document needs more than a few levels"},
 	{"block sequence entries are not allowed", "a list item cannot stand here", "start the list on a line of its own, or write [a, b]"},
 	{"a second document", "a second document without `---` before it", "put `---` on a line between two documents"},
 	{"did not find expected <document start>", "this line does not belong to the document before it", "put `---` on a line between two documents"},
@@ -131,7 +131,7 @@ func (r *reader) yamlError(err error, line int, lines []string) {
 			return
 		}
 	}
-	r.refuse(at, "", "YAML cannot read this: "+message, "")
+	r.refuse(at, "", "YAML cannot read this: "+message, "check the indentation and the quotes here and in the line before")
 }
 
 // quotedHint is the quoted form of the value that starts at a place.

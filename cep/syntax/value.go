@@ -71,7 +71,7 @@ func (v *value) str() string {
 	}
 	switch {
 	case !v.scalar():
-		v.wrong("text", "")
+		v.wrong("text", fmt.Sprintf("write it as %s: text", v.key))
 	case v.node.Value == "":
 		v.refuse(fmt.Sprintf("`%s` is empty", v.key), "write it, or leave the key out")
 	case v.node.Tag == "!!str" || v.node.Tag == "!!timestamp" || v.node.Tag == "!!binary":
@@ -95,7 +95,7 @@ func (v *value) text(what string) *Text {
 	t := scalarText(v.r.file.lines, v.at(), v.node)
 	t.Pointer = v.pointer
 	if strings.TrimSpace(t.Src) == "" {
-		v.refuse(fmt.Sprintf("`%s` is empty; it must be %s", v.key, what), "")
+		v.refuse(fmt.Sprintf("`%s` is empty; it must be %s", v.key, what), "write it, or leave the key out")
 		return nil
 	}
 	return &t
@@ -111,7 +111,7 @@ func (v *value) word(def string, choices ...string) string {
 	}
 	list := strings.Join(choices, ", ")
 	if !v.scalar() {
-		v.wrong("one of "+list, "")
+		v.wrong("one of "+list, fmt.Sprintf("as in %s: %s", v.key, choices[0]))
 		return def
 	}
 	hint := "it is one of " + list
@@ -129,15 +129,23 @@ func (v *value) integer(def, low, high int) int {
 		return def
 	}
 	if !v.scalar() || v.node.Tag != "!!int" || v.node.Style != 0 {
-		v.wrong(fmt.Sprintf("a whole number from %d to %d", low, high), "")
+		v.wrong(fmt.Sprintf("a whole number from %d to %d", low, high), defaultHint(v.key, def))
 		return def
 	}
 	n, err := strconv.Atoi(v.node.Value)
 	if err != nil || n < low || n > high {
-		v.refuse(fmt.Sprintf("`%s` must be a whole number from %d to %d, not %s", v.key, low, high, shortened(v.node.Value)), "")
+		v.refuse(fmt.Sprintf("`%s` must be a whole number from %d to %d, not %s", v.key, low, high, shortened(v.node.Value)), defaultHint(v.key, def))
 		return def
 	}
 	return n
+}
+
+// defaultHint says what holds without the key.
+func defaultHint(key string, def int) string {
+	if def == 0 {
+		return fmt.Sprintf("write it as a plain number: %s: 10", key)
+	}
+	return fmt.Sprintf("without the key it is %d", def)
 }
 
 func (v *value) boolean() bool {
@@ -145,7 +153,7 @@ func (v *value) boolean() bool {
 		return false
 	}
 	if v.node.Kind != yaml.ScalarNode || v.node.Tag != "!!bool" || v.node.Style != 0 {
-		v.wrong("true or false", "")
+		v.wrong("true or false", fmt.Sprintf("as in %s: true", v.key))
 		return false
 	}
 	return strings.EqualFold(v.node.Value, "true")
@@ -167,7 +175,7 @@ func (v *value) duration(def, least time.Duration) time.Duration {
 		return def
 	}
 	if d < least {
-		v.refuse(fmt.Sprintf("`%s` must be longer than 0", v.key), "")
+		v.refuse(fmt.Sprintf("`%s` must be longer than 0", v.key), durationHint)
 		return def
 	}
 	return d
@@ -192,7 +200,7 @@ func (v *value) object(what string) *object {
 		return nil
 	}
 	if v.node.Kind != yaml.MappingNode {
-		v.wrong("a mapping of keys to values", "")
+		v.wrong("a mapping of keys to values", fmt.Sprintf("as in %s: {key: value}", v.key))
 		return nil
 	}
 	return v.r.object(v.node, v.pointer, what)
@@ -255,7 +263,7 @@ func (v *value) fields() *Key {
 		}
 	}
 	if k.List && len(parts) == 0 {
-		v.refuse(fmt.Sprintf("`%s` lists no field", v.key), "")
+		v.refuse(fmt.Sprintf("`%s` lists no field", v.key), fmt.Sprintf("as in %s: card_id", v.key))
 	}
 	v.r.repeated(v, k.Fields)
 	return k
@@ -264,7 +272,7 @@ func (v *value) fields() *Key {
 func (r *reader) repeated(v *value, names []string) {
 	for i, n := range names {
 		if slices.Contains(names[:i], n) {
-			v.refuse(fmt.Sprintf("`%s` names `%s` twice", v.key, n), "")
+			v.refuse(fmt.Sprintf("`%s` names `%s` twice", v.key, n), "delete one of them")
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (r *reader) window(v *value) *Window {
 		return nil
 	}
 	w := &Window{Pos: v.at(), Where: map[string]*Text{}, Keys: map[string]*Key{}}
-	stream := o.need("stream", "")
+	stream := o.need("stream", "name the stream it reads, or a list of them")
 	w.Streams = stream.streams()
 	r.windowWhere(o.get("where"), w, stream)
 	r.windowKeys(o.get("keys"), w)
@@ -39,7 +39,7 @@ func (v *value) streams() []Name {
 		parts = v.items()
 	}
 	if len(parts) == 0 || len(parts) > maxWindowStreams {
-		v.refuse(fmt.Sprintf("a window reads 1 to %d streams", maxWindowStreams), "")
+		v.refuse(fmt.Sprintf("a window reads 1 to %d streams", maxWindowStreams), "as in stream: [payment, refund]")
 		return nil
 	}
 	var list []Name
@@ -118,7 +118,7 @@ func (r *reader) windowKind(o *object, w *Window) {
 		}
 		size := v.duration(0, time.Millisecond)
 		if w.Kind != "" {
-			v.refuse(fmt.Sprintf("a window is either %s or %s, not both", w.Kind, kind), "")
+			v.refuse(fmt.Sprintf("a window is either %s or %s, not both", w.Kind, kind), "delete one of them, or make two rules")
 			continue
 		}
 		w.Kind, w.Size = kind, size
@@ -137,11 +137,11 @@ func (r *reader) windowSteps(o *object, w *Window) {
 	case w.Kind == "sliding" && every == nil:
 		o.need("every", "how often a window starts: every: 30s")
 	case w.Kind == "sliding" && w.Every > 0 && w.Size > 0 && w.Size%w.Every != 0:
-		every.refuse(fmt.Sprintf("`every: %s` does not divide `sliding: %s`", every.node.Value, o.get("sliding").node.Value), "")
+		every.refuse(fmt.Sprintf("`every: %s` does not divide `sliding: %s`", every.node.Value, o.get("sliding").node.Value), "the window's length must be a whole number of steps")
 	case w.Kind != "" && w.Kind != "sliding" && every != nil:
-		every.refuse(fmt.Sprintf("`every` is for sliding windows; this one is %s", w.Kind), "")
+		every.refuse(fmt.Sprintf("`every` is for sliding windows; this one is %s", w.Kind), "delete it, or write sliding: … in place of "+w.Kind)
 	}
 	if offset != nil && w.Kind != "" && w.Kind != "sliding" && w.Kind != "tumbling" {
-		offset.refuse(fmt.Sprintf("`offset` is for tumbling and sliding windows; this one is %s", w.Kind), "")
+		offset.refuse(fmt.Sprintf("`offset` is for tumbling and sliding windows; this one is %s", w.Kind), "delete it")
 	}
 }
