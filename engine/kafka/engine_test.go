@@ -46,13 +46,12 @@ func (forgetful) Open(_ context.Context, _ TaskID, conf task.Config) (Kept, erro
 
 type forgotten struct{ t *task.Task }
 
-func (f *forgotten) Task() *task.Task           { return f.t }
-func (f *forgotten) Oldest() task.Position      { return task.Position{} }
-func (f *forgotten) Close() error               { return nil }
-func (f *forgotten) Cut() (Cut, error)          { return f, nil }
-func (f *forgotten) Write() (bool, error)       { return true, nil }
-func (f *forgotten) Save(context.Context) error { return nil }
-func (f *forgotten) End()                       {}
+func (f *forgotten) Task() *task.Task      { return f.t }
+func (f *forgotten) Oldest() task.Position { return task.Position{} }
+func (f *forgotten) Close() error          { return nil }
+func (f *forgotten) Cut() (func(context.Context) error, error) {
+	return func(context.Context) error { return nil }, nil
+}
 
 // A bench is a broker with the topics of one stream and one rule.
 type bench struct {

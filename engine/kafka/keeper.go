@@ -30,28 +30,19 @@ type Keeper interface {
 	Open(ctx context.Context, id TaskID, conf task.Config) (Kept, error)
 }
 
-// Kept is one task with its state and checkpoints. One goroutine owns it.
+// Kept is one task with its state and checkpoints. One goroutine owns it, but
+// for the function that Cut returns.
 type Kept interface {
 	Task() *task.Task
-	// Cut freezes the task's state as it is between two calls. One at a time.
-	Cut() (Cut, error)
+	// Cut freezes the task's state between two calls. The function it returns
+	// makes that a checkpoint; the caller runs it once, in any goroutine, when
+	// all output up to the cut is committed, and before the next Cut.
+	Cut() (save func(context.Context) error, err error)
 	// Oldest is the position of the oldest checkpoint that is kept; what the
 	// journal holds from before is not needed any more.
 	Oldest() task.Position
 	// Close lets go of the state without a checkpoint.
 	Close() error
-}
-
-// A Cut is a checkpoint in the making.
-type Cut interface {
-	// Write does a small part of what only the task's owner may do, and reports
-	// whether that is all. It is called between events.
-	Write() (done bool, err error)
-	// Save makes the checkpoint. It may run in another goroutine once Write is
-	// done, and only after all output up to the cut is committed.
-	Save(ctx context.Context) error
-	// End is called by the owner, whatever came of the cut.
-	End()
 }
 
 // Rules is what the engine asks of the rule set of the process: *rules.Registry.

@@ -45,10 +45,7 @@ func (t *tenure) next() (*ck.Message, bool, error) {
 		t.first = nil
 		return m, false, nil
 	}
-	switch {
-	case t.live.cut != nil && t.live.saving == nil:
-		return t.reader.next(0) // slices of the checkpoint are written between records
-	case t.producer.open:
+	if t.producer.open {
 		return t.reader.next(emptyWait)
 	}
 	return t.reader.next(pollWait)
@@ -73,9 +70,6 @@ func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
 	if err := t.commitDue(ctx, m == nil, now); err != nil {
 		return err
 	}
-	if err := t.checkpoint(ctx); err != nil {
-		return err
-	}
 	if now.Sub(t.live.published) < publishEvery {
 		return nil
 	}
@@ -95,10 +89,7 @@ func (t *tenure) attend(ctx context.Context, now time.Time) error {
 		}
 	default:
 	}
-	if t.live.cut == nil && now.Sub(t.live.cutAt) >= t.opts.CheckpointEvery {
-		return t.cut(ctx, now)
-	}
-	return nil
+	return t.checkpointDue(ctx, now)
 }
 
 func (t *tenure) step(m *ck.Message, now time.Time) error {

@@ -30,9 +30,10 @@ type TaskStatus struct {
 	Lag             int64 // records between the position and the end of the partition, as last seen
 	Watermark       int64 // µs; 0 when the stream has shown no event
 	Counts          task.Counts
-	Checkpoint      time.Time // when the last one was made by this owner; zero: none yet
-	CheckpointError string    // of the last attempt; "" when it went well
-	RulesVersion    int64     // of the rule set that is live in the task
+	Checkpoint      time.Time     // when the last one was made by this owner; zero: none yet
+	CheckpointAt    task.Position // where the task was when it was known to be made
+	CheckpointError string        // of the last attempt; "" when it went well
+	RulesVersion    int64         // of the rule set that is live in the task
 }
 
 // say tells the engine what the task is doing.

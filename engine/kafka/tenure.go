@@ -37,8 +37,7 @@ type tenure struct {
 		ticked    time.Time
 		published time.Time
 		cutAt     time.Time  // the last cut
-		cut       Cut        // under way; nil: none
-		saving    chan error // receives how its Save ended; nil before that
+		saving    chan error // receives how the checkpoint under way ended; nil: none is
 		changed   <-chan struct{}
 	}
 }
@@ -230,9 +229,6 @@ func (t *tenure) halt(format string, args ...any) error {
 func (t *tenure) close() {
 	if t.live.saving != nil {
 		<-t.live.saving
-	}
-	if t.live.cut != nil {
-		t.live.cut.End()
 	}
 	if t.producer != nil {
 		t.producer.close()

@@ -48,15 +48,8 @@ func (t Topics) Progress(input string, generation int) string {
 	return fmt.Sprintf("%s.%s.%s.g%d.progress", t.prefix, t.job, input, generation)
 }
 
-// Sink is the consumer group of a sink of alerts. instance is empty where all
-// processes share the sink, else the one process whose own it is.
-func (t Topics) Sink(name, instance string) string {
-	group := t.prefix + "." + t.job + ".sink." + name
-	if instance != "" {
-		group += "." + instance
-	}
-	return group
-}
+// Sink is the consumer group of a sink of alerts.
+func (t Topics) Sink(name string) string { return t.prefix + "." + t.job + ".sink." + name }
 
 // group is the consumer group of the job's tasks.
 func (t Topics) group() string { return t.prefix + "." + t.job }

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// config is the file of `serve --config`. deploy/serve.yaml documents each key;
+// an unknown one is an error.
+type config struct {
+	Job        string           `yaml:"job"`
+	Instance   string           `yaml:"instance"`
+	Generation int              `yaml:"generation"`
+	Kafka      kafkaConfig      `yaml:"kafka"`
+	HTTP       httpConfig       `yaml:"http"`
+	Data       string           `yaml:"data"`
+	Checkpoint checkpointConfig `yaml:"checkpoints"`
+	History    historyConfig    `yaml:"history"`
+	Memory     byteSize         `yaml:"memory"`
+	Log        logConfig        `yaml:"log"`
+}
+
+type kafkaConfig struct {
+	Brokers     []string          `yaml:"brokers"`
+	Prefix      string            `yaml:"prefix"`
+	Replication int               `yaml:"replication"`
+	Settings    map[string]string `yaml:"settings"`
+	CommitEvery time.Duration     `yaml:"commit_every"`
+}
+
+type httpConfig struct {
+	Address string `yaml:"address"`
+}
+
+type checkpointConfig struct {
+	Directory string        `yaml:"directory"`
+	Every     time.Duration `yaml:"every"`
+}
+
+type historyConfig struct {
+	Kind      string          `yaml:"kind"` // cassandra | pebble
+	Cassandra cassandraConfig `yaml:"cassandra"`
+}
+
+type cassandraConfig struct {
+	Hosts       []string      `yaml:"hosts"`
+	Port        int           `yaml:"port"`
+	Keyspace    string        `yaml:"keyspace"`
+	Datacenter  string        `yaml:"datacenter"`
+	Replication int           `yaml:"replication"`
+	Consistency string        `yaml:"consistency"`
+	Username    string        `yaml:"username"`
+	Password    string        `yaml:"password"`
+	TTL         time.Duration `yaml:"ttl"`
+}
+
+type logConfig struct {
+	Level  string `yaml:"level"`  // debug | info | warn | error
+	Format string `yaml:"format"` // text | json
+}
+
+// A byteSize is a number of bytes, written as 512MiB, 1GiB or a plain number.
+type byteSize int64
+
+// UnmarshalYAML reads a size.
+func (b *byteSize) UnmarshalYAML(n *yaml.Node) error {
+	var number int64
+	var unit string
+	if _, err := fmt.Sscanf(n.Value+" ", "%d%s", &number, &unit); err != nil && number == 0 {
+		return fmt.Errorf("line %d: %q is no size: write 512MiB or 1GiB", n.Line, n.Value)
+	}
+	scale, ok := map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
+	if !ok || number <= 0 {
+		return fmt.Errorf("line %d: %q is no size: write 512MiB or 1GiB", n.Line, n.Value)
+	}
+	*b = byteSize(number * scale)
+	return nil
+}
+
+// Defaults and bounds of config.
+const (
+	configBytesMax    = 1 << 20
+	memoryDefault     = 512 << 20
+	memoryMin         = 32 << 20
+	checkpointDefault = 30 * time.Second
+	addressDefault    = "127.0.0.1:8080"
+	keyspaceDefault   = "caltrop"
+)
+
+// readConfig reads a file and reports everything wrong with it at once.
+func readConfig(path string) (*config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, configBytesMax))
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	var c config
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("reading the configuration %s: %w", path, err)
+	}
+	c.fill()
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("the configuration %s: %w", path, err)
+	}
+	return &c, nil
+}
+
+// fill sets the defaults.
+func (c *config) fill() {
+	host, _ := os.Hostname() // only a default of a name for people
+	c.Job = cmp.Or(c.Job, "main")
+	c.Instance = cmp.Or(c.Instance, fmt.Sprintf("%s-%d", cmp.Or(host, "caltrop"), os.Getpid()))
+	c.HTTP.Address = cmp.Or(c.HTTP.Address, addressDefault)
+	c.Checkpoint.Every = cmp.Or(c.Checkpoint.Every, checkpointDefault)
+	c.Memory = cmp.Or(c.Memory, memoryDefault)
+	c.History.Kind = cmp.Or(c.History.Kind, "pebble")
+	c.History.Cassandra.Keyspace = cmp.Or(c.History.Cassandra.Keyspace, keyspaceDefault)
+	c.Log.Level = cmp.Or(c.Log.Level, "info")
+	c.Log.Format = cmp.Or(c.Log.Format, "text")
+	if c.Checkpoint.Directory == "" && c.Data != "" {
+		c.Checkpoint.Directory = filepath.Join(c.Data, "checkpoints")
+	}
+}
+
+func (c *config) validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(len(c.Kafka.Brokers) > 0, "kafka.brokers: at least one address is needed")
+	check(c.Data != "", "data: a directory is needed")
+	check(c.Checkpoint.Every >= time.Second, "checkpoints.every is %s, want at least 1s", c.Checkpoint.Every)
+	check(c.Kafka.CommitEvery >= 0 && c.Kafka.CommitEvery <= time.Second, "kafka.commit_every is %s, want at most 1s", c.Kafka.CommitEvery)
+	check(c.Memory >= memoryMin, "memory is %d bytes, want at least 32MiB", c.Memory)
+	check(c.History.Kind == "cassandra" || c.History.Kind == "pebble", "history.kind is %q, want cassandra or pebble", c.History.Kind)
+	check(c.History.Kind != "cassandra" || len(c.History.Cassandra.Hosts) > 0, "history.cassandra.hosts: at least one is needed")
+	check(c.Log.Format == "text" || c.Log.Format == "json", "log.format is %q, want text or json", c.Log.Format)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/kafka"
+	"github.com/caltrop/caltrop/internal/api"
+)
+
+// jobs tells the REST interface how the engine of this process is doing.
+type jobs struct{ node *node }
+
+var _ api.Jobs = jobs{}
+
+// Jobs returns the one job of this process.
+func (j jobs) Jobs(context.Context) ([]api.Job, error) {
+	job := api.Job{Name: j.node.conf.Job, Instance: j.node.conf.Instance, Rules: []string{}, Tasks: []api.Task{}}
+	for _, r := range j.node.registry.Current().Rules {
+		job.Rules = append(job.Rules, r.Doc.Name)
+	}
+	for _, t := range j.node.engine.Status().Tasks {
+		job.Tasks = append(job.Tasks, taskOf(&t))
+	}
+	return []api.Job{job}, nil
+}
+
+func taskOf(t *kafka.TaskStatus) api.Task {
+	shown := api.Task{
+		Input: t.Topic, Stream: t.ID.Input, Partition: t.ID.Partition, State: string(t.State),
+		Error:    cmp.Or(t.Reason, t.CheckpointError),
+		Position: api.Position{Offset: t.Position.Offset, Seq: t.Position.Seq},
+		Lag:      t.Lag, Rules: t.RulesVersion,
+	}
+	if t.Watermark != 0 {
+		shown.Watermark = time.UnixMicro(t.Watermark).UTC().Format(time.RFC3339Nano)
+	}
+	return shown
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/caltrop/caltrop/engine/checkpoint"
+	"github.com/caltrop/caltrop/engine/kafka"
+	"github.com/caltrop/caltrop/engine/state"
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// tasksExpected divides the memory budget: what one task may hold. A process
+// with more tasks than this holds more than the budget.
+const tasksExpected = 16
+
+// A keeper opens the state of the engine's tasks from their checkpoints.
+type keeper struct{ checkpoints *checkpoint.Keeper }
+
+func newKeeper(c *config, log *slog.Logger) (*keeper, error) {
+	blobs, err := checkpoint.NewDirectory(vfs.Default, c.Checkpoint.Directory)
+	if err != nil {
+		return nil, err
+	}
+	return &keeper{checkpoint.NewKeeper(checkpoint.Options{
+		Blobs: blobs, Dir: filepath.Join(c.Data, "state"), Build: buildID(), Log: log,
+		State: state.Options{Bytes: int(c.Memory) / tasksExpected * 3 / 4}, CacheBytes: int64(c.Memory) / tasksExpected / 4,
+	})}, nil
+}
+
+// Open implements kafka.Keeper.
+func (k *keeper) Open(ctx context.Context, id kafka.TaskID, conf task.Config) (kafka.Kept, error) {
+	return k.checkpoints.Open(ctx, id.String(), conf)
+}
+
+// buildID names this build in manifests: the revision it was made from.
+func buildID() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/kafka"
+	"github.com/caltrop/caltrop/internal/api"
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/sinks"
+	sinkkafka "github.com/caltrop/caltrop/sinks/kafka"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sync/errgroup"
+)
+
+// Limits of the HTTP server and of the end of a process.
+const (
+	headerWait  = 5 * time.Second
+	requestWait = 30 * time.Second
+	idleWait    = 60 * time.Second
+	headerBytes = 64 << 10
+	goodbyeWait = time.Second // for HTTP requests under way when everything else has ended
+)
+
+// A history stores alerts and answers for them.
+type history interface {
+	sinks.Writer
+	api.History
+	io.Closer
+}
+
+// A node is one process of Caltrop: what serve and dev have in common. newNode
+// opens what is local, run does the rest.
+type node struct {
+	conf     *config
+	log      *slog.Logger
+	listener net.Listener
+	metrics  *api.Metrics
+	cluster  *kafka.Cluster
+	registry *rules.Registry
+	engine   *kafka.Engine
+	history  history
+	lock     io.Closer // of the data directory
+	deliver  *sinks.Metrics
+	handler  http.Handler
+}
+
+// newNode makes a node. The address is taken and the local directories are
+// opened before it returns, so that a process that cannot work says so at once.
+func newNode(conf *config, log *slog.Logger) (*node, error) {
+	n := &node{conf: conf, log: log}
+	for _, step := range []func() error{n.listen, n.openMetrics, n.openData, n.openCluster, n.openHistory, n.openEngine, n.openHandler} {
+		if err := step(); err != nil {
+			n.close()
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+func (n *node) listen() (err error) {
+	if n.listener, err = net.Listen("tcp", n.conf.HTTP.Address); err != nil {
+		return fmt.Errorf("listening on http.address: %w", err)
+	}
+	return nil
+}
+
+func (n *node) openMetrics() (err error) {
+	if n.metrics, err = api.NewMetrics(); err != nil {
+		return err
+	}
+	n.deliver, err = sinks.NewMetrics(n.metrics.Meter("github.com/caltrop/caltrop/sinks"))
+	return err
+}
+
+func (n *node) openCluster() (err error) {
+	c := n.conf
+	n.cluster, err = kafka.Open(kafka.Options{
+		Brokers: c.Kafka.Brokers, Job: c.Job, Prefix: c.Kafka.Prefix, Replication: c.Kafka.Replication,
+		Generation: c.Generation, Instance: c.Instance, Settings: c.Kafka.Settings, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.registry = rules.NewRegistry(rules.Options{Log: n.cluster.RulesLog()})
+	return nil
+}
+
+// openData takes the data directory for this process alone.
+func (n *node) openData() (err error) {
+	if err := os.MkdirAll(n.conf.Data, 0o755); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	if n.lock, err = vfs.Default.Lock(filepath.Join(n.conf.Data, "lock")); err != nil {
+		return fmt.Errorf("taking the data directory %s (is another process using it?): %w", n.conf.Data, err)
+	}
+	return nil
+}
+
+func (n *node) openHistory() (err error) {
+	n.history, err = openHistory(n.conf, n.log)
+	return err
+}
+
+// alertsGroup is the consumer group in which the history reads alerts: one for
+// all processes that share it; for a history of this process alone one named
+// after the data directory that holds it.
+func (n *node) alertsGroup() (string, error) {
+	if n.conf.History.Kind != "pebble" {
+		return n.cluster.Topics().Sink(n.conf.History.Kind), nil
+	}
+	path := filepath.Join(n.conf.Data, "history.id")
+	id, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		id = []byte(rand.Text())
+		err = os.WriteFile(path, id, 0o644)
+	}
+	if err != nil {
+		return "", fmt.Errorf("naming the alert history: %w", err)
+	}
+	return n.cluster.Topics().Sink("pebble." + string(id)), nil
+}
+
+func (n *node) openEngine() error {
+	keeper, err := newKeeper(n.conf, n.log)
+	if err != nil {
+		return err
+	}
+	m, err := kafka.NewMetrics(n.metrics.Meter("github.com/caltrop/caltrop/engine/kafka"))
+	if err != nil {
+		return err
+	}
+	n.engine = kafka.NewEngine(n.cluster, n.registry, kafka.EngineOptions{
+		Keeper: keeper, Metrics: m, CommitEvery: n.conf.Kafka.CommitEvery, CheckpointEvery: n.conf.Checkpoint.Every,
+	})
+	return nil
+}
+
+func (n *node) openHandler() (err error) {
+	n.handler, err = api.New(api.Options{
+		Registry: n.registry, History: n.history, Jobs: jobs{n}, Metrics: n.metrics, Log: n.log,
+		Ready: func() error { s := n.engine.Status(); return s.Ready() },
+	})
+	return err
+}
+
+// close lets go of what newNode opened.
+func (n *node) close() {
+	if n.listener != nil {
+		n.listener.Close()
+	}
+	if n.history != nil {
+		n.history.Close()
+	}
+	if n.lock != nil {
+		n.lock.Close()
+	}
+}
+
+// run works until ctx ends or something fails for good. At the end tasks commit
+// and make their final checkpoints, and only then the HTTP server ends.
+func (n *node) run(ctx context.Context) error {
+	defer n.close()
+	g, base := errgroup.WithContext(context.WithoutCancel(ctx))
+	base, end := context.WithCancel(base)
+	work, stop := context.WithCancel(base)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	g.Go(func() error { return n.cluster.Run(base) })
+	g.Go(func() error { return n.serveHTTP(base) })
+	g.Go(func() error {
+		defer end()
+		return n.work(work)
+	})
+	err := g.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// work reads, matches and delivers until ctx ends.
+func (n *node) work(ctx context.Context) error {
+	if err := n.cluster.Prepare(ctx); err != nil {
+		return err
+	}
+	group, err := n.alertsGroup()
+	if err != nil {
+		return err
+	}
+	source, err := sinkkafka.Open(sinkkafka.Options{
+		Brokers: n.conf.Kafka.Brokers, Settings: n.conf.Kafka.Settings, Instance: n.conf.Instance,
+		Topic: n.cluster.Topics().Alerts(), Group: group, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.registry.Run(ctx) })
+	g.Go(func() error { return n.match(ctx) })
+	g.Go(func() error { return source.Run(ctx) })
+	g.Go(func() error {
+		return sinks.Deliver(ctx, source, n.history, sinks.Options{Sink: n.conf.History.Kind, Log: n.log, Metrics: n.deliver})
+	})
+	return g.Wait()
+}
+
+// match runs the engine once the rules are known.
+func (n *node) match(ctx context.Context) error {
+	select {
+	case <-n.registry.Ready():
+		return n.engine.Run(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// serveHTTP answers requests until ctx ends.
+func (n *node) serveHTTP(ctx context.Context) error {
+	server := &http.Server{
+		Handler: n.handler, ReadHeaderTimeout: headerWait, ReadTimeout: requestWait, WriteTimeout: requestWait,
+		IdleTimeout: idleWait, MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan struct{})
+	defer context.AfterFunc(ctx, func() {
+		defer close(ended)
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeWait)
+		defer cancel()
+		server.Shutdown(bye) // who is not done by then is cut off
+	})()
+	err := server.Serve(n.listener)
+	if errors.Is(err, http.ErrServerClosed) {
+		<-ended
+		return ctx.Err()
+	}
+	return fmt.Errorf("serving HTTP: %w", err)
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/caltrop/caltrop/sinks/cassandra"
+	"github.com/caltrop/caltrop/sinks/pebble"
+	"github.com/spf13/cobra"
+)
+
+func serveCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "Run live rules over Kafka",
+		Long: `Run the live rules of a Kafka cluster's rules topic: match, deliver alerts to
+the history, and answer on HTTP. Run as many processes of one job as needed;
+they share the partitions among them.
+
+Without Kafka it starts, says so, and goes on when Kafka is there; /readyz
+answers 503 until then. On SIGTERM it commits, makes final checkpoints and
+exits 0.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if path == "" {
+				return errors.New("no configuration: give --config FILE")
+			}
+			conf, err := readConfig(path)
+			if err != nil {
+				return err
+			}
+			log, err := newLog(cmd.ErrOrStderr(), conf.Log)
+			if err != nil {
+				return err
+			}
+			n, err := newNode(conf, log)
+			if err != nil {
+				return err
+			}
+			log.Info("serving", "instance", conf.Instance, "http", n.listener.Addr().String(), "kafka", conf.Kafka.Brokers)
+			return n.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "", "the configuration file; deploy/serve.yaml documents it")
+	return cmd
+}
+
+func newLog(w io.Writer, c logConfig) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		return nil, fmt.Errorf("log.level is %q, want debug, info, warn or error", c.Level)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(w, o)), nil
+}
+
+// openHistory opens the history that the configuration names. Cassandra need
+// not be there yet.
+func openHistory(c *config, log *slog.Logger) (history, error) {
+	if c.History.Kind == "pebble" {
+		return pebble.Open(filepath.Join(c.Data, "history"), pebble.Options{Log: log})
+	}
+	h := c.History.Cassandra
+	return cassandra.New(cassandra.Options{
+		Hosts: h.Hosts, Port: h.Port, Keyspace: h.Keyspace, Datacenter: h.Datacenter, Replication: h.Replication,
+		Consistency: h.Consistency, Username: h.Username, Password: h.Password, TTL: h.TTL, Log: log,
+	})
+}

@@ -1,0 +1,6 @@
+// Package faults runs the real program against real servers and hurts it: it
+// starts processes of `caltrop serve`, kills them without warning while events
+// stream in, and compares the committed alerts with what `caltrop match` and
+// the naive oracle say about the same events. Its tests carry the build tag
+// e2e and need the servers of deploy/local; flags after -args choose the size.
+package faults

@@ -1,0 +1,219 @@
+//go:build e2e
+
+package faults
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"text/template"
+	"time"
+)
+
+// A process is one `caltrop serve`, started, killed and started again with the
+// same configuration.
+type process struct {
+	t       *testing.T
+	binary  string
+	config  string
+	log     string
+	address string
+	cmd     *exec.Cmd
+	ended   chan error
+}
+
+// settings are what the processes of one test share.
+type settings struct {
+	Name, Brokers, CassandraHost, CassandraPort, Keyspace, Dir string
+	Instance, Address                                          string
+	CheckpointEvery                                            time.Duration
+	History                                                    string
+}
+
+var configText = template.Must(template.New("serve.yaml").Parse(`job: {{.Name}}
+instance: {{.Instance}}
+kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}}
+http: {address: "{{.Address}}"}
+data: {{.Dir}}/{{.Instance}}
+checkpoints: {directory: {{.Dir}}/checkpoints, every: {{.CheckpointEvery}}}
+history:
+  kind: {{.History}}
+  cassandra: {hosts: ["{{.CassandraHost}}"], port: {{.CassandraPort}}, keyspace: {{.Keyspace}}}
+memory: 256MiB
+`))
+
+// newProcess writes the configuration of one process; start runs it.
+func newProcess(t *testing.T, binary string, s settings, instance string) *process {
+	t.Helper()
+	s.Instance, s.Address = instance, freeAddress(t)
+	p := &process{t: t, binary: binary, address: s.Address,
+		config: filepath.Join(s.Dir, instance+".yaml"), log: filepath.Join(s.Dir, instance+".log")}
+	var text bytes.Buffer
+	if err := configText.Execute(&text, s); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p.config, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			tail, _ := os.ReadFile(p.log)
+			t.Logf("log of %s:\n%s", instance, tail[max(0, len(tail)-4000):])
+		}
+	})
+	return p
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer out.Close()
+	p.cmd = exec.Command(p.binary, "serve", "--config", p.config)
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatalf("starting %s: %v", p.config, err)
+	}
+	p.ended = make(chan error, 1)
+	go func(cmd *exec.Cmd, ended chan<- error) { ended <- cmd.Wait() }(p.cmd, p.ended)
+}
+
+// kill ends the process with SIGKILL and waits until it is gone.
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	p.cmd.Process.Kill()
+	<-p.ended
+	p.cmd = nil
+}
+
+// signal sends a signal; the process goes on.
+func (p *process) signal(s syscall.Signal) {
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Errorf("sending %v: %v", s, err)
+	}
+}
+
+// terminate sends SIGTERM and returns how long the process took to exit 0.
+func (p *process) terminate() time.Duration {
+	p.t.Helper()
+	began := time.Now()
+	p.signal(syscall.SIGTERM)
+	select {
+	case err := <-p.ended:
+		p.cmd = nil
+		if err != nil {
+			p.t.Errorf("after SIGTERM the process ended with %v, want exit 0", err)
+		}
+	case <-time.After(30 * time.Second):
+		p.t.Errorf("the process still runs 30 s after SIGTERM")
+		p.kill()
+	}
+	return time.Since(began)
+}
+
+// put stores a document and fails the test where that is refused.
+func (p *process) put(kind, name string, document []byte) {
+	p.t.Helper()
+	url := "http://" + p.address + "/v1/" + kind + "/" + name
+	if kind == "rules" {
+		url += "?state=live"
+	}
+	req, err := http.NewRequest(http.MethodPut, url, bytes.NewReader(document))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/yaml")
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatalf("storing %s %s: %v", kind, name, err)
+	}
+	defer answer.Body.Close()
+	body, _ := io.ReadAll(answer.Body)
+	if answer.StatusCode >= 300 {
+		p.t.Fatalf("storing %s %s: %s: %s", kind, name, answer.Status, body)
+	}
+}
+
+// get reads a JSON document; an error says that the process is not there, or
+// not ready.
+func (p *process) get(path string, into any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+path, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(answer.Body)
+		return fmt.Errorf("%s: %s: %s", path, answer.Status, body)
+	}
+	return json.NewDecoder(answer.Body).Decode(into)
+}
+
+// A taskView is what GET /v1/jobs says of one task.
+type taskView struct {
+	Stream    string `json:"stream"`
+	Partition int32  `json:"partition"`
+	State     string `json:"state"`
+	Error     string `json:"error"`
+	Lag       int64  `json:"lag"`
+	Position  struct {
+		Offset int64 `json:"offset"`
+	} `json:"position"`
+	Rules int64 `json:"rules_version"`
+}
+
+// tasks lists the tasks of this process; none when it does not answer.
+func (p *process) tasks() []taskView {
+	var answer struct {
+		Jobs []struct {
+			Tasks []taskView `json:"tasks"`
+		} `json:"jobs"`
+	}
+	if p.cmd == nil || p.get("/v1/jobs", &answer) != nil || len(answer.Jobs) == 0 {
+		return nil
+	}
+	return answer.Jobs[0].Tasks
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// eventually polls until holds returns "", or fails the test with what it
+// last said. It is how the tests wait for other processes.
+func eventually(t *testing.T, within time.Duration, holds func() string) {
+	t.Helper()
+	missing := ""
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		if missing = holds(); missing == "" {
+			return
+		}
+	}
+	t.Fatalf("after %s: %s", within, missing)
+}

@@ -1,0 +1,148 @@
+//go:build e2e
+
+package faults
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+const partitionCount = 8
+
+// A rig is one test's corner of the servers: topics, keyspace and directories
+// of its own, and the program built from this tree.
+type rig struct {
+	t      *testing.T
+	binary string
+	settings
+	streams, rules []byte // the documents, with this rig's topics
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	name := fmt.Sprintf("t%d", time.Now().UnixNano()/1e6)
+	r := &rig{t: t, settings: settings{
+		Name: name, Dir: t.TempDir(), Keyspace: name, History: "cassandra",
+		Brokers:         cmp.Or(os.Getenv("E2E_KAFKA"), "127.0.0.1:19092"),
+		CassandraHost:   cmp.Or(os.Getenv("E2E_CASSANDRA_HOST"), "127.0.0.1"),
+		CassandraPort:   cmp.Or(os.Getenv("E2E_CASSANDRA_PORT"), "19042"),
+		CheckpointEvery: 2 * time.Second,
+	}}
+	r.binary = filepath.Join(r.Dir, "caltrop")
+	if out, err := exec.Command("go", "build", "-o", r.binary, "github.com/caltrop/caltrop/cmd/caltrop").CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	r.streams, r.rules = r.document("streams.yaml"), r.document("rules.yaml")
+	r.createTopics(r.streamNames()...)
+	return r
+}
+
+func (r *rig) document(name string) []byte {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return []byte(strings.ReplaceAll(string(text), "TOPIC-", r.Name+"-"))
+}
+
+func (r *rig) streamNames() []string { return []string{"payment", "login", "order"} }
+
+func (r *rig) topic(stream string) string { return r.Name + "-" + stream }
+
+func (r *rig) createTopics(streams ...string) {
+	r.t.Helper()
+	admin, err := ck.NewAdminClient(&ck.ConfigMap{"bootstrap.servers": r.Brokers})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer admin.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for _, s := range streams {
+		results, err := admin.CreateTopics(ctx, []ck.TopicSpecification{{Topic: r.topic(s), NumPartitions: partitionCount, ReplicationFactor: 1,
+			Config: map[string]string{"max.message.bytes": fmt.Sprint(12 << 20)}}})
+		if err != nil {
+			r.t.Fatalf("creating topics (are the servers up? make services): %v", err)
+		}
+		if code := results[0].Error.Code(); code != ck.ErrNoError {
+			r.t.Fatalf("creating topic %s: %v", r.topic(s), results[0].Error)
+		}
+	}
+	eventually(r.t, 20*time.Second, func() string {
+		for _, s := range streams {
+			topic := r.topic(s)
+			md, err := admin.GetMetadata(&topic, false, 5000)
+			if err != nil || len(md.Topics[topic].Partitions) != partitionCount {
+				return "topic " + topic + " is not visible"
+			}
+		}
+		return ""
+	})
+}
+
+// install stores the rig's streams and rules through one process and waits
+// until every partition has a task that runs them.
+func (r *rig) install(p *process, all ...*process) {
+	r.t.Helper()
+	eventually(r.t, 60*time.Second, func() string {
+		var ready map[string]any
+		if err := p.get("/readyz", &ready); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	for _, kind := range []struct {
+		name string
+		text []byte
+	}{{"streams", r.streams}, {"rules", r.rules}} {
+		for _, doc := range strings.Split(string(kind.text), "\n---\n") {
+			p.put(kind.name, nameOf(doc), []byte(doc))
+		}
+	}
+	r.settled(90*time.Second, all...)
+}
+
+// nameOf finds the name of a document.
+func nameOf(doc string) string {
+	for line := range strings.Lines(doc) {
+		if rest, ok := strings.CutPrefix(line, "name: "); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return ""
+}
+
+// settled waits until every partition of every stream is live in exactly one
+// process, with the newest rules.
+func (r *rig) settled(within time.Duration, all ...*process) {
+	r.t.Helper()
+	eventually(r.t, within, func() string {
+		live, newest := map[string]int{}, int64(0)
+		var tasks []taskView
+		for _, p := range all {
+			tasks = append(tasks, p.tasks()...)
+		}
+		for _, t := range tasks {
+			newest = max(newest, t.Rules)
+		}
+		for _, t := range tasks {
+			if t.State == "live" && t.Rules == newest {
+				live[fmt.Sprintf("%s/%d", t.Stream, t.Partition)]++
+			}
+		}
+		if want := partitionCount * len(r.streamNames()); len(live) != want {
+			return fmt.Sprintf("%d partitions are live with the newest rules, want %d: %+v", len(live), want, tasks)
+		}
+		return ""
+	})
+}
