@@ -1,0 +1,195 @@
+// Package docs_test keeps the pages of this folder true: every example of
+// language.md runs.
+package docs_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/rules/ruletest"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the messages that refused examples give into the page")
+
+// The page gives a rule without the lines that all examples share; an example
+// that has one of these keys keeps its own.
+var shared = []struct{ key, line string }{
+	{"within:", "within: 10m"},
+	{"key:", "key: card_id"},
+	{"name:", "name: example"},
+	{"kind:", "kind: Rule"},
+	{"apiVersion:", "apiVersion: caltrop/v1"},
+}
+
+// An example is one fenced block of the page.
+type example struct {
+	heading string
+	line    int    // of its first line
+	info    string // after the word yaml: "", streams, refused
+	text    string
+	said    *block // of a refused example: the block below it
+	gives   string // what it said, if that is to be written
+}
+
+// A block is a fenced block: lines [from, to) of the page, fences left out.
+type block struct{ from, to int }
+
+// page is language.md, by lines.
+func page(t *testing.T) []string {
+	t.Helper()
+	b, err := os.ReadFile("language.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(string(b), "\n")
+}
+
+// read finds the headings and examples of a page.
+func read(t *testing.T, lines []string) (headings []string, examples []*example) {
+	t.Helper()
+	heading, last := "", (*example)(nil)
+	for i := 0; i < len(lines); i++ {
+		if strings.HasPrefix(lines[i], "### ") && len(headings) > 0 && !used(examples, heading) {
+			headings = headings[:len(headings)-1] // only a roof over smaller headings
+		}
+		if strings.HasPrefix(lines[i], "## ") || strings.HasPrefix(lines[i], "### ") {
+			heading = strings.TrimLeft(lines[i], "# ")
+			headings = append(headings, heading)
+		}
+		info, fenced := strings.CutPrefix(lines[i], "```")
+		if !fenced {
+			continue
+		}
+		from := i + 1
+		for i++; i < len(lines) && lines[i] != "```"; i++ {
+		}
+		kind, rest, _ := strings.Cut(info, " ")
+		switch {
+		case kind == "yaml":
+			last = &example{heading: heading, line: from + 1, info: rest, text: strings.Join(lines[from:i], "\n") + "\n"}
+			examples = append(examples, last)
+		case kind == "text" && last != nil && last.info == "refused" && last.said == nil:
+			last.said = &block{from, i}
+		case kind != "text" && kind != "json" && kind != "sh" && kind != "":
+			t.Errorf("language.md:%d: a block of kind %q", from, kind)
+		}
+	}
+	return headings, examples
+}
+
+func used(examples []*example, heading string) bool {
+	return slices.ContainsFunc(examples, func(e *example) bool { return e.heading == heading })
+}
+
+// whole adds the shared lines that an example leaves out, and says how many.
+func (e *example) whole() (text string, added int) {
+	text = e.text
+	window := strings.Contains(text, "\nwindow:") || strings.HasPrefix(text, "window:")
+	for _, s := range shared {
+		has := strings.HasPrefix(text, s.key) || strings.Contains(text, "\n"+s.key)
+		if has || s.key == "within:" && (window || e.info == "refused" && strings.Contains(text, "# no within")) {
+			continue
+		}
+		text = s.line + "\n" + text
+		added++
+	}
+	return text, added
+}
+
+func TestLanguagePage(t *testing.T) {
+	lines := page(t)
+	headings, examples := read(t, lines)
+	has := map[string]bool{}
+	streams := ""
+	var rewritten []*example
+	for _, e := range examples {
+		has[e.heading] = true
+		if e.info == "streams" {
+			streams += "---\n" + e.text
+			continue
+		}
+		t.Run(fmt.Sprintf("line %d: %s", e.line, e.heading), func(t *testing.T) {
+			switch e.info {
+			case "":
+				accepted(t, e, streams)
+			case "refused":
+				if refused(t, e, streams, lines) {
+					rewritten = append(rewritten, e)
+				}
+			default:
+				t.Errorf("an example of kind %q", e.info)
+			}
+		})
+	}
+	for _, h := range headings {
+		if !has[h] {
+			t.Errorf("the heading %q has no example", h)
+		}
+	}
+	if len(rewritten) == 0 {
+		return
+	}
+	for _, e := range slices.Backward(rewritten) {
+		lines = slices.Replace(lines, e.said.from, e.said.to, e.gives)
+	}
+	if err := os.WriteFile("language.md", []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// accepted checks that an example is sound, has tests, and passes them.
+func accepted(t *testing.T, e *example, streams string) {
+	text, _ := e.whole()
+	set, problems := rules.Check(nil, rules.Source{Name: "streams", Text: []byte(streams)}, rules.Source{Name: "example", Text: []byte(text)})
+	for _, p := range problems {
+		t.Error(p)
+	}
+	if t.Failed() {
+		return
+	}
+	results, err := ruletest.Run(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(results) == 0 {
+		t.Error("the example has no tests")
+	}
+	for _, r := range results {
+		if !r.Passed {
+			t.Errorf("test %q: %s%s", r.Test, r.Error, r.Diff)
+		}
+	}
+}
+
+// refused checks that an example gives the messages below it. It returns true
+// if the page is to be rewritten with e.gives.
+func refused(t *testing.T, e *example, streams string, lines []string) bool {
+	text, added := e.whole()
+	_, problems := rules.Check(nil, rules.Source{Name: "streams", Text: []byte(streams)}, rules.Source{Name: "example", Text: []byte(text)})
+	if e.said == nil {
+		t.Fatal("a refused example needs a text block with the messages below it")
+	}
+	var all []string
+	for _, p := range problems {
+		p.File, p.Line = "", p.Line-added
+		all = append(all, p.String())
+	}
+	got, want := strings.Join(all, "\n"), strings.Join(lines[e.said.from:e.said.to], "\n")
+	if got == "" {
+		t.Fatal("the example is accepted")
+	}
+	if got == want {
+		return false
+	}
+	if !*rewrite {
+		t.Errorf("the example gives\n%s\nthe page says\n%s", got, want)
+		return false
+	}
+	e.gives = got
+	return true
+}
