@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/caltrop/caltrop/cep/syntax"
@@ -15,10 +16,7 @@ func unsupportedStream(d *syntax.Stream) []syntax.Problem {
 		found = append(found, syntax.Problem{Line: pos.Line, Col: pos.Col, Pointer: pointer, Detail: detail})
 	}
 	if d.Format == "avro" {
-		refuse(d.Pos, "/format", "format avro is not supported yet")
-	}
-	if d.Name == alertsStream {
-		refuse(d.Pos, "/name", "the stream alerts exists always and cannot be defined")
+		refuse(d.FormatPos, "/format", "format avro is not supported yet")
 	}
 	for _, f := range d.Fields {
 		if f.PII != "" && f.PII != "none" {
@@ -27,9 +25,6 @@ func unsupportedStream(d *syntax.Stream) []syntax.Problem {
 	}
 	return found
 }
-
-// alertsStream is the stream that every build will have (language §1).
-const alertsStream = "alerts"
 
 // indirect lists why the direct path cannot run a rule: its key is not its
 // one stream's partition key, so its events would need the hop through a keyed
@@ -90,12 +85,38 @@ func usesOf(d *syntax.Rule) []use {
 	return uses
 }
 
+// misnamed lists the streams and fields in a rule's tests that are not there.
+func misnamed(d *syntax.Rule, set *Set) []syntax.Problem {
+	var found []syntax.Problem
+	for i, t := range d.Tests {
+		for _, e := range t.Events {
+			for _, detail := range misnamedEvent(&e, set.Stream(e.Stream)) {
+				found = append(found, syntax.Problem{Line: e.Pos.Line, Col: e.Pos.Col, Pointer: fmt.Sprintf("/tests/%d/events", i), Detail: detail})
+			}
+		}
+	}
+	return found
+}
+
+func misnamedEvent(e *syntax.TestEvent, st *Stream) []string {
+	if st == nil {
+		return []string{fmt.Sprintf("unknown stream %s in an event of the test", e.Stream)}
+	}
+	var details []string
+	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
+		if st.Schema.Index(name) < 0 {
+			details = append(details, fmt.Sprintf("stream %s has no field %s", e.Stream, name))
+		}
+	}
+	return details
+}
+
 // unservable lists what this build cannot read from a broker of a stream that
 // files may use.
 func unservable(d *syntax.Stream) []syntax.Problem {
 	if len(d.Clusters) < 2 {
 		return nil
 	}
-	return []syntax.Problem{{Line: d.Pos.Line, Col: d.Pos.Col, Pointer: "/source/clusters",
+	return []syntax.Problem{{Line: d.SourcePos.Line, Col: d.SourcePos.Col, Pointer: "/source/clusters",
 		Detail: "a stream with several sources is not supported yet"}}
 }

@@ -144,6 +144,9 @@ func (c *checker) compile() {
 			c.report(r.file, p)
 		}
 		if compiled != nil {
+			for _, p := range misnamed(r.doc, c.set) {
+				c.report(r.file, p)
+			}
 			c.set.Rules = append(c.set.Rules, &Rule{Doc: r.doc, Prog: compiled, Revision: 1})
 		}
 	}

@@ -262,7 +262,7 @@ func (s *state) checkStream(st *Stream, file *syntax.File) error {
 	problems := unservable(st.Doc)
 	for _, other := range s.set.Streams {
 		if other.Doc.Topic == st.Doc.Topic && other.Doc.Name != st.Doc.Name {
-			problems = append(problems, syntax.Problem{Line: st.Doc.Pos.Line, Col: st.Doc.Pos.Col, Pointer: "/source/topic",
+			problems = append(problems, syntax.Problem{Line: st.Doc.SourcePos.Line, Col: st.Doc.SourcePos.Col, Pointer: "/source/topic",
 				Detail: fmt.Sprintf("topic %s is read by stream %s already: a second stream over one topic is not supported yet", st.Doc.Topic, other.Doc.Name)})
 		}
 	}
