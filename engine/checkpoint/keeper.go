@@ -21,10 +21,11 @@ type Options struct {
 	Build string // of this process, for manifests
 	Keep  int    // whole checkpoints a task keeps; 0 means 3
 	State state.Options
-	// CacheBytes is the size of each database's block cache; 0 is state.Disk's
+	// CacheBytes and MemTableBytes are those of each database; 0 is state.Disk's
 	// default.
-	CacheBytes int64
-	Log        *slog.Logger // nil: nothing is logged
+	CacheBytes    int64
+	MemTableBytes uint64
+	Log           *slog.Logger // nil: nothing is logged
 	// Rejected is called for each checkpoint that was not whole; nil: it is not.
 	Rejected func(taskName string)
 	// Fail is called at every named point of saving and may return an error to
@@ -258,7 +259,7 @@ func (k *Kept) openNew(conf task.Config) error {
 
 // open opens the database and makes the task: of a snapshot, or new.
 func (k *Kept) open(db string, conf task.Config, snapshot []byte) error {
-	store, err := state.Open(state.Disk{FS: k.opts.FS, Dir: db, CacheBytes: k.opts.CacheBytes}, k.opts.State)
+	store, err := state.Open(state.Disk{FS: k.opts.FS, Dir: db, CacheBytes: k.opts.CacheBytes, MemTableBytes: k.opts.MemTableBytes}, k.opts.State)
 	if err != nil {
 		return err
 	}

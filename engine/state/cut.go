@@ -214,6 +214,9 @@ type Disk struct {
 	FS         vfs.FS // nil means the operating system's
 	Dir        string
 	CacheBytes int64 // of Pebble's block cache; 0 means 32 MiB
+	// MemTableBytes is what the database gathers before it writes a file; 0
+	// means 8 MiB.
+	MemTableBytes uint64
 }
 
 const diskCacheBytes = 32 << 20
@@ -227,7 +230,10 @@ func Open(d Disk, o Options) (*Store, error) {
 	if d.CacheBytes == 0 {
 		d.CacheBytes = diskCacheBytes
 	}
-	db, err := openDisk(d.FS, d.Dir, d.CacheBytes)
+	if d.MemTableBytes == 0 {
+		d.MemTableBytes = memTableBytes
+	}
+	db, err := openDisk(&d)
 	if err != nil {
 		return nil, err
 	}

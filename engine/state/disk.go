@@ -10,7 +10,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // disk is the database under a Store. Keys are
@@ -82,14 +81,14 @@ func (a *alarm) failed() error {
 	}
 }
 
-func openDisk(fs vfs.FS, dir string, cacheBytes int64) (*disk, error) {
+func openDisk(o *Disk) (*disk, error) {
 	d := &disk{broken: newAlarm()}
-	cache := pebble.NewCache(cacheBytes)
+	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	opts := &pebble.Options{
-		FS: fs, DisableWAL: true, Logger: d.broken, Cache: cache,
+		FS: o.FS, DisableWAL: true, Logger: d.broken, Cache: cache,
 		FormatMajorVersion: formatVersion,
-		MemTableSize:       memTableBytes,
+		MemTableSize:       o.MemTableBytes,
 		MaxOpenFiles:       openFilesMax,
 		EventListener: &pebble.EventListener{
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
@@ -101,9 +100,9 @@ func openDisk(fs vfs.FS, dir string, cacheBytes int64) (*disk, error) {
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
-	db, err := pebble.Open(dir, opts)
+	db, err := pebble.Open(o.Dir, opts)
 	if err != nil {
-		return nil, fmt.Errorf("opening state in %s: %w", dir, err)
+		return nil, fmt.Errorf("opening state in %s: %w", o.Dir, err)
 	}
 	d.db = db
 	d.batch = db.NewBatch()
