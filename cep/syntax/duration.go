@@ -33,6 +33,9 @@ func ParseDuration(s string) (time.Duration, error) {
 		rest = rest[len(number):]
 		unit := rest[:len(rest)-len(strings.TrimLeft(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZµ"))]
 		rest = rest[len(unit):]
+		if strings.HasPrefix(s, "-") {
+			return 0, fmt.Errorf("`%s` is negative", shortened(s))
+		}
 		if number == "" || (unit == "" && rest != "") {
 			return 0, fmt.Errorf("`%s` is not one", shortened(s))
 		}

@@ -246,7 +246,7 @@ func (p *grammar) name(want string) string {
 		p.fail(t.off, "`until` stands after a quantifier that has no upper bound, as in `a+ until x`", "no step may be called until")
 	}
 	if strings.ToLower(t.text) != t.text || t.text[0] == '_' {
-		p.refuse(t.off, fmt.Sprintf("`%s` is not a step name", t.text), "step names are [a-z][a-z0-9_]*")
+		p.refuse(t.off, fmt.Sprintf("`%s` is not a step name", t.text), nameHint(t.text, fieldName, fieldNameRule))
 	}
 	return t.text
 }

@@ -38,6 +38,7 @@ func (r *reader) kind(o *object) Document {
 	case "Sink":
 		d = r.sink(o, m)
 	default:
+		o.lacking(nil)
 		return nil
 	}
 	o.done()

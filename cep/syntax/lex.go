@@ -41,7 +41,7 @@ var mistaken = []struct{ text, hint string }{
 	{"..", "a number of times is written {n,m}"},
 	{";", "the very next event is written `,`"},
 	{"-", "the next event is written `->`"},
-	{">", "the next event is written `->`"},
+	{">", "a later event is written `->`; conditions belong in `where` of a step"},
 	{"=", "conditions belong in `where` of a step, not in the pattern"},
 	{"<", "conditions belong in `where` of a step, not in the pattern"},
 	{"[", "a number of times is written {n,m}, a group (…)"},

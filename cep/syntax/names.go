@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -30,10 +31,13 @@ func named(s string, joiner byte) bool {
 	return true
 }
 
+var capital = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
 // nameHint suggests a name like s that the rule allows.
 func nameHint(s string, ok func(string) bool, rule string) string {
 	for _, joiner := range []string{"-", "_"} {
-		mended := strings.Join(strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return strings.ContainsRune("-_. ", r) }), joiner)
+		parts := strings.FieldsFunc(capital.ReplaceAllString(s, "${1}_$2"), func(r rune) bool { return strings.ContainsRune("-_. ", r) })
+		mended := strings.ToLower(strings.Join(parts, joiner))
 		if ok(mended) {
 			return fmt.Sprintf("did you mean `%s`? %s", mended, rule)
 		}

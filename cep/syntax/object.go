@@ -3,6 +3,7 @@ package syntax
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -18,6 +19,8 @@ type object struct {
 	flow    bool   // written with {}
 	entries []entry
 	known   []string
+	missing []string // required keys that are absent, with their hints
+	hints   []string
 	asked   map[string]bool
 }
 
@@ -64,11 +67,12 @@ func (o *object) get(key string) *value {
 	return nil
 }
 
-// need is get for a required key: its absence is a problem.
+// need is get for a required key: its absence is a problem, which done
+// reports.
 func (o *object) need(key, hint string) *value {
 	v := o.get(key)
 	if v == nil {
-		o.r.refuse(o.at, o.pointer, fmt.Sprintf("%s needs `%s`", o.title(), key), hint)
+		o.missing, o.hints = append(o.missing, key), append(o.hints, hint)
 	}
 	return v
 }
@@ -82,19 +86,25 @@ func (o *object) title() string {
 
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
-// misspelt is the hint for keys of which one is needed and none is there: a
-// key that looks like one of them, or their names.
-func (o *object) misspelt(keys ...string) string {
-	for _, e := range o.entries {
-		if s := closest(strings.ToLower(e.key.Name), keys); s != "" && !o.asked[e.key.Name] {
-			return fmt.Sprintf("`%s` is not `%s`", e.key.Name, s)
-		}
-	}
-	return "as in `pattern: probe{3,} -> hit` or `window: {stream: payment, rolling: 5m}`"
+// done refuses the keys nobody asked for, and required ones that are missing;
+// of one that is merely misspelt only the misspelling is reported.
+func (o *object) done() {
+	o.lacking(o.unknown())
 }
 
-// done refuses the keys nobody asked for.
-func (o *object) done() {
+// lacking refuses the absence of required keys but for those that were meant
+// by others.
+func (o *object) lacking(meant []string) {
+	for i, key := range o.missing {
+		if !slices.Contains(meant, key) {
+			o.refuse(fmt.Sprintf("%s needs `%s`", o.title(), key), o.hints[i])
+		}
+	}
+}
+
+// unknown refuses the keys nobody asked for and returns what they were
+// probably meant to be.
+func (o *object) unknown() (meant []string) {
 	for i, e := range o.entries {
 		if o.asked[e.key.Name] || o.r.full() {
 			continue
@@ -106,7 +116,9 @@ func (o *object) done() {
 		}
 		detail := fmt.Sprintf("%s has no key `%s`", o.title(), e.key.Name)
 		o.r.refuse(e.key.Pos, e.val.pointer, detail, o.unknownHint(e.key.Name))
+		meant = append(meant, closest(strings.ToLower(e.key.Name), o.known))
 	}
+	return meant
 }
 
 // homes says where keys belong that are often written elsewhere.

@@ -51,7 +51,7 @@ func (r *reader) body(o *object, d *Rule) {
 	case pattern != nil && window != nil:
 		window.refuse("a rule has either `pattern` or `window`, not both", "make two rules of it")
 	case pattern == nil && window == nil:
-		o.refuse("a rule needs `pattern` or `window`", o.misspelt("pattern", "window"))
+		o.need("pattern", "as in pattern: probe{3,} -> hit; a rule of counts has window: {stream: payment, rolling: 5m} instead")
 	}
 	if pattern == nil && window != nil {
 		r.windowBody(o, d, window)

@@ -90,24 +90,36 @@ func skipBlank(lines []string, n int) int {
 	return n
 }
 
-// yamlTerms says YAML's messages in words for an author.
-var yamlTerms = []struct{ message, detail, hint string }{
-	{"mapping values are not allowed", "a key stands where YAML expects none", "check the indentation of this line and the quotes of the value before it"},
-	{"did not find expected key", "YAML expects a key here", "check the indentation, and the quotes of the value before it"},
-	{"did not find expected '-'", "YAML expects the next item of the list here", "items start with `- ` in one column"},
-	{"could not find expected ':'", "a key without `: ` after it", "write `key: value`, with a space after the colon"},
-	{"cannot start any token", "a value cannot start with this character", "quote the value"},
-	{"found unexpected end of stream", "a quote that is opened here is never closed", "close it, or leave both quotes out"},
-	{"found unexpected document indicator", "a quote that is opened here is never closed", "close it, or leave both quotes out"},
-	{"did not find expected ',' or '}'", "`{` is not closed, or a value inside it needs quotes", "inside {}, quote values that contain , [ ] { }"},
-	{"did not find expected ',' or ']'", "`[` is not closed, or a value inside it needs quotes", "inside [], quote values that contain , [ ] { }"},
-	{"did not find expected node content", "YAML expects a value here", "write one, or delete the line"},
-	{"found unknown escape character", "an escape that double quotes do not know", "use single quotes, in which a backslash is itself"},
-	{"exceeded max depth", fmt.Sprintf("nested deeper than %d", MaxDepth), "no document needs more than a few levels"},
-	{"block sequence entries are not allowed", "a list item cannot stand here", "start the list on a line of its own, or write [a, b]"},
-	{"a second document", "a second document without `---` before it", "put `---` on a line between two documents"},
-	{"did not find expected <document start>", "this line does not belong to the document before it", "put `---` on a line between two documents"},
-	{"found a tab character", "a tab in the indentation", "YAML allows only spaces there"},
+// yamlTerms says YAML's messages in words for an author; opens are the
+// characters at which the caret belongs, where it is not the line's first.
+var yamlTerms = []struct{ message, detail, hint, opens string }{
+	{"mapping values are not allowed", "a key stands where YAML expects none", "check the indentation of this line and the quotes of the value before it", ""},
+	{"did not find expected key", "YAML expects a key here", "check the indentation, and the quotes of the value before it", ""},
+	{"did not find expected '-'", "YAML expects the next item of the list here", "items start with `- ` in one column", ""},
+	{"could not find expected ':'", "a key without `: ` after it", "write `key: value`, with a space after the colon", ""},
+	{"cannot start any token", "a value cannot start with this character", "quote the value", ""},
+	{"found unexpected end of stream", "a quote that is opened here is never closed", "close it, or leave both quotes out", "'\""},
+	{"found unexpected document indicator", "a quote that is opened here is never closed", "close it, or leave both quotes out", "'\""},
+	{"did not find expected ',' or '}'", "`{` is not closed, or a value inside it needs quotes", "inside {}, quote values that contain , [ ] { }", "{"},
+	{"did not find expected ',' or ']'", "`[` is not closed, or a value inside it needs quotes", "inside [], quote values that contain , [ ] { }", "["},
+	{"did not find expected node content", "YAML expects a value here", "write one, or delete the line", ""},
+	{"found unknown escape character", "an escape that double quotes do not know", "use single quotes, in which a backslash is itself", ""},
+	{"exceeded max depth", fmt.Sprintf("nested deeper than %d", MaxDepth), "no document needs more than a few levels", ""},
+	{"block sequence entries are not allowed", "a list item cannot stand here", "start the list on a line of its own, or write [a, b]", ""},
+	{"a second document", "a second document without `---` before it", "put `---` on a line between two documents", ""},
+	{"did not find expected <document start>", "this line does not belong to the document before it", "put `---` on a line between two documents", ""},
+	{"found a tab character", "a tab in the indentation", "YAML allows only spaces there", ""},
+}
+
+// opening returns the column of the value that starts with one of some
+// characters, else the default.
+func opening(line, starts string, def int) int {
+	for _, v := range lineValues(line) {
+		if v.text != "" && strings.ContainsRune(starts, rune(v.text[0])) {
+			return v.column(line)
+		}
+	}
+	return def
 }
 
 var badEscape = regexp.MustCompile(`\\([^0abtnvfre "'\\N_LPxuU]|[xuU][^0-9a-fA-F])`)
@@ -127,6 +139,9 @@ func (r *reader) yamlError(err error, line int, lines []string) {
 	}
 	for _, t := range yamlTerms {
 		if strings.Contains(message, t.message) {
+			if t.opens != "" {
+				at.Col = opening(text, t.opens, at.Col)
+			}
 			r.refuse(at, "", t.detail, t.hint)
 			return
 		}
