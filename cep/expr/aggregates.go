@@ -109,7 +109,7 @@ func (r *resolver) stepOperand(e ast.Expr) *datum {
 func (r *resolver) stepAggregate(e ast.Expr, name string, fn agg.Func, of *datum, at int) {
 	typ, ok := aggResult(fn, of.typ)
 	if !ok {
-		r.failf(at, "", "%s() is of %s; %s is %s", name, aggTakes(fn), of.text, typeWords(celType(of.typ)))
+		r.failf(at, aggregateTypeHint(fn, of.text), "%s() is of %s; %s is %s", name, aggTakes(fn), of.text, typeWords(celType(of.typ)))
 		return
 	}
 	a := Agg{Step: of.step.Index, Field: of.pos, Spec: agg.Spec{Func: fn, Type: of.typ, Scale: of.scale}}
@@ -196,7 +196,7 @@ func (r *resolver) windowArgument(name string, e ast.Expr, w *WindowAgg) bool {
 		return false
 	}
 	if _, ok := aggResult(w.Spec.Func, w.Spec.Type); !ok {
-		r.failf(at, "", "%s() is of %s; this is %s", name, aggTakes(w.Spec.Func), typeWords(celType(w.Spec.Type)))
+		r.failf(at, aggregateTypeHint(w.Spec.Func, "…"), "%s() is of %s; this is %s", name, aggTakes(w.Spec.Func), typeWords(celType(w.Spec.Type)))
 		return false
 	}
 	return true
@@ -226,7 +226,7 @@ func (r *resolver) bareStep(d *datum) string {
 
 func (r *resolver) bareStepHint(d *datum) string {
 	if d.step.Many {
-		return fmt.Sprintf("count(%s) or a field of it: avg(%s.FIELD)", d.text, d.text)
+		return fmt.Sprintf("count(%s), or a field of it: %s.FIELD", d.text, d.text)
 	}
 	return "name one of its fields: " + d.text + ".FIELD"
 }

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -156,7 +157,7 @@ func noField(s *event.Schema, field string) *Error {
 
 func (r *resolver) prevField(field string) (*datum, *Error) {
 	if r.sc.Prev == nil {
-		return nil, &Error{Detail: "prev is not known here", Hint: r.sc.Hidden["prev"]}
+		return nil, &Error{Detail: "prev is not known here", Hint: cmp.Or(r.sc.Hidden["prev"], prevHint)}
 	}
 	text := "prev." + field
 	if field == "time" {
@@ -176,16 +177,18 @@ func (r *resolver) prevField(field string) (*datum, *Error) {
 	}
 }
 
+const prevHint = "prev is the event matched before; only the where of a step has it"
+
 // unknown explains a name that means nothing here.
 func (r *resolver) unknown(name string) *Error {
 	if why, ok := r.sc.Hidden[name]; ok {
-		return &Error{Detail: fmt.Sprintf("%s cannot be read here: %s", name, why)}
+		return &Error{Detail: fmt.Sprintf("%s cannot be read here: %s", name, why), Hint: "compare the two in the where of the step that is matched last"}
 	}
 	switch {
 	case name == "profile":
 		return &Error{Detail: "profile is not supported yet", Hint: "profiles come with a later version"}
 	case name == "prev":
-		return &Error{Detail: "prev is not known here", Hint: "prev is the event matched before, in a step's where"}
+		return &Error{Detail: "prev is not known here", Hint: prevHint}
 	case r.sc.Window != nil && r.sc.Event != nil && r.sc.Event.Index(name) >= 0:
 		return &Error{
 			Detail: fmt.Sprintf("%s belongs to one event; a window's value is made of aggregates", name),
@@ -200,7 +203,7 @@ func (r *resolver) unknown(name string) *Error {
 			}
 		}
 	}
-	return &Error{Detail: fmt.Sprintf("nothing here is called %q", name), Hint: suggest(name, r.visible())}
+	return &Error{Detail: fmt.Sprintf("nothing here is called %q", name), Hint: r.absentHint(name)}
 }
 
 // visible lists the names that may stand in the expression.
@@ -238,17 +241,8 @@ const listedNames = 12
 
 // suggest says which name was probably meant, or which there are.
 func suggest(name string, known []string) string {
-	best, least := "", len(name)/3+2
-	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
-			best, least = k, d
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf("did you mean %s?", best)
-	}
-	if len(known) == 0 {
-		return ""
+	if near := nearest(name, known); near != "" || len(known) == 0 {
+		return near
 	}
 	known = append([]string(nil), known...)
 	sort.Strings(known)
@@ -256,6 +250,26 @@ func suggest(name string, known []string) string {
 		known = append(known[:listedNames:listedNames], "…")
 	}
 	return "there are: " + strings.Join(known, ", ")
+}
+
+// nearest says which name was probably meant: one that differs little, or
+// that begins or ends so; "" when none does.
+func nearest(name string, known []string) string {
+	const tellingLetters = 3
+	best, least := "", len(name)/3+2
+	for _, k := range known {
+		d := distance(strings.ToLower(name), strings.ToLower(k))
+		if len(name) >= tellingLetters && (strings.HasPrefix(k, name) || strings.HasSuffix(k, name)) {
+			d = 1
+		}
+		if d < least || d == least && best != "" && k < best {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %s?", best)
 }
 
 // distance is the number of letters to insert, remove, replace or swap with

@@ -182,12 +182,19 @@ func (r *resolver) call(e ast.Expr) {
 			return
 		}
 	} else if prefix, ok := containers.ToQualifiedName(c.Target()); !ok || !caltrop.has(prefix+"."+name) {
+		if namespaces[prefix] && r.bareField(prefix) == nil && r.step(prefix) == nil && !r.local(prefix) {
+			r.errs = append(r.errs, noFunction(prefix+"."+name, r.src.first(c.Target())))
+			return
+		}
 		r.walk(c.Target())
 	}
 	for _, a := range c.Args() {
 		r.walk(a)
 	}
 }
+
+// namespaces are the names that only stand before a function.
+var namespaces = map[string]bool{"geo": true, "math": true, "strings": true}
 
 // special handles the calls that are not functions of values.
 func (r *resolver) special(e ast.Expr, name string, args []ast.Expr) bool {
