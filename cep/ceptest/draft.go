@@ -121,7 +121,8 @@ func (d *Draft) measures() string {
 	return strings.Join(parts, ", ")
 }
 
-// Smaller returns drafts that each lack one thing of d. Some may be refused.
+// Smaller returns drafts that each lack one thing of d and are shorter, so that
+// shrinking ends. Some may be refused.
 func (d *Draft) Smaller() []*Draft {
 	var out []*Draft
 	try := func(change func(*Draft)) {
@@ -129,7 +130,7 @@ func (d *Draft) Smaller() []*Draft {
 		c.Steps = append([]DraftStep(nil), d.Steps...)
 		change(&c)
 		c.dropUnused()
-		if c.Text() != d.Text() {
+		if len(c.Body()) < len(d.Body()) {
 			out = append(out, &c)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strings"
 
 	"github.com/caltrop/caltrop/cep/ceptest"
 	"github.com/caltrop/caltrop/cep/event"
@@ -27,55 +26,112 @@ func compileEngine(s *ceptest.Setting) (*prog.Rule, string) {
 	return rule, ""
 }
 
-// A keyStore is the match.Store of the one key of a case.
-type keyStore struct {
-	state   []byte
-	timer   int64
-	covered int64
+// An engine drives evaluators of one rule over several keys. Two evaluators
+// take turns and every event is spoilt after its call, so that whatever an
+// evaluator remembers outside its store shows.
+type engine struct {
+	rule       *prog.Rule
+	evaluators [2]match.Evaluator
+	turn       int
+	covered    int64
+	states     [][]byte // by key
+	timers     []int64
+	alerts     [][]ceptest.Alert
+	fired      int
+	out        match.Output
 }
 
-func (s *keyStore) Get([]byte) []byte        { return s.state }
-func (s *keyStore) Put(_, state []byte)      { s.state = slices.Clone(state) }
-func (s *keyStore) Timer(_ []byte, at int64) { s.timer = at }
-func (s *keyStore) Covered() int64           { return s.covered }
+// Keys are one byte: the position of their sequence.
+
+func (e *engine) Get(key []byte) []byte      { return e.states[key[0]] }
+func (e *engine) Put(key, state []byte)      { e.states[key[0]] = slices.Clone(state) }
+func (e *engine) Timer(key []byte, at int64) { e.timers[key[0]] = at }
+func (e *engine) Covered() int64             { return e.covered }
+func (e *engine) evaluator() match.Evaluator { e.turn ^= 1; return e.evaluators[e.turn] }
 
 // timersMax bounds the deadlines of one case: an engine that sets them for
 // ever fails instead of hanging.
 const timersMax = 1000
 
-// runEngine drives an evaluator over the events of one key, deadlines before
-// the events of their time, and to the last deadline. A panic becomes an error.
-func runEngine(rule *prog.Rule, events []*event.Event, covered int64) (alerts []ceptest.Alert, err error) {
+// run drives the rule over sequences of events, one a key, merged by time:
+// deadlines before the events of their time, and to the last deadline. A panic
+// becomes an error.
+func run(rule *prog.Rule, sequences [][]*event.Event, covered int64) (alerts [][]ceptest.Alert, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the engine panics: %v\n%s", r, debug.Stack())
 		}
 	}()
-	store, evaluator, out := &keyStore{covered: covered}, match.New(rule), &match.Output{}
-	fired := 0
-	fire := func(until int64) {
-		for ; store.timer != 0 && store.timer <= until && fired < timersMax; fired++ {
-			at := store.timer
-			store.timer = 0
-			evaluator.Deadline([]byte(caseKey), at, store, out)
+	n := len(sequences)
+	e := &engine{rule: rule, evaluators: [2]match.Evaluator{match.New(rule), match.New(rule)}, covered: covered,
+		states: make([][]byte, n), timers: make([]int64, n), alerts: make([][]ceptest.Alert, n)}
+	left := slices.Clone(sequences)
+	for {
+		key := earliest(left)
+		if key < 0 {
+			break
+		}
+		ev := left[key][0]
+		left[key] = left[key][1:]
+		e.fire(ev.Time)
+		e.event(key, ev)
+	}
+	e.fire(1<<63 - 1)
+	if e.fired == timersMax {
+		return nil, fmt.Errorf("the engine set %d deadlines", e.fired)
+	}
+	return e.alerts, nil
+}
+
+// earliest returns the sequence whose next event comes first, or -1.
+func earliest(left [][]*event.Event) int {
+	first := -1
+	for key, events := range left {
+		if len(events) > 0 && (first < 0 || events[0].Time < left[first][0].Time) {
+			first = key
 		}
 	}
-	for _, ev := range events {
-		roles := rolesOf(rule, ev)
-		if roles == 0 {
-			continue
+	return first
+}
+
+// fire fires the deadlines up to a time, in order of time and key.
+func (e *engine) fire(until int64) {
+	for ; e.fired < timersMax; e.fired++ {
+		key := -1
+		for k, at := range e.timers {
+			if at != 0 && at <= until && (key < 0 || at < e.timers[key]) {
+				key = k
+			}
 		}
-		fire(ev.Time)
-		evaluator.Event([]byte(caseKey), ev, roles, store, out)
+		if key < 0 {
+			return
+		}
+		at := e.timers[key]
+		e.timers[key] = 0
+		e.evaluator().Deadline([]byte{byte(key)}, at, e, &e.out)
+		e.collect(key)
 	}
-	fire(1<<63 - 1)
-	if fired == timersMax {
-		return nil, fmt.Errorf("the engine set %d deadlines", fired)
+}
+
+func (e *engine) event(key int, ev *event.Event) {
+	roles := rolesOf(e.rule, ev)
+	if roles == 0 {
+		return
 	}
-	for i := range out.Found {
-		alerts = append(alerts, alertOf(&out.Found[i]))
+	lent := *ev
+	lent.Values = slices.Clone(ev.Values)
+	e.evaluator().Event([]byte{byte(key)}, &lent, roles, e, &e.out)
+	e.collect(key)
+	clear(lent.Values)
+	lent.ID, lent.Time = "spoilt", 0
+}
+
+// collect moves what one call raised to the alerts of its key.
+func (e *engine) collect(key int) {
+	for i := range e.out.Found {
+		e.alerts[key] = append(e.alerts[key], alertOf(&e.out.Found[i]))
 	}
-	return alerts, nil
+	e.out.Reset()
 }
 
 // rolesOf returns the bits of the roles under which an event has the case's
@@ -95,9 +151,13 @@ func rolesOf(rule *prog.Rule, ev *event.Event) uint64 {
 }
 
 func alertOf(f *match.Found) ceptest.Alert {
-	a := ceptest.Alert{At: f.At, By: ceptest.By(f.By), Event: f.Event, Instant: f.Instant}
+	a := ceptest.Alert{At: f.At, By: ceptest.By(f.By), Event: copyOf(f.Event), Instant: f.Instant}
 	for _, s := range f.Evidence {
-		a.Evidence = append(a.Evidence, ceptest.StepEvents(s))
+		step := ceptest.StepEvents{Step: s.Step}
+		for _, ev := range s.Events {
+			step.Events = append(step.Events, copyOf(ev))
+		}
+		a.Evidence = append(a.Evidence, step)
 	}
 	for _, m := range f.Measures {
 		a.Measures = append(a.Measures, ceptest.Measured(m))
@@ -105,20 +165,31 @@ func alertOf(f *match.Found) ceptest.Alert {
 	return a
 }
 
-// compare runs engine and oracle over the same events and returns both
-// answers as text; they are equal when the two agree.
-func compare(o *ceptest.Oracle, rule *prog.Rule, events []*event.Event, covered int64) (want, got string) {
-	judged := slices.DeleteFunc(o.Alerts(events, covered), func(a ceptest.Alert) bool { return a.Key[0] != event.StringOf(caseKey) })
-	want = ceptest.FormatAlerts(judged)
-	alerts, err := runEngine(rule, events, covered)
-	if err != nil {
-		return want, err.Error()
+func copyOf(ev *event.Event) *event.Event {
+	if ev == nil {
+		return nil
 	}
-	return want, ceptest.FormatAlerts(alerts)
+	c := *ev
+	return &c
 }
 
-// firstLine returns the first line of a text.
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
+// compare runs engine and oracle over sequences of events, one a key, and
+// returns both answers as text; they are equal when the two agree.
+func compare(c *compiled, sequences [][]*event.Event, covered int64) (want, got string) {
+	sequences = c.adopt(sequences)
+	alerts, err := run(c.rule, sequences, covered)
+	for key, events := range sequences {
+		judged := slices.DeleteFunc(c.oracle.Alerts(events, covered), func(a ceptest.Alert) bool { return a.Key[0] != event.StringOf(caseKey) })
+		if key > 0 {
+			want, got = want+"--\n", got+"--\n"
+		}
+		want += ceptest.FormatAlerts(judged)
+		if err == nil {
+			got += ceptest.FormatAlerts(alerts[key])
+		}
+	}
+	if err != nil {
+		got = err.Error()
+	}
+	return want, got
 }

@@ -242,7 +242,7 @@ func (w *writer) current(name string) string {
 func (w *writer) earlier(from []string, name string, loops bool) string {
 	switch {
 	case w.one(5):
-		return w.pick("prev.v <= v", "prev.v != v", "v == prev.v + 1", `prev.kind != "a"`)
+		return w.pick("prev.v <= v", "seconds(time - prev.time) < 3.0", "prev.v != v", "v == prev.v + 1", `prev.kind != "a"`)
 	case len(from) == 0:
 		return ""
 	}
@@ -251,7 +251,7 @@ func (w *writer) earlier(from []string, name string, loops bool) string {
 		return ""
 	}
 	if !w.many[other] && other != name {
-		return w.pick("v >= "+other+".v", "v != "+other+".v", "kind == "+other+".kind", "v > "+other+".v")
+		return w.pick("v >= "+other+".v", "v != "+other+".v", "kind == "+other+".kind", "v > "+other+".v", "seconds(time - "+other+".time) <= 3.0")
 	}
 	return w.list(other)
 }
@@ -264,7 +264,8 @@ func (w *writer) list(s string) string {
 		fmt.Sprintf("count(%s) < %d", s, n+1),
 		fmt.Sprintf("sum(%s.v) + v < %d", s, 3+2*n),
 		fmt.Sprintf("sum(%s.v) >= %d", s, n),
-		"v >= avg("+s+".v)", "v > max("+s+".v)", "v <= min("+s+".v)", "v != last("+s+".v)", "v >= first("+s+".v)",
+		"double(v) >= avg("+s+".v)", "v > max("+s+".v)", "v <= min("+s+".v)", "v != last("+s+".v)", "v >= first("+s+".v)",
+		"has("+s+")", "!has("+s+") || v > 1", "seconds(time - first("+s+".time)) < 4.0",
 		"distinct("+s+".v) < 3", "stddev("+s+".v) < 1.5")
 }
 

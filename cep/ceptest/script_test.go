@@ -1,10 +1,10 @@
 package ceptest_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/caltrop/caltrop/cep/ceptest"
+	"github.com/caltrop/caltrop/cep/event"
 	"github.com/cockroachdb/datadriven"
 )
 
@@ -51,15 +51,17 @@ type script struct {
 }
 
 func (s *script) setRule(t *testing.T, d *datadriven.TestData) string {
+	*s = script{skipped: s.skipped}
 	setting, err := ceptest.Parse(ceptest.DraftText(d.Input + "\ntiming: final\n"))
 	if err != nil {
 		return err.Error()
 	}
-	s.setting = setting
-	if s.oracle, err = ceptest.New(setting.Rule, setting.Schemas); err != nil {
+	oracle, err := ceptest.New(setting.Rule, setting.Schemas)
+	if err != nil {
 		return err.Error()
 	}
-	c, refusal := compileText(setting.Text)
+	s.setting, s.oracle = setting, oracle
+	c, refusal := compileBoth(setting.Text)
 	if s.both = c; c == nil {
 		s.skipped++
 		t.Logf("%s: %s", d.Pos, refusal)
@@ -68,6 +70,9 @@ func (s *script) setRule(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (s *script) feed(t *testing.T, d *datadriven.TestData) string {
+	if s.oracle == nil {
+		return "no rule"
+	}
 	events, err := ceptest.ParseEvents(s.setting, d.Input)
 	if err != nil {
 		d.Fatalf(t, "%v", err)
@@ -82,9 +87,9 @@ func (s *script) feed(t *testing.T, d *datadriven.TestData) string {
 	if s.both == nil {
 		return want
 	}
-	judged, got := compare(s.both.oracle, s.both.rule, eventsOf(s.both.setting, events), covered)
+	judged, got := compare(s.both, [][]*event.Event{events}, covered)
 	if judged != got {
-		return fmt.Sprintf("%sthe engine gives:\n%s", want, got)
+		t.Errorf("%s: the oracle gives:\n%s\nthe engine gives:\n%s", d.Pos, judged, got)
 	}
 	return want
 }

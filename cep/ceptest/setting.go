@@ -9,6 +9,12 @@ import (
 	"github.com/caltrop/caltrop/cep/syntax"
 )
 
+// Refused is a problem of a rule's text.
+type Refused struct{ Problem syntax.Problem }
+
+// Error renders the problem with its place.
+func (r *Refused) Error() string { return r.Problem.String() }
+
 // A Setting is a rule with the streams it reads, out of one text.
 type Setting struct {
 	Text    string
@@ -18,14 +24,14 @@ type Setting struct {
 	decls   []event.Decl
 }
 
-// Parse reads stream documents and one rule. The error is the first problem
-// that is not a warning.
+// Parse reads stream documents and one rule. The error is a
+// *Refused with the first problem that is not a warning.
 func Parse(text string) (*Setting, error) {
 	s := &Setting{Text: text, Streams: map[string]*syntax.Stream{}, Schemas: map[string]*event.Schema{}}
 	file, problems := syntax.Parse("rule.yaml", []byte(text))
 	for _, p := range problems {
 		if !p.Warning {
-			return nil, fmt.Errorf("parsing the rule: %s", p.String())
+			return nil, &Refused{p}
 		}
 	}
 	for _, doc := range file.Documents {
