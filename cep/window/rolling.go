@@ -27,6 +27,7 @@ type rolling struct {
 //	base     time that the first entry is relative to, minus origin, signed
 //	n        entries
 //	entries  length in bytes, then each: time minus the one before, arguments
+//	         but those of bare counts
 //	trail    see trail
 type ring struct {
 	held    bool
@@ -100,9 +101,7 @@ func (r *rolling) slide(g *ring, cutoff int64, out *match.Output) (last int64, e
 		at += int64(c.uvarint())
 		early := n-i >= r.Limits.WindowEvents && at > cutoff
 		if at <= cutoff || early {
-			for range r.args {
-				c.skipValue()
-			}
+			r.skip(&c)
 			g.base, g.entries, g.n = at, c.buf, g.n-1
 			if early {
 				g.lost = at
@@ -112,7 +111,7 @@ func (r *rolling) slide(g *ring, cutoff int64, out *match.Output) (last int64, e
 		}
 		r.replay(&c)
 	}
-	if g.n == 0 {
+	if at <= cutoff { // emptied by time; an event that left early still counts
 		g.held = false
 	}
 	if c.bad {
@@ -124,11 +123,13 @@ func (r *rolling) slide(g *ring, cutoff int64, out *match.Output) (last int64, e
 // replay gives one kept entry to the accumulators.
 func (r *rolling) replay(c *cursor) {
 	for i := range r.args {
-		v := c.value()
-		if !v.Present() {
-			continue
+		v := always()
+		if !r.bare(i) {
+			v = c.value()
 		}
-		r.give(&r.accs[i], i, v)
+		if v.Present() {
+			r.give(&r.accs[i], i, v)
+		}
 	}
 }
 
@@ -175,8 +176,10 @@ func (r *rolling) append(buf []byte, g *ring, last int64, stream int, ev *event.
 	}
 	buf = binary.AppendVarint(buf, g.base-g.origin)
 	r.packed = binary.AppendUvarint(r.packed[:0], uint64(ev.Time-last))
-	for _, v := range r.args {
-		r.packed = event.AppendValue(r.packed, v)
+	for i, v := range r.args {
+		if !r.bare(i) {
+			r.packed = event.AppendValue(r.packed, v)
+		}
 	}
 	buf = binary.AppendUvarint(buf, uint64(g.n+1))
 	buf = binary.AppendUvarint(buf, uint64(len(g.entries)+len(r.packed)))
@@ -209,9 +212,16 @@ func (r *rolling) newest(g *ring) (int64, error) {
 	last := g.base
 	for range g.n {
 		last += int64(c.uvarint())
-		for range r.args {
+		r.skip(&c)
+	}
+	return last, c.err()
+}
+
+// skip passes over the arguments of one entry.
+func (r *rolling) skip(c *cursor) {
+	for i := range r.args {
+		if !r.bare(i) {
 			c.skipValue()
 		}
 	}
-	return last, c.err()
 }

@@ -105,13 +105,19 @@ func (w *rule) read(ev *event.Event) {
 	}
 }
 
+// always is the argument of a count that takes the event.
+func always() event.Value { return event.BoolOf(true) }
+
+// bare reports whether aggregate i takes every event and so has no argument.
+func (w *rule) bare(i int) bool { return w.Window.Aggs.List[i].Arg == nil }
+
 func (w *rule) argument(a *expr.WindowAgg) event.Value {
 	switch {
 	case a.Arg == nil:
-		return event.BoolOf(true)
+		return always()
 	case a.Spec.Func == agg.Count:
 		if truth, ok := a.Arg.Holds(&w.frame); truth && ok {
-			return event.BoolOf(true)
+			return always()
 		}
 		return event.Value{}
 	}
