@@ -11,7 +11,7 @@ import (
 	"github.com/caltrop/caltrop/rules"
 )
 
-var rewriteBroken = flag.Bool("rewrite-broken", false, "write the problems of testdata/broken as they are now")
+var rewrite = flag.Bool("rewrite", false, "write the problems of testdata/broken as they are now")
 
 // leastBroken is how many broken documents are kept.
 const leastBroken = 100
@@ -34,7 +34,7 @@ func TestBrokenDocuments(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden := strings.TrimSuffix(path, ".yaml") + ".err"
-			if *rewriteBroken {
+			if *rewrite {
 				if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
 					t.Fatal(err)
 				}
