@@ -115,14 +115,18 @@ func aggregateTypeHint(fn agg.Func, text string) string {
 // absentHint says what an unknown name may have been meant for.
 func (r *resolver) absentHint(name string) string {
 	if r.sc.Event == nil {
+		many := ""
 		for _, s := range r.sc.Steps {
-			if s.Schema == nil || s.Schema.Index(name) < 0 {
-				continue
+			switch {
+			case s.Schema == nil || s.Schema.Index(name) < 0:
+			case !s.Many:
+				return fmt.Sprintf("a field needs its step: %s.%s", s.Name, name)
+			case many == "":
+				many = fmt.Sprintf("a field needs its step: max(%s.%s), last(%s.%s)", s.Name, name, s.Name, name)
 			}
-			if s.Many {
-				return fmt.Sprintf("a field needs its step: max(%s.%s), last(%s.%s)", s.Name, name, s.Name, name)
-			}
-			return fmt.Sprintf("a field needs its step: %s.%s", s.Name, name)
+		}
+		if many != "" {
+			return many
 		}
 	}
 	hint := suggest(name, r.visible())
