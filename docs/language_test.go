@@ -89,10 +89,10 @@ func used(examples []*example, heading string) bool {
 // whole adds the shared lines that an example leaves out, and says how many.
 func (e *example) whole() (text string, added int) {
 	text = e.text
-	window := strings.Contains(text, "\nwindow:") || strings.HasPrefix(text, "window:")
+	first, _, _ := strings.Cut(text, "\n---\n")
+	window := strings.Contains("\n"+first, "\nwindow:")
 	for _, s := range shared {
-		has := strings.HasPrefix(text, s.key) || strings.Contains(text, "\n"+s.key)
-		if has || s.key == "within:" && (window || e.info == "refused" && strings.Contains(text, "# no within")) {
+		if strings.Contains("\n"+first, "\n"+s.key) || s.key == "within:" && window {
 			continue
 		}
 		text = s.line + "\n" + text

@@ -1,0 +1,51 @@
+package docs_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestOperationsNamesEveryMetric holds the table against the source.
+func TestOperationsNamesEveryMetric(t *testing.T) {
+	text, err := os.ReadFile("operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(caltrop_[a-z_]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+		documented[m[1]] = true
+	}
+	literal := regexp.MustCompile(`"(caltrop_[a-z_]+)"`)
+	made := map[string]bool{}
+	err = filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && len(d.Name()) > 2 && d.Name()[0] == '.' {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range literal.FindAllStringSubmatch(string(source), -1) {
+			made[m[1]] = true
+			if !documented[m[1]] {
+				t.Errorf("%s: operations.md does not name %s", path, m[1])
+			}
+		}
+		return err
+	})
+	for name := range documented {
+		if !made[name] {
+			t.Errorf("operations.md names %s, which nothing makes", name)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
