@@ -22,7 +22,8 @@ type Log interface {
 	// entry is the one at offset last (-1: the log is empty), and returns the
 	// offset of the last record written. Where another writer came first it
 	// writes nothing and returns an error that matches ErrConflict. After any
-	// other error the outcome is unknown: the tail tells.
+	// other error the outcome is unknown: the tail tells. With no records it
+	// only looks whether the log has grown.
 	//
 	// On Kafka all writers share one transactional id, each Append makes its
 	// own producer: InitTransactions (which fences every other writer), read on

@@ -124,7 +124,9 @@ type state struct {
 func (s *state) live() bool { return s.head != nil && s.head.State != Deleted }
 
 // commit asks decide for the records of a write and appends them, as often as
-// other instances come first.
+// other instances come first. A refusal, and a write that changes nothing,
+// count only if the log has not grown meanwhile: what another instance wrote a
+// moment ago may be the very stream that the document was refused for.
 func (r *Registry) commit(ctx context.Context, decide func(*state) ([]Record, error), k Kind, name string) error {
 	select {
 	case <-r.write:
@@ -137,12 +139,11 @@ func (r *Registry) commit(ctx context.Context, decide func(*state) ([]Record, er
 		if err != nil {
 			return err
 		}
-		records, err := decide(s)
-		if err != nil || len(records) == 0 {
-			return err
-		}
+		records, refused := decide(s)
 		offset, err := r.log.Append(ctx, s.offset, records)
 		switch {
+		case err == nil && len(records) == 0:
+			return refused
 		case err == nil:
 			return r.applied(ctx, offset)
 		case !errors.Is(err, ErrConflict):

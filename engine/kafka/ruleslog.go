@@ -47,6 +47,9 @@ func (l *RulesLog) Tail(ctx context.Context, after int64, apply func(rules.Entry
 
 // Append writes records as one unit if the log still ends at last; see rules.Log.
 func (l *RulesLog) Append(ctx context.Context, last int64, records []rules.Record) (int64, error) {
+	if len(records) == 0 {
+		return last, l.unchanged(ctx, last)
+	}
 	topic := l.cluster.Topics().Rules()
 	p, err := l.cluster.openProducer(ctx, topic)
 	if err != nil {

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func listed(t *testing.T, args ...string) (out string, err error) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	err = run(t.Context(), append([]string{"alerts", "ls"}, args...), environ{in: strings.NewReader(""), out: &stdout, err: &stderr})
+	return stdout.String() + stderr.String(), err
+}
+
+const oneAlert = `{"id":"a%d","version":1,"status":"raised","rule":"probe","severity":"high","key":"c1","at":"2026-03-01T12:00:00.000000Z","summary":"2 probes","evidence":{"small":[{},{}],"large":[{}]}}`
+
+func TestAlertsAreListedPageByPage(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RawQuery)
+		next := ""
+		if len(asked) == 1 {
+			next = "two"
+		}
+		fmt.Fprintf(w, `{"alerts":[`+oneAlert+`],"next":%q}`, len(asked), next)
+	}))
+	defer server.Close()
+	out, err := listed(t, "--api", server.URL, "--rule", "probe", "--limit", "5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := "2026-03-01T12:00:00.000000Z  high     raised    probe  key \"c1\"  2 probes  [large×1 small×2]\n"
+	if out != line+line {
+		t.Errorf("got\n%s\nwant twice\n%s", out, line)
+	}
+	if strings.Join(asked, " ") != "limit=5&rule=probe after=two&limit=4&rule=probe" {
+		t.Errorf("asked %q", asked)
+	}
+	if out, err = listed(t, "--api", server.URL, "--json", "--limit", "1"); err != nil || out != fmt.Sprintf(oneAlert, 3)+"\n" {
+		t.Errorf("as JSON: %s, %v", out, err)
+	}
+}
+
+func TestAlertsThatCannotBeListed(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, `{"status":400,"detail":"from is not a time"}`)
+	}))
+	defer server.Close()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--api", server.URL, "--from", "x"}, "400 Bad Request: from is not a time"},
+		{[]string{"--limit", "0"}, "--limit 0 is less than 1"},
+		{[]string{"--rule", "a", "--rule", "b"}, "--rule may be given once with --api"},
+		{[]string{"--history", t.TempDir()}, "--history needs --rule or --key"},
+		{[]string{"--history", t.TempDir(), "--key", "c1", "--from", "yesterday"}, "--from yesterday is not a time"},
+	} {
+		out, err := listed(t, c.args...)
+		if exitCode(err) != exitFailure || !strings.Contains(out, c.want) {
+			t.Errorf("alerts ls %v: exit %d, %s; want 1 and %q", c.args, exitCode(err), out, c.want)
+		}
+	}
+}
+
+func TestAnEmptyHistoryHasNoAlerts(t *testing.T) {
+	if out, err := listed(t, "--history", t.TempDir(), "--rule", "probe"); err != nil || out != "" {
+		t.Errorf("got %q, %v; want nothing", out, err)
+	}
+}
