@@ -12,7 +12,7 @@ type node struct {
 	joins  []syntax.Join // opSeq: joins[i] stands before sub[i]; joins[0] is unused
 	quant  *syntax.Quant // opLoop
 	loop   int           // opLoop: index in builder.loops, or -1 when it cannot repeat
-	single bool          // opLoop: the body is one step
+	single bool          // opLoop: the quantifier stands on a step, not on a group
 	parent *node
 	index  int // in the parent's sub
 }
@@ -74,10 +74,10 @@ func (t *node) add(s *node, join syntax.Join) {
 }
 
 func (b *builder) quantified(body *node, q *syntax.Quant, single bool) *node {
-	if q == nil || (q.Min == 1 && q.Max == 1) {
+	if q == nil || (q.Min == 1 && q.Max == 1 && !q.Greedy) {
 		return body
 	}
-	t := &node{op: opLoop, quant: q, loop: -1, single: single || body.op == opLeaf}
+	t := &node{op: opLoop, quant: q, loop: -1, single: single}
 	if q.Max != 1 {
 		t.loop = len(b.loops)
 		b.loops = append(b.loops, t)
