@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caltrop/caltrop/engine/kafka"
+	"github.com/caltrop/caltrop/loadtest/fraudgen"
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/rules/catalog"
+)
+
+// install stores the shipped streams and rules where a rule or stream of that
+// name was never stored: what a person has changed or deleted stays so.
+func (d *demo) install(ctx context.Context) error {
+	streams := rules.Source{Name: "streams", Text: catalog.StreamsLate(devLateness).Data}
+	sources := []rules.Source{streams}
+	for _, f := range catalog.Rules() {
+		sources = append(sources, rules.Source{Name: f.Name, Text: f.Data})
+	}
+	texts := documentTexts(sources)
+	for name, text := range documentTexts([]rules.Source{{Name: "scenarios", Text: fraudgen.Rules()}}) {
+		if texts[name] == nil {
+			texts[name] = text
+			sources = append(sources, rules.Source{Name: "scenario " + name, Text: text})
+		}
+	}
+	set, _ := rules.Check(nil, sources...)
+	used := usedStreams(set)
+	if err := d.createTopics(ctx, set, used); err != nil {
+		return err
+	}
+	for _, name := range used {
+		if _, err := d.store(ctx, rules.KindStream, name, texts[name]); err != nil {
+			return err
+		}
+	}
+	var refused []string
+	for _, r := range set.Rules {
+		ok, err := d.store(ctx, rules.KindRule, r.Doc.Name, texts[r.Doc.Name])
+		if err != nil {
+			return err
+		}
+		if !ok {
+			refused = append(refused, r.Doc.Name)
+		}
+	}
+	d.say("rules    %s", strings.Join(d.node.registry.Names(rules.KindRule), " "))
+	if len(refused) > 0 {
+		d.say("not yet  %s (over several streams, or not by the stream's key: `match` and `rules test` run them)", strings.Join(refused, " "))
+	}
+	return nil
+}
+
+// usedStreams lists the streams of rules that read one stream, and those that
+// the generator writes.
+func usedStreams(set *rules.Set) []string {
+	used := fraudgen.Streams()
+	for _, r := range set.Rules {
+		if len(r.Prog.Streams) == 1 {
+			used = append(used, r.Prog.Streams[0].Stream)
+		}
+	}
+	slices.Sort(used)
+	return slices.Compact(used)
+}
+
+func (d *demo) createTopics(ctx context.Context, set *rules.Set, used []string) error {
+	topics := map[string]int{}
+	for _, name := range used {
+		partitions := 1
+		if slices.Contains(fraudgen.Streams(), name) {
+			partitions = devPartitions
+		}
+		topics[set.Stream(name).Doc.Topic] = partitions
+	}
+	return d.node.cluster.EnsureTopics(ctx, topics)
+}
+
+// store writes one document unless its name was used before. false means that
+// this build cannot run it live.
+func (d *demo) store(ctx context.Context, kind rules.Kind, name string, text []byte) (bool, error) {
+	if slices.Contains(d.node.registry.Names(kind), name) {
+		return true, nil
+	}
+	_, _, err := d.node.registry.Put(ctx, rules.Change{Kind: kind, Name: name, Text: text, Author: "catalogue"})
+	var invalid *rules.InvalidError
+	if errors.As(err, &invalid) && kind == rules.KindRule {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("storing %s %s: %w", kind, name, err)
+	}
+	return true, nil
+}
+
+// documentTexts splits sources into documents, by name.
+func documentTexts(sources []rules.Source) map[string][]byte {
+	texts := map[string][]byte{}
+	for _, s := range sources {
+		for doc := range bytes.SplitSeq(s.Text, []byte("\n---\n")) {
+			for line := range bytes.Lines(doc) {
+				if name, ok := bytes.CutPrefix(line, []byte("name: ")); ok {
+					texts[string(bytes.TrimSpace(name))] = append(bytes.TrimSpace(doc), '\n')
+					break
+				}
+			}
+		}
+	}
+	return texts
+}
+
+// tasksLive reports whether every partition of every stream has a live task
+// with the newest rules.
+func (d *demo) tasksLive() bool {
+	want, live := 0, 0
+	for _, st := range d.node.registry.Current().Streams {
+		n, err := d.node.cluster.Partitions(st.Doc.Topic)
+		if err != nil {
+			return false
+		}
+		want += n
+	}
+	for _, t := range d.node.engine.Status().Tasks {
+		if t.State == kafka.StateLive && t.RulesVersion == d.node.registry.Current().Version {
+			live++
+		}
+	}
+	return live == want
+}
