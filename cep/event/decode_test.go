@@ -68,16 +68,7 @@ func TestDecodeForgetsTheEventBefore(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	deep := strings.Repeat("[", 1000) + strings.Repeat("]", 1000)
-	var many strings.Builder
-	for i := range FieldsMax {
-		fmt.Fprintf(&many, `"f%d":1,`, i)
-	}
-	cases := []struct {
-		name, value string
-		reason      Reason
-		field       string
-	}{
+	cases := []refusal{
 		{"truncated", `{"ts":17000`, BadJSON, ""},
 		{"empty", ``, BadJSON, ""},
 		{"two values", `{} {}`, BadJSON, ""},
@@ -85,8 +76,6 @@ func TestDecodeRefuses(t *testing.T) {
 		{"bad utf-8 in a field", string(record("\"status\":\"\xff\",")), InvalidUTF8, ""},
 		{"array", `[1]`, NotObject, ""},
 		{"null", `null`, NotObject, ""},
-		{"deep", string(record(`"x":` + deep + ",")), TooDeep, ""},
-		{"10,000 fields", string(record(many.String())), TooManyFields, ""},
 		{"no amount", `{"event_id":"e1","ts":1700000000000,"card_id":"c1"}`, MissingField, "amount"},
 		{"null amount", string(record(`"amount":null,`)), MissingField, "amount"},
 		{"no key", `{"event_id":"e1","ts":1700000000000,"amount":1}`, MissingKey, "card_id"},
@@ -110,9 +99,18 @@ func TestDecodeRefuses(t *testing.T) {
 		{"amount too large", string(record(`"amount":92233720368547758.08,`)), NumberRange, "amount"},
 		{"list of numbers", string(record(`"tags":["a",1],`)), WrongType, "tags"},
 		{"string for list", string(record(`"tags":"a",`)), WrongType, "tags"},
-		{"long text", string(record(`"status":"` + strings.Repeat("a", FieldBytesMax+1) + `",`)), FieldTooLarge, "status"},
-		{"long list", string(record(`"tags":["` + strings.Repeat("a", FieldBytesMax) + `","b"],`)), FieldTooLarge, "tags"},
 		{"date of words", string(record(`"opened":"yesterday",`)), WrongType, "opened"},
+	}
+	refuse(t, cases)
+	var ev Event
+	if err := NewDecoder(payment()).Decode(nil, &ev); err == nil || err.(*Fault).Reason != NullValue {
+		t.Errorf("no value: got %v", err)
+	}
+}
+
+// T27: times that make no sense are refused, a mixed-up unit among them.
+func TestT27BadTimes(t *testing.T) {
+	refuse(t, []refusal{
 		{"no time", `{"event_id":"e1","card_id":"c1","amount":1}`, BadTime, "ts"},
 		{"time 0", string(record(`"ts":0,`)), BadTime, "ts"},
 		{"time negative", string(record(`"ts":-5,`)), BadTime, "ts"},
@@ -120,8 +118,35 @@ func TestDecodeRefuses(t *testing.T) {
 		{"seconds for ms", string(record(`"ts":1700000000,`)), BadTime, "ts"},
 		{"µs for ms", string(record(`"ts":1700000000000000,`)), BadTime, "ts"},
 		{"text for ms", string(record(`"ts":"2026-01-01T00:00:00Z",`)), BadTime, "ts"},
-		{"10 MB", string(record(`"x":"` + strings.Repeat("a", 10<<20) + `",`)), TooLarge, ""},
+	})
+}
+
+// T35: what one event may cost is bounded.
+func TestT35LimitsOfOneEvent(t *testing.T) {
+	deep := strings.Repeat("[", 1000) + strings.Repeat("]", 1000)
+	var many strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&many, `"f%d":1,`, i)
 	}
+	refuse(t, []refusal{
+		{"deep", string(record(`"x":` + deep + ",")), TooDeep, ""},
+		{"10,000 fields", string(record(many.String())), TooManyFields, ""},
+		{"long text", string(record(`"status":"` + strings.Repeat("a", FieldBytesMax+1) + `",`)), FieldTooLarge, "status"},
+		{"long list", string(record(`"tags":["` + strings.Repeat("a", FieldBytesMax) + `","b"],`)), FieldTooLarge, "tags"},
+		{"10 MB", string(record(`"x":"` + strings.Repeat("a", 10<<20) + `",`)), TooLarge, ""},
+		{"1 MB key", string(record(`"card_id":"` + strings.Repeat("k", 1<<20-100) + `",`)), FieldTooLarge, "card_id"},
+	})
+}
+
+// A refusal is a record and why it becomes no event.
+type refusal struct {
+	name, value string
+	reason      Reason
+	field       string
+}
+
+func refuse(t *testing.T, cases []refusal) {
+	t.Helper()
 	d := NewDecoder(payment())
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -134,10 +159,6 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("got %v, want %s of %q", fault, c.reason, c.field)
 			}
 		})
-	}
-	var ev Event
-	if err := d.Decode(nil, &ev); err == nil || err.(*Fault).Reason != NullValue {
-		t.Errorf("no value: got %v", err)
 	}
 }
 

@@ -176,6 +176,6 @@ func (p *paned) close(f *frames, out *match.Output) {
 	}
 	evidence, err := p.events(f.trail, f.keys, f.origin, w.start)
 	p.mustRead(err)
-	o := outcome{at: end, by: match.ByWindow, instant: w.start, truncated: len(evidence) < w.n}
+	o := outcome{at: end, by: match.ByWindow, instant: w.start, events: w.n}
 	p.raise(o, w.accs, evidence, out)
 }

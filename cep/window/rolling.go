@@ -145,15 +145,11 @@ func (r *rolling) evaluate(g *ring, ev *event.Event, out *match.Output) {
 	}
 	evidence, err := r.events(g.trail, g.keys, g.origin, math.MinInt64)
 	r.mustRead(err)
-	evidence = append(evidence, clone(ev))
-	whole := len(evidence) <= r.kept && len(evidence) == g.n+1
-	if over := len(evidence) - r.kept; over > 0 {
-		evidence = evidence[over:]
-	}
+	current := clone(ev)
 	r.raise(outcome{
-		at: ev.Time, by: match.ByEvent, event: evidence[len(evidence)-1],
-		truncated: !whole || g.lost != neverLost && g.lost > ev.Time-r.Window.Size,
-	}, r.accs, evidence, out)
+		at: ev.Time, by: match.ByEvent, event: current, events: g.n + 1,
+		truncated: g.lost != neverLost && g.lost > ev.Time-r.Window.Size,
+	}, r.accs, append(evidence, current), out)
 }
 
 // append writes the ring with the current event as its newest entry.

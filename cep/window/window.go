@@ -14,8 +14,12 @@ import (
 	"github.com/caltrop/caltrop/cep/prog"
 )
 
-// evidenceMax is the number of events that one alert carries at most.
-const evidenceMax = 200
+// What one alert carries at most of its window's latest events. The rest of an
+// alert's 64 KB is for its key, summary and measures.
+const (
+	evidenceMax      = 200
+	evidenceBytesMax = 60 << 10 // as JSON
+)
 
 // stepName is what a window alert calls the step of its evidence.
 const stepName = "window"
@@ -152,7 +156,8 @@ type outcome struct {
 	by        match.By
 	event     *event.Event
 	instant   int64
-	truncated bool
+	events    int  // of the window
+	truncated bool // events left the window early
 }
 
 // holds evaluates values and having over the aggregates.
@@ -181,10 +186,11 @@ func (w *rule) holds(accs []agg.Acc, at int64, out *match.Output) bool {
 	return truth && ok
 }
 
-// raise reports the alert of the evaluation that holds just made, with
-// the given evidence.
-func (w *rule) raise(o outcome, accs []agg.Acc, evidence []*event.Event, out *match.Output) {
-	f := match.Found{At: o.at, By: o.by, Event: o.event, Instant: o.instant, Truncated: o.truncated}
+// raise reports the alert of the evaluation that holds just made. latest are
+// the newest of the window's events.
+func (w *rule) raise(o outcome, accs []agg.Acc, latest []*event.Event, out *match.Output) {
+	evidence := w.fitting(latest)
+	f := match.Found{At: o.at, By: o.by, Event: o.event, Instant: o.instant, Truncated: o.truncated || len(evidence) < o.events}
 	f.Evidence = []match.StepEvents{{Step: stepName, Events: evidence}}
 	for i := range accs {
 		f.Approx = f.Approx || accs[i].Approximate()
@@ -198,6 +204,19 @@ func (w *rule) raise(o outcome, accs []agg.Acc, evidence []*event.Event, out *ma
 		f.Summary = string(w.Summary.Append(nil, &w.frame))
 	}
 	out.Found = append(out.Found, f)
+}
+
+// fitting returns the newest events that one alert can carry, at least one.
+func (w *rule) fitting(latest []*event.Event) []*event.Event {
+	size := 0
+	for i := len(latest) - 1; i >= 0; i-- {
+		w.packed = latest[i].AppendJSON(w.packed[:0])
+		size += len(w.packed) + 1
+		if n := len(latest) - i; n > 1 && (n > w.kept || size > evidenceBytesMax) {
+			return latest[i+1:]
+		}
+	}
+	return latest
 }
 
 // mustRead stops on state that this package did not write: storage is

@@ -186,6 +186,25 @@ func TestEvidenceIsTheLatestEvents(t *testing.T) {
 	}
 }
 
+func TestEvidenceStaysUnder64KB(t *testing.T) {
+	s := setting(t, streams+"window: {stream: e, rolling: 1h}\nvalues: {n: count()}\nhaving: n >= 50\n")
+	events := burst(s, 50)
+	for _, ev := range events {
+		ev.Values[4] = event.StringOf(strings.Repeat("x", 2000))
+	}
+	st := newStore()
+	st.feed(t, compile(t, s), events)
+	f := st.raised[0].found
+	size := 0
+	for _, ev := range f.Evidence[0].Events {
+		size += len(ev.AppendJSON(nil))
+	}
+	last := f.Evidence[0].Events[len(f.Evidence[0].Events)-1]
+	if size > 60<<10 || size < 50<<10 || !f.Truncated || last.ID != "e49" {
+		t.Errorf("%d bytes of evidence up to %s, truncated %v", size, last.ID, f.Truncated)
+	}
+}
+
 func TestRingIsCapped(t *testing.T) {
 	s := setting(t, streams+"window: {stream: e, rolling: 10s}\nvalues: {n: count()}\nhaving: n >= 4\nlimits: {window_events: 4}\n")
 	events := burst(s, 6)
