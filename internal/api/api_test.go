@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -240,6 +242,32 @@ func TestRefusals(t *testing.T) {
 	}
 	if g.log.Len() > 0 {
 		t.Errorf("the log has\n%s", &g.log)
+	}
+}
+
+// A client that sends its body too slowly is told so: the connection's read
+// deadline ends the body.
+func TestSlowBodies(t *testing.T) {
+	g := newRig(t)
+	r := httptest.NewRequest("POST", "/v1/rules:validate", io.MultiReader(strings.NewReader("apiVersion"), slowReader{}))
+	r.Header.Set("Content-Type", "application/yaml")
+	w := httptest.NewRecorder()
+	g.handler.ServeHTTP(w, r)
+	if w.Code != http.StatusRequestTimeout {
+		t.Errorf("status %d, want 408\n%s", w.Code, w.Body)
+	}
+}
+
+type slowReader struct{}
+
+func (slowReader) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+// The answer to a hostile document stays small.
+func TestLongLinesAreNotSentBack(t *testing.T) {
+	g := newRig(t)
+	w := g.want(http.StatusUnprocessableEntity, "POST", "/v1/rules:validate", strings.Repeat("k", 500_000))
+	if w.Body.Len() > 10_000 {
+		t.Errorf("the answer has %d bytes", w.Body.Len())
 	}
 }
 

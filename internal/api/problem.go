@@ -134,8 +134,16 @@ func faultsOf(problems []syntax.Problem) []fault {
 	return faults
 }
 
+// sourceBytesMax bounds the source line of a fault: a longer one is left out,
+// or an answer could be many times as long as the document.
+const sourceBytesMax = 512
+
 func faultOf(p syntax.Problem) fault {
-	return fault{Pointer: p.Pointer, Line: p.Line, Column: p.Col, Detail: p.Detail, Hint: p.Hint, Source: p.Source}
+	f := fault{Pointer: p.Pointer, Line: p.Line, Column: p.Col, Detail: p.Detail, Hint: p.Hint}
+	if len(p.Source) <= sourceBytesMax {
+		f.Source = p.Source
+	}
+	return f
 }
 
 func warningsOf(problems []syntax.Problem) []fault {
