@@ -205,7 +205,7 @@ func (r *resolver) windowArgument(name string, e ast.Expr, w *WindowAgg) bool {
 func (r *resolver) putWindow(e ast.Expr, name string, slot int) {
 	spec := r.sc.Window.List[slot].Spec
 	typ, _ := aggResult(spec.Func, spec.Type)
-	r.put(e, &datum{kind: windowAgg, text: fmt.Sprintf("%s() #%d", name, slot), typ: typ, pos: slot})
+	r.put(e, &datum{kind: windowAgg, text: fmt.Sprintf("%s() #%d", name, slot), typ: typ, pos: slot, grows: growing(spec.Func)})
 }
 
 func (w *WindowAggs) find(text string) int {

@@ -42,6 +42,7 @@ type datum struct {
 	stream string // in inStream and its eventTime
 	step   Step   // of step data
 	agg    Agg    // of stepAgg
+	grows  bool   // windowValue, windowAgg: one more event cannot lessen it
 	slots  bool   // stepAgg is read through Bindings.Agg
 	of     *datum // of presence
 	id     int

@@ -17,8 +17,9 @@ type Step struct {
 
 // A Named is a name with its type: a window value.
 type Named struct {
-	Name string
-	Type event.Type
+	Name  string
+	Type  event.Type
+	Grows bool // Program.Grows of its expression
 }
 
 // A Scope says what names mean in one expression. Zero parts are not visible.
@@ -123,6 +124,9 @@ type Program struct {
 	// distinct and max (`count(a) >= 3`), alone or under &&: one more event
 	// cannot turn a true result false (language §6).
 	Monotone bool
+	// Grows is true when the result is a count, distinct or max, which one more
+	// event cannot lessen.
+	Grows bool
 	// Filter is the part that decides early: the operands of a top-level &&
 	// that read the current event only, nil when there is none. Where it does
 	// not hold, the whole does not.

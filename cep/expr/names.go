@@ -24,7 +24,7 @@ func (r *resolver) name(name string) (*datum, *Error) {
 	}
 	for i, v := range r.sc.Values {
 		if v.Name == name {
-			return &datum{kind: windowValue, text: name, typ: v.Type, pos: i}, nil
+			return &datum{kind: windowValue, text: name, typ: v.Type, pos: i, grows: v.Grows}, nil
 		}
 	}
 	if s := r.step(name); s != nil {

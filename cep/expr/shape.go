@@ -20,7 +20,7 @@ func shapeOf(p *Program, checked *ast.AST, data []*datum) {
 	for _, d := range data {
 		s.data[d.ident()] = d
 	}
-	p.Monotone = s.monotone(checked.Expr())
+	p.Monotone, p.Grows = s.monotone(checked.Expr()), s.grows(checked.Expr())
 	if isKind(checked, checked.Expr(), types.BoolKind) {
 		p.Filter = s.filter(p)
 	}
@@ -77,12 +77,10 @@ func (s *shape) grows(e ast.Expr) bool {
 		return false
 	}
 	d := s.data[e.AsIdent()]
-	if d == nil || d.kind != stepAgg {
-		return false
-	}
-	fn := d.agg.Spec.Func
-	return fn == agg.Count || fn == agg.Distinct || fn == agg.Max
+	return d != nil && (d.grows || d.kind == stepAgg && growing(d.agg.Spec.Func))
 }
+
+func growing(fn agg.Func) bool { return fn == agg.Count || fn == agg.Distinct || fn == agg.Max }
 
 // early reports whether a datum is known from the current event alone.
 func early(d *datum) bool {

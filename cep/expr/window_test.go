@@ -96,7 +96,7 @@ func TestWindowOverSeveralStreams(t *testing.T) {
 }
 
 func TestHavingSeesValues(t *testing.T) {
-	sc := &Scope{At: true, Window: &WindowAggs{}, Event: payment, Values: []Named{{"n", event.Int}, {"total", event.Double}}}
+	sc := &Scope{At: true, Window: &WindowAggs{}, Event: payment, Values: []Named{{Name: "n", Type: event.Int}, {Name: "total", Type: event.Double}}}
 	p, errs := Compile(`n >= 10 && total > 1000 && time > timestamp("1970-01-01T00:00:00Z") && count() > 3`, event.Bool, sc)
 	if len(errs) > 0 {
 		t.Fatal(errs)
@@ -133,5 +133,22 @@ func TestWindowErrors(t *testing.T) {
 	_, errs := Compile(`sum(amount) > 1.0`, event.Bool, &Scope{Streams: []*event.Schema{payment, refund}, Window: &WindowAggs{}})
 	if len(errs) == 0 || !strings.Contains(errs[0].Hint, "payment.amount") {
 		t.Errorf("a bare field with several streams: got %+v", errs)
+	}
+}
+
+func TestMonotoneOverValues(t *testing.T) {
+	values := []Named{{Name: "n", Type: event.Int, Grows: true}, {Name: "total", Type: event.Double}}
+	for src, want := range map[string]bool{
+		`n >= 10`: true, `n >= 10 && total > 1000`: false, `n < 10`: false, `distinct(status) > 2 && max(amount) > 3`: true, `sum(amount) > 3`: false,
+	} {
+		sc := &Scope{At: true, Window: &WindowAggs{}, Event: payment, Values: values}
+		if p := mustCompile(t, src, event.Bool, sc); p.Monotone != want {
+			t.Errorf("%s: got %v, want %v", src, p.Monotone, want)
+		}
+	}
+	for src, want := range map[string]bool{`count()`: true, `max(amount)`: true, `sum(amount)`: false, `count() + 1`: false} {
+		if p := mustCompile(t, src, event.Invalid, &Scope{Window: &WindowAggs{}, Event: payment}); p.Grows != want {
+			t.Errorf("%s: grows %v, want %v", src, p.Grows, want)
+		}
 	}
 }
