@@ -32,13 +32,11 @@ func NewDirectory(fsys vfs.FS, root string) (*Directory, error) {
 		fsys = vfs.Default
 	}
 	d := &Directory{fs: fsys, root: root}
-	if err := fsys.MkdirAll(root, 0o755); err != nil {
-		return nil, fmt.Errorf("making checkpoint directory: %w", err)
-	}
-	if err := d.syncUp(root); err != nil {
+	if err := d.ensure(root); err != nil {
 		return nil, err
 	}
-	return d, nil
+	// An earlier process may have died between making and syncing.
+	return d, errors.Join(d.syncDir(root), d.syncDir(fsys.PathDir(root)))
 }
 
 func (d *Directory) path(name string) string {
@@ -94,27 +92,29 @@ func (d *Directory) give(temp, path string, replace bool) error {
 	return d.fs.Remove(temp)
 }
 
-// ensure makes a directory below the root and syncs what names it.
+// ensure makes a directory with all above it, and syncs what names the new
+// ones.
 func (d *Directory) ensure(dir string) error {
-	if _, err := d.fs.Stat(dir); err == nil {
+	there := dir
+	for {
+		if _, err := d.fs.Stat(there); err == nil || d.fs.PathDir(there) == there {
+			break
+		}
+		there = d.fs.PathDir(there)
+	}
+	if there == dir {
 		return nil
 	}
 	if err := d.fs.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", dir, err)
 	}
-	return d.syncUp(dir)
-}
-
-// syncUp syncs the directories from the root's parent down to dir.
-func (d *Directory) syncUp(dir string) error {
-	for at := dir; ; at = d.fs.PathDir(at) {
+	for at := dir; at != there; {
+		at = d.fs.PathDir(at)
 		if err := d.syncDir(at); err != nil {
 			return err
 		}
-		if len(at) <= len(d.root) {
-			return d.syncDir(d.fs.PathDir(at))
-		}
 	}
+	return nil
 }
 
 func (d *Directory) syncDir(dir string) error {
@@ -190,10 +190,13 @@ func cutLast(name string) (dir, base string, found bool) {
 // Remove implements Blobs.
 func (d *Directory) Remove(name string) error {
 	err := d.fs.Remove(d.path(name))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("removing %s: %w", name, err)
 	}
-	return nil
+	return d.syncDir(d.fs.PathDir(d.path(name)))
 }
 
 func writeSynced(fsys vfs.FS, path string, data []byte) error {
