@@ -2,7 +2,6 @@ package rules
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/caltrop/caltrop/cep/syntax"
@@ -83,32 +82,6 @@ func usesOf(d *syntax.Rule) []use {
 			key: d.Window.Keys[s.Name], keyPointer: "/window/keys/" + s.Name})
 	}
 	return uses
-}
-
-// misnamed lists the streams and fields in a rule's tests that are not there.
-func misnamed(d *syntax.Rule, set *Set) []syntax.Problem {
-	var found []syntax.Problem
-	for i, t := range d.Tests {
-		for _, e := range t.Events {
-			for _, detail := range misnamedEvent(&e, set.Stream(e.Stream)) {
-				found = append(found, syntax.Problem{Line: e.Pos.Line, Col: e.Pos.Col, Pointer: fmt.Sprintf("/tests/%d/events", i), Detail: detail})
-			}
-		}
-	}
-	return found
-}
-
-func misnamedEvent(e *syntax.TestEvent, st *Stream) []string {
-	if st == nil {
-		return []string{fmt.Sprintf("unknown stream %s in an event of the test", e.Stream)}
-	}
-	var details []string
-	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
-		if st.Schema.Index(name) < 0 {
-			details = append(details, fmt.Sprintf("stream %s has no field %s", e.Stream, name))
-		}
-	}
-	return details
 }
 
 // unservable lists what this build cannot read from a broker of a stream that

@@ -175,6 +175,9 @@ type TestEvent struct {
 	Stream string
 	Fields map[string]any // string, int64, float64, bool, []string or nil
 	Pos    Pos
+
+	StreamPos Pos
+	FieldPos  map[string]Pos // of the fields' names
 }
 
 // A TestAlert is one expected alert.

@@ -141,17 +141,17 @@ func (r *reader) testEvent(line Text) (TestEvent, bool) {
 		r.problems = append(r.problems, line.problem(m[6], fmt.Sprintf("`%s` is not a stream's name", shortened(e.Stream)), documentNameRule))
 		return e, false
 	}
-	var ok bool
-	e.Fields, ok = r.testFields(line.Slice(m[10], m[11]))
-	return e, ok
+	e.StreamPos = line.PosAt(m[6])
+	return e, r.testFields(line.Slice(m[10], m[11]), &e)
 }
 
-// testFields reads the fields of an event, a flow mapping of its own.
-func (r *reader) testFields(t Text) (map[string]any, bool) {
+// testFields reads the fields of an event, a flow mapping of its own. It
+// reports whether nothing is wrong with them.
+func (r *reader) testFields(t Text, to *TestEvent) bool {
 	line := &File{lines: []string{t.Src}}
 	sub := &reader{file: line, chunk: chunk{to: 1, src: t.Src + "\n"}}
 	root, err := compose(sub.chunk.src)
-	fields := map[string]any{}
+	to.Fields, to.FieldPos = map[string]any{}, map[string]Pos{}
 	if err != nil {
 		sub.syntaxError(err)
 	} else if root != nil && sub.plainTree(root, "", MaxDepth-2) {
@@ -160,13 +160,14 @@ func (r *reader) testFields(t Text) (map[string]any, bool) {
 			if !fieldName(e.key.Name) {
 				sub.refuse(e.key.Pos, "", fmt.Sprintf("`%s` is not a field's name", shortened(e.key.Name)), fieldNameRule)
 			}
-			fields[e.key.Name] = e.val.any()
+			to.Fields[e.key.Name] = e.val.any()
+			to.FieldPos[e.key.Name] = t.PosAt(byteOffset(t.Src, e.key.Pos.Col))
 		}
 	}
 	for _, p := range sub.problems {
 		r.problems = append(r.problems, t.problem(byteOffset(t.Src, p.Col), p.Detail, p.Hint))
 	}
-	return fields, len(sub.problems) == 0
+	return len(sub.problems) == 0
 }
 
 var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
