@@ -1,0 +1,168 @@
+//go:build e2e
+
+package faults
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const smallRun = 6000 // events of a test that hurts once
+
+// TestT15Zombie stops a process for longer than its session lasts, lets another
+// take over, and wakes it: it must lose nothing, double nothing and rejoin.
+func TestT15Zombie(t *testing.T) {
+	r := newRig(t)
+	in := r.generate(15, smallRun)
+	want := r.matched(in)
+	a, b := newProcess(t, r.binary, r.settings, "a"), newProcess(t, r.binary, r.settings, "b")
+	a.start()
+	b.start()
+	r.install(a, a, b)
+	third := len(in.records) / 3
+	r.send(in.records[:third])
+	a.signal(syscall.SIGSTOP)
+	r.send(in.records[third : 2*third])
+	r.settled(time.Minute, b)
+	a.signal(syscall.SIGCONT)
+	r.send(in.records[2*third:])
+	r.drained(2*time.Minute, a, b)
+	eventually(t, time.Minute, func() string {
+		if len(a.tasks()) == 0 {
+			return "the woken process has no tasks again"
+		}
+		return ""
+	})
+	r.same(in, want, b)
+}
+
+// TestT13BrokerRestarts kills the broker and stops it cleanly under load.
+func TestT13BrokerRestarts(t *testing.T) {
+	r := newRig(t)
+	services := localServices(t)
+	in := r.generate(13, smallRun)
+	want := r.matched(in)
+	a := newProcess(t, r.binary, r.settings, "a")
+	a.start()
+	r.install(a, a)
+	produced := make(chan error, 1)
+	go func() { produced <- r.produce(in.records, 500) }()
+	services("kill", "kafka")
+	services("up", "kafka")
+	r.settled(2*time.Minute, a)
+	services("down", "kafka")
+	services("up", "kafka")
+	if err := <-produced; err != nil {
+		t.Fatal(err)
+	}
+	r.drained(2*time.Minute, a)
+	r.same(in, want, a)
+}
+
+// TestKafkaDownAtStart starts a process before its broker: it must say that it
+// waits, answer 503, and go to work when the broker is there.
+func TestKafkaDownAtStart(t *testing.T) {
+	r := newRig(t)
+	services := localServices(t)
+	services("down", "kafka")
+	a := newProcess(t, r.binary, r.settings, "a")
+	a.start()
+	eventually(t, 30*time.Second, func() string {
+		if err := a.get("/healthz", &map[string]any{}); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	if err := a.get("/readyz", &map[string]any{}); err == nil {
+		t.Error("/readyz says ready while no broker runs")
+	}
+	services("up", "kafka")
+	in := r.generate(1, smallRun)
+	want := r.matched(in)
+	r.install(a, a)
+	r.send(in.records)
+	r.drained(time.Minute, a)
+	r.same(in, want, a)
+	services("down", "kafka")
+	if took := a.terminate(); took > 10*time.Second {
+		t.Errorf("with the broker away SIGTERM took %s, want at most 10s", took)
+	}
+	services("up", "kafka")
+}
+
+var outage = 20 * time.Second // of Cassandra
+
+// TestT40CassandraDown takes the history away: alerts go on, and the history
+// catches up when it is back.
+func TestT40CassandraDown(t *testing.T) {
+	r := newRig(t)
+	services := localServices(t)
+	in := r.generate(40, smallRun)
+	want := r.matched(in)
+	a := newProcess(t, r.binary, r.settings, "a")
+	a.start()
+	r.install(a, a)
+	services("kill", "cassandra")
+	down := time.Now()
+	r.send(in.records)
+	r.drained(time.Minute, a)
+	if diff := want.difference(r.committed()); diff != "" {
+		t.Errorf("with the history away the alerts topic differs from match:\n%s", diff)
+	}
+	time.Sleep(time.Until(down.Add(outage)))
+	services("up", "cassandra")
+	r.sameInHistory(a, want)
+}
+
+// TestSIGTERMDrains ends a process in the middle of a stream: it exits 0 within
+// 10 s, and its successor has nothing to repeat and nothing to add.
+func TestSIGTERMDrains(t *testing.T) {
+	r := newRig(t)
+	in := r.generate(5, smallRun)
+	want := r.matched(in)
+	a := newProcess(t, r.binary, r.settings, "a")
+	a.start()
+	r.install(a, a)
+	half := len(in.records) / 2
+	r.send(in.records[:half])
+	if took := a.terminate(); took > 10*time.Second {
+		t.Errorf("SIGTERM took %s, want at most 10s", took)
+	}
+	b := newProcess(t, r.binary, r.settings, "b")
+	b.start()
+	r.send(in.records[half:])
+	r.settled(time.Minute, b)
+	r.drained(time.Minute, b)
+	r.same(in, want, b)
+}
+
+// send produces records and fails the test where that does not succeed.
+func (r *rig) send(records []sent) {
+	r.t.Helper()
+	if err := r.produce(records, 0); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// localServices returns a function that runs deploy/local/services on the
+// servers that this test was given for itself; others are not to be stopped.
+func localServices(t *testing.T) func(args ...string) {
+	t.Helper()
+	if os.Getenv("SERVICES_DIR") == "" {
+		t.Skip("SERVICES_DIR is not set: the servers are not this test's to stop (make e2e sets it)")
+	}
+	script, err := filepath.Abs(filepath.Join("..", "..", "deploy", "local", "services"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command(script, args...).CombinedOutput(); err != nil {
+			t.Fatalf("services %v: %v\n%s", args, err, out)
+		}
+	}
+}
