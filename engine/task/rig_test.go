@@ -141,16 +141,21 @@ func (r *rig) record(rec task.Record, id, card string, seconds float64, amount i
 	source := map[byte]int{'a': 0, 'A': 1, 'b': 2}[id[0]]
 	ev.Schema = r.schemas[max(0, source-1)]
 	ev.Time, ev.ID = at(seconds), id
-	ev.Values = append(ev.Values[:0], event.StringOf(card), event.Value{}, event.IntOf(amount))
-	if card, shop, ok := strings.Cut(card, "/"); ok {
-		ev.Values[0], ev.Values[1] = event.StringOf(card), event.IntOf(int64(len(shop)))
-	}
+	r.fill(ev, card, amount)
 	rec.Offset, rec.SourceOffset, rec.Source, rec.Event = r.next, r.next, source, ev
 	r.next++
 	if err := r.task.Step(&rec, &r.eff); err != nil {
 		r.t.Fatal(err)
 	}
 	r.note()
+}
+
+// fill sets the fields; the card may be followed by a slash and a shop.
+func (r *rig) fill(ev *event.Event, card string, amount int64) {
+	ev.Values = append(ev.Values[:0], event.StringOf(card), event.Value{}, event.IntOf(amount))
+	if card, shop, ok := strings.Cut(card, "/"); ok {
+		ev.Values[0], ev.Values[1] = event.StringOf(card), event.IntOf(int64(len(shop)))
+	}
 }
 
 func (r *rig) end() {
