@@ -33,7 +33,7 @@ type conformanceCase struct {
 }
 
 type expectedMatch struct {
-	At       int64 // ms
+	At       int64  // ms
 	Key      string // "" in flink.jsonl: one key
 	M        map[string][]string
 	Measures map[string]float64

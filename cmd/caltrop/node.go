@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/caltrop/caltrop/engine/kafka"
 	"github.com/caltrop/caltrop/internal/api"
@@ -21,15 +20,6 @@ import (
 	sinkkafka "github.com/caltrop/caltrop/sinks/kafka"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
-)
-
-// Limits of the HTTP server and of the end of a process.
-const (
-	headerWait  = 5 * time.Second
-	requestWait = 30 * time.Second
-	idleWait    = 60 * time.Second
-	headerBytes = 64 << 10
-	goodbyeWait = time.Second // for HTTP requests under way when everything else has ended
 )
 
 // A history stores alerts and answers for them.
@@ -69,10 +59,8 @@ func newNode(conf *config, log *slog.Logger) (*node, error) {
 }
 
 func (n *node) listen() (err error) {
-	if n.listener, err = net.Listen("tcp", n.conf.HTTP.Address); err != nil {
-		return fmt.Errorf("listening on http.address: %w", err)
-	}
-	return nil
+	n.listener, err = api.Listen(context.Background(), n.conf.HTTP.Address)
+	return err
 }
 
 func (n *node) openMetrics() (err error) {
@@ -177,7 +165,7 @@ func (n *node) run(ctx context.Context) error {
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
 	g.Go(func() error { return n.cluster.Run(base) })
-	g.Go(func() error { return n.serveHTTP(base) })
+	g.Go(func() error { return api.Serve(base, n.listener, n.handler, n.log) })
 	g.Go(func() error {
 		defer end()
 		return n.work(work)
@@ -223,25 +211,4 @@ func (n *node) match(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// serveHTTP answers requests until ctx ends.
-func (n *node) serveHTTP(ctx context.Context) error {
-	server := &http.Server{
-		Handler: n.handler, ReadHeaderTimeout: headerWait, ReadTimeout: requestWait, WriteTimeout: requestWait,
-		IdleTimeout: idleWait, MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
-	}
-	ended := make(chan struct{})
-	defer context.AfterFunc(ctx, func() {
-		defer close(ended)
-		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeWait)
-		defer cancel()
-		server.Shutdown(bye) // who is not done by then is cut off
-	})()
-	err := server.Serve(n.listener)
-	if errors.Is(err, http.ErrServerClosed) {
-		<-ended
-		return ctx.Err()
-	}
-	return fmt.Errorf("serving HTTP: %w", err)
 }

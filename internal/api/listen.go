@@ -14,7 +14,7 @@ import (
 // Limits of a connection.
 const (
 	idleTimeMax  = 2 * time.Minute
-	drainTimeMax = 5 * time.Second // for requests under way when the server stops
+	drainTimeMax = time.Second // for requests under way when the server stops
 )
 
 // Listen takes the address. A port in use is said so plainly.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -148,9 +148,9 @@ func TestSortIsTotal(t *testing.T) {
 		{At: 6, Rule: "b", Key: []event.Value{event.StringOf("k1")}, Evidence: []alert.Step{step("s", c)}, Version: 1},
 		{At: 6, Rule: "b", Key: []event.Value{event.StringOf("k2")}},
 	}
-	for seed := range int64(50) {
+	for seed := range uint64(50) {
 		shuffled := slices.Clone(ordered)
-		rand.New(rand.NewSource(seed)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		rand.New(rand.NewPCG(seed, 0)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 		offline.Sort(shuffled)
 		if got, want := fmt.Sprintf("%+v", shuffled), fmt.Sprintf("%+v", ordered); got != want {
 			t.Fatalf("seed %d: got\n%s\nwant\n%s", seed, got, want)
