@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,9 +75,9 @@ func (s *server) handle(h handler) http.HandlerFunc {
 
 func writeProblem(w http.ResponseWriter, p *problem) {
 	doc := problemDocument{Type: "about:blank", Title: http.StatusText(p.status), Status: p.status, Detail: p.detail, Errors: p.errors}
-	body, err := json.Marshal(doc)
+	body, err := marshal(doc)
 	if err != nil {
-		body = []byte(`{"title":"Internal Server Error","status":500}`)
+		body = []byte(`{"title":"Internal Server Error","status":500}` + "\n")
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -84,7 +85,7 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 		w.Header().Set("Retry-After", strconv.Itoa(p.retry))
 	}
 	w.WriteHeader(p.status)
-	w.Write(append(body, '\n')) // the client is gone when this fails: nobody is left to tell
+	w.Write(body) // the client is gone when this fails: nobody is left to tell
 }
 
 // retrySeconds is what a client is asked to wait when the server is not ready.
@@ -158,12 +159,22 @@ func warningsOf(problems []syntax.Problem) []fault {
 
 // encode writes v as JSON under a status.
 func encode(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
+	body, err := marshal(v)
 	if err != nil {
 		return fmt.Errorf("encoding a response: %w", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(append(body, '\n')) // the client is gone when this fails: nobody is left to tell
+	w.Write(body) // the client is gone when this fails: nobody is left to tell
 	return nil
+}
+
+// marshal returns JSON and a line end. Texts of documents stay readable: < and
+// > are not escaped, as no answer is HTML.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
