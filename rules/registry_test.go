@@ -243,7 +243,7 @@ func TestPutRefuses(t *testing.T) {
 		{"a stream where a rule belongs", rules.KindRule, "payment", paymentStream, "the document is a Stream, want a Rule"},
 		{"two documents", rules.KindRule, "probe", probeRule(1) + "---\n" + paymentStream, "the body holds 2 documents"},
 		{"a document that is too large", rules.KindRule, "probe", probeRule(1) + strings.Repeat("#", rules.TextBytesMax), "the limit is"},
-		{"a pattern without within", rules.KindRule, "probe", strings.Replace(probeRule(5), "within: 10m\n", "", 1), "without within"},
+		{"a pattern without within", rules.KindRule, "probe", strings.Replace(probeRule(5), "within: 10m\n", "", 1), "needs `within`"},
 		{"a second stream over one topic", rules.KindStream, "shadow", strings.Replace(paymentStream, "name: payment", "name: shadow", 1), "is read by stream payment already"},
 		{"a rule over several streams", rules.KindRule, "probe", strings.Replace(probeRule(5), "large: {stream: payment, where: amount > 500}",
 			"large: {stream: challenge, where: 'result == \"passed\"'}", 1), "over several streams (payment and challenge) is not supported yet"},

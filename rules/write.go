@@ -245,11 +245,7 @@ func invalid(p ...syntax.Problem) error { return &InvalidError{p} }
 
 // checkRule refuses what the direct path cannot run.
 func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
-	problems := indirect(rule, found)
-	if rule.Doc.Pattern != nil && rule.Doc.Within == 0 {
-		problems = append(problems, syntax.Problem{Line: rule.Doc.PatternText.Pos.Line, Col: rule.Doc.PatternText.Pos.Col, Pointer: "/pattern",
-			Detail: "a pattern without within cannot be saved: its runs would never end", Hint: "within: 10m"})
-	}
+	problems := append(indirect(rule, found), syntax.Saved(rule.Doc)...)
 	if s.set.Rule(rule.Doc.Name) == nil && len(s.set.Rules) >= DocumentsMax {
 		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d rules, the limit is %d", len(s.set.Rules), DocumentsMax)})
 	}
