@@ -153,5 +153,5 @@ func (r *reader) plainEntry(key, value *yaml.Node, pointer string, depth int) bo
 
 // escaped writes a key as a part of an RFC 6901 pointer.
 func escaped(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+	return strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
 }
