@@ -205,15 +205,20 @@ type history struct {
 
 func (o *Oracle) histories(events []*event.Event) []*history {
 	var all []*history
+	byKey := map[string]*history{}
 	for _, ev := range events {
-		var keys [][]event.Value
-		for _, role := range o.streams[ev.Schema.Stream] {
-			if key := project(ev, role); key != nil && !slices.ContainsFunc(keys, func(k []event.Value) bool { return slices.Equal(k, key) }) {
-				keys = append(keys, key)
+		for _, key := range o.keysOf(ev) {
+			var name []byte
+			for _, v := range key {
+				name = event.AppendValue(name, v)
 			}
-		}
-		for _, key := range keys {
-			all = appendTo(all, key, ev)
+			h := byKey[string(name)]
+			if h == nil {
+				h = &history{key: key}
+				byKey[string(name)] = h
+				all = append(all, h)
+			}
+			h.events = append(h.events, ev)
 		}
 	}
 	for _, h := range all {
@@ -222,14 +227,15 @@ func (o *Oracle) histories(events []*event.Event) []*history {
 	return all
 }
 
-func appendTo(all []*history, key []event.Value, ev *event.Event) []*history {
-	for _, h := range all {
-		if slices.Equal(h.key, key) {
-			h.events = append(h.events, ev)
-			return all
+// keysOf returns the keys that an event belongs to, each once.
+func (o *Oracle) keysOf(ev *event.Event) [][]event.Value {
+	var keys [][]event.Value
+	for _, role := range o.streams[ev.Schema.Stream] {
+		if key := project(ev, role); key != nil && !slices.ContainsFunc(keys, func(k []event.Value) bool { return slices.Equal(k, key) }) {
+			keys = append(keys, key)
 		}
 	}
-	return append(all, &history{key, []*event.Event{ev}})
+	return keys
 }
 
 // project returns the values at the given fields, or nil when one is absent.
