@@ -123,6 +123,9 @@ type state struct {
 // live reports whether there is a live document of the name.
 func (s *state) live() bool { return s.head != nil && s.head.State != Deleted }
 
+// A settled refusal stands whatever other instances have written meanwhile.
+type settled struct{ error }
+
 // commit asks decide for the records of a write and appends them, as often as
 // other instances come first. A refusal, and a write that changes nothing,
 // count only if the log has not grown meanwhile: what another instance wrote a
@@ -140,6 +143,9 @@ func (r *Registry) commit(ctx context.Context, decide func(*state) ([]Record, er
 			return err
 		}
 		records, refused := decide(s)
+		if sure, ok := errors.AsType[settled](refused); ok {
+			return sure.error
+		}
 		offset, err := r.log.Append(ctx, s.offset, records)
 		switch {
 		case err == nil && len(records) == 0:
@@ -194,7 +200,9 @@ func (s *state) holds(c Change) error {
 		return fmt.Errorf("%s %s exists, at revision %d: %w", c.Kind, c.Name, s.head.Revision, ErrStale)
 	case (c.If.Present || c.If.Revision > 0) && !live:
 		return fmt.Errorf("%s %s does not exist: %w", c.Kind, c.Name, ErrStale)
-	case c.If.Revision > 0 && c.If.Revision != s.head.Revision:
+	case c.If.Revision > 0 && c.If.Revision < s.head.Revision: // numbers only grow
+		return settled{fmt.Errorf("%s %s is at revision %d, not %d: %w", c.Kind, c.Name, s.head.Revision, c.If.Revision, ErrStale)}
+	case c.If.Revision > 0 && c.If.Revision > s.head.Revision:
 		return fmt.Errorf("%s %s is at revision %d, not %d: %w", c.Kind, c.Name, s.head.Revision, c.If.Revision, ErrStale)
 	}
 	return nil
@@ -203,11 +211,11 @@ func (s *state) holds(c Change) error {
 // check refuses a document that must not go live beside the current set.
 func (s *state) check(c Change) error {
 	if len(c.Text) > TextBytesMax {
-		return invalid(syntax.Problem{Detail: fmt.Sprintf("the document has %d bytes, the limit is %d", len(c.Text), TextBytesMax)})
+		return settled{invalid(syntax.Problem{Detail: fmt.Sprintf("the document has %d bytes, the limit is %d", len(c.Text), TextBytesMax)})}
 	}
 	file, err := theOne(c)
 	if err != nil {
-		return err
+		return settled{err}
 	}
 	found, problems := Check(s.set, Source{Name: headKey(c.Kind, c.Name), Text: c.Text})
 	if syntax.Failed(problems) {
