@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // config is the file of `serve --config`. deploy/serve.yaml documents each key;

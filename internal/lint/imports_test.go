@@ -146,9 +146,16 @@ func TestImports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	there := map[string]bool{}
 	for _, s := range goFiles(t) {
+		there[s.dir] = true
 		for _, problem := range p.check(s) {
 			t.Error(problem)
+		}
+	}
+	for folder := range p.allowed {
+		if !there[folder] {
+			t.Errorf("imports.txt has a line for %s, which is not there", folder)
 		}
 	}
 }
