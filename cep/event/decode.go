@@ -26,6 +26,7 @@ func NewDecoder(d Decl) *Decoder { return &Decoder{decl: d} }
 // they are. Space of ev.Values is reused, texts are fresh memory, value is not
 // kept. The error is a *Fault and leaves ev undefined.
 func (d *Decoder) Decode(value []byte, ev *Event) error {
+	defer d.reader.release(len(value))
 	root, fault := d.reader.parse(value, d.decl.maxBytes())
 	if fault == nil {
 		fault = d.reader.project(&d.decl, root, ev)
@@ -57,6 +58,7 @@ func NewLineDecoder(decls []Decl) *LineDecoder {
 // Decode reads one line into ev as Decoder.Decode does; ev.Schema tells the
 // stream.
 func (d *LineDecoder) Decode(line []byte, ev *Event) error {
+	defer d.reader.release(len(line))
 	root, fault := d.reader.parse(line, d.maxBytes)
 	if fault != nil {
 		return fault
@@ -95,6 +97,17 @@ type reader struct {
 
 // A span is a text value still in reader.text.
 type span struct{ pos, from, to int }
+
+// keptBytes is the largest record whose scratch space is kept for the next: a
+// parsed tree takes up to 40 times the record.
+const keptBytes = 64 << 10
+
+// release lets go of the scratch space of a large record.
+func (r *reader) release(size int) {
+	if size > keptBytes {
+		*r = reader{}
+	}
+}
 
 // idPos is the span position of the event's id.
 const idPos = -1

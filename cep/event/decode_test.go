@@ -138,6 +138,20 @@ func TestT35LimitsOfOneEvent(t *testing.T) {
 	})
 }
 
+func TestLargeRecordsLeaveNoScratchSpace(t *testing.T) {
+	d := NewDecoder(payment())
+	var ev Event
+	if err := d.Decode(record(`"x":[`+strings.Repeat("1,", 400_000)+`1],"status":"ok",`), &ev); err != nil {
+		t.Fatal(err)
+	}
+	if ev.Values[2] != StringOf("ok") || cap(d.reader.text) != 0 {
+		t.Errorf("status %q, %d bytes of text kept", ev.Values[2].Str(), cap(d.reader.text))
+	}
+	if allocs := testing.AllocsPerRun(100, func() { d.Decode(record(""), &ev) }); allocs > 2 {
+		t.Errorf("%v allocations for a small record", allocs)
+	}
+}
+
 // A refusal is a record and why it becomes no event.
 type refusal struct {
 	name, value string
