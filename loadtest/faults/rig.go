@@ -24,7 +24,8 @@ type rig struct {
 	t      *testing.T
 	binary string
 	settings
-	streams, rules []byte // the documents, with this rig's topics
+	streams, rules []byte   // the documents, with this rig's topics
+	only           []string // the streams that are used; nil: all
 }
 
 func newRig(t *testing.T) *rig {
@@ -55,7 +56,12 @@ func (r *rig) document(name string) []byte {
 	return []byte(strings.ReplaceAll(string(text), "TOPIC-", r.Name+"-"))
 }
 
-func (r *rig) streamNames() []string { return []string{"payment", "login", "order"} }
+func (r *rig) streamNames() []string {
+	if r.only != nil {
+		return r.only
+	}
+	return []string{"payment", "login", "order"}
+}
 
 func (r *rig) topic(stream string) string { return r.Name + "-" + stream }
 
