@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 )
@@ -37,28 +38,34 @@ func TestCrashAtEveryPosition(t *testing.T) {
 		n = 300
 	}
 	for seed := range uint64(*seeds) {
-		s := NewScript(seed, n, lib)
-		want := crashFree(t, s)
-		crashed := map[Point]bool{}
-		sim := &Sim{Script: s, Keys: 1, CommitEvery: 6, CheckpointEvery: 25, Crash: func(p Point) bool {
-			if p.Name != "step" || crashed[p] {
-				return false
-			}
-			crashed[p] = true
-			return true
-		}}
-		if err := sim.Run(); err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
-		}
-		if d := sim.Committed.Difference(want); d != "" {
-			t.Fatalf("seed %d: %s", seed, d)
-		}
-		if sim.Crashes < n || len(want.Alerts) == 0 {
-			t.Fatalf("seed %d: %d crashes, %d alerts: the run proves nothing", seed, sim.Crashes, len(want.Alerts))
-		}
-		t.Logf("seed %d: %d crashes, %d checkpoints (%d passed over), %d records replayed, %d alerts, %d late, %d dead, %d journal entries",
-			seed, sim.Crashes, sim.Saved, sim.Rejected, sim.Replayed, len(want.Alerts), len(want.Late), len(want.Dead), len(want.Journal))
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			crashEverywhere(t, NewScript(seed, n, lib), n)
+		})
 	}
+}
+
+func crashEverywhere(t *testing.T, s *Script, n int) {
+	want := crashFree(t, s)
+	crashed := map[Point]bool{}
+	sim := &Sim{Script: s, Keys: 1, CommitEvery: 6, CheckpointEvery: 25, Crash: func(p Point) bool {
+		if p.Name != "step" || crashed[p] {
+			return false
+		}
+		crashed[p] = true
+		return true
+	}}
+	if err := sim.Run(); err != nil {
+		t.Fatalf("seed %d: %v", s.Seed, err)
+	}
+	if d := sim.Committed.Difference(want); d != "" {
+		t.Fatalf("seed %d: %s", s.Seed, d)
+	}
+	if sim.Crashes < n || len(want.Alerts) == 0 {
+		t.Fatalf("seed %d: %d crashes, %d alerts: the run proves nothing", s.Seed, sim.Crashes, len(want.Alerts))
+	}
+	t.Logf("seed %d: %d crashes, %d checkpoints (%d passed over), %d records replayed, %d alerts, %d late, %d dead, %d journal entries",
+		s.Seed, sim.Crashes, sim.Saved, sim.Rejected, sim.Replayed, len(want.Alerts), len(want.Late), len(want.Dead), len(want.Journal))
 }
 
 // TestRandomCrash kills the process once at a random point, commits and
@@ -69,26 +76,36 @@ func TestRandomCrash(t *testing.T) {
 	if testing.Short() {
 		runs = 100
 	}
-	alerts, points := 0, map[string]int{}
-	for seed := range runs {
-		s := NewScript(1_000+seed, 200, lib)
-		want := crashFree(t, s)
-		r := rand.New(rand.NewPCG(seed, 5))
-		countdown := r.IntN(260)
-		sim := &Sim{Script: s, Keys: 1 + r.IntN(2)*5, CommitEvery: 1 + r.IntN(12), CheckpointEvery: 5 + r.IntN(30), Crash: func(p Point) bool {
-			countdown--
-			if countdown == 0 {
-				points[p.Name]++
+	const shards = 4
+	for shard := range uint64(shards) {
+		first := 1000 + shard*runs/shards
+		t.Run(fmt.Sprintf("%d seeds from %d", runs/shards, first), func(t *testing.T) {
+			t.Parallel()
+			alerts, points := 0, map[string]int{}
+			for seed := range runs / shards {
+				alerts += crashOnce(t, NewScript(first+seed, 200, lib), points)
 			}
-			return countdown == 0
-		}}
-		if err := sim.Run(); err != nil {
-			t.Fatalf("seed %d: %v", s.Seed, err)
-		}
-		if d := sim.Committed.Difference(want); d != "" {
-			t.Fatalf("seed %d: %s", s.Seed, d)
-		}
-		alerts += len(want.Alerts)
+			t.Logf("%d alerts, crashes at %v", alerts, points)
+		})
 	}
-	t.Logf("%d seeds from 1000, %d alerts, crashes at %v", runs, alerts, points)
+}
+
+func crashOnce(t *testing.T, s *Script, points map[string]int) (alerts int) {
+	want := crashFree(t, s)
+	r := rand.New(rand.NewPCG(s.Seed, 5))
+	countdown := r.IntN(260)
+	sim := &Sim{Script: s, Keys: 1 + r.IntN(2)*5, CommitEvery: 1 + r.IntN(12), CheckpointEvery: 5 + r.IntN(30), Crash: func(p Point) bool {
+		countdown--
+		if countdown == 0 {
+			points[p.Name]++
+		}
+		return countdown == 0
+	}}
+	if err := sim.Run(); err != nil {
+		t.Fatalf("seed %d: %v", s.Seed, err)
+	}
+	if d := sim.Committed.Difference(want); d != "" {
+		t.Fatalf("seed %d: %s", s.Seed, d)
+	}
+	return len(want.Alerts)
 }

@@ -3,7 +3,7 @@ package state
 import "math/bits"
 
 // An arena gives out blocks of bytes from large chunks. A block is named by a
-// ref: the chunk in the high half, the unit within it in the low one. Freed
+// ref: the chunk in the high bits, the unit within it in the low ones. Freed
 // blocks are kept by size class and used again.
 type arena struct {
 	chunks [][]byte
@@ -18,9 +18,10 @@ type arena struct {
 type ref uint32
 
 const (
-	unit       = 16      // bytes
-	chunkBytes = 1 << 20 // 1<<16 units
-	smallMax   = 512     // up to here classes are a unit apart, then an eighth
+	unit       = 8 // bytes
+	chunkBits  = 17
+	chunkBytes = unit << chunkBits
+	smallMax   = 512 // up to here classes are a unit apart, then an eighth
 	largeMin   = 256 << 10
 	classes    = smallMax/unit + 1 + 8*10
 )
@@ -53,13 +54,13 @@ func (a *arena) alloc(n int) ref {
 		a.open = a.chunk(make([]byte, chunkBytes))
 		a.next = unit // so that no block is ref 0
 	}
-	r := ref(a.open)<<16 | ref(a.next/unit)
+	r := ref(a.open)<<chunkBits | ref(a.next/unit)
 	a.next += size
 	return r
 }
 
 func (a *arena) allocLarge(size int) ref {
-	return ref(a.chunk(make([]byte, size+unit)))<<16 | 1
+	return ref(a.chunk(make([]byte, size+unit)))<<chunkBits | 1
 }
 
 func (a *arena) chunk(b []byte) int {
@@ -74,15 +75,15 @@ func (a *arena) chunk(b []byte) int {
 }
 
 // at returns the bytes from the start of a block to the end of its chunk.
-func (a *arena) at(r ref) []byte { return a.chunks[r>>16][int(r&0xffff)*unit:] }
+func (a *arena) at(r ref) []byte { return a.chunks[r>>chunkBits][int(r&(1<<chunkBits-1))*unit:] }
 
 // release gives back a block that was allocated for n bytes.
 func (a *arena) release(r ref, n int) {
 	c, size := class(n)
 	a.used -= size
 	if size > largeMin {
-		a.chunks[r>>16] = nil
-		a.holes = append(a.holes, uint32(r>>16))
+		a.chunks[r>>chunkBits] = nil
+		a.holes = append(a.holes, uint32(r>>chunkBits))
 		return
 	}
 	b := a.at(r)

@@ -237,7 +237,7 @@ func (s *Store) SetTimer(slot uint32, key []byte, at int64) {
 	hash := hashOf(slot, key)
 	t := s.wheels[s.slots[slot]]
 	if at != 0 {
-		t.push(deadline{at, s.arena.putName(slot, key)})
+		t.push(deadline{at, slot, s.arena.putName(key)})
 	}
 	if r == nil {
 		s.touch(s.insert(hash, slot, key, image{timer: at, dies: task.Never}, 0), hash)
@@ -272,11 +272,10 @@ func (s *Store) Earliest(wheel uint32) (int64, bool) {
 
 // holds reports whether the deadline is still its record's.
 func (s *Store) holds(d deadline) bool {
-	slot, key := s.arena.nameOf(d.name)
-	if _, open := s.slots[slot]; !open {
+	if _, open := s.slots[d.slot]; !open {
 		return false
 	}
-	r := s.load(slot, key)
+	r := s.load(d.slot, s.arena.nameOf(d.name))
 	return r != nil && r.timer() == d.at
 }
 
@@ -286,9 +285,9 @@ func (s *Store) Take(wheel uint32, at int64, buf []task.Timer) []task.Timer {
 	for len(t.heap) > 0 && t.heap[0].at == at {
 		d := t.pop()
 		if s.holds(d) {
-			slot, key := s.arena.nameOf(d.name)
-			buf = append(buf, task.Timer{Slot: slot, Key: string(key)})
-			s.SetTimer(slot, []byte(buf[len(buf)-1].Key), 0)
+			key := string(s.arena.nameOf(d.name))
+			buf = append(buf, task.Timer{Slot: d.slot, Key: key})
+			s.SetTimer(d.slot, []byte(key), 0)
 		}
 		s.arena.releaseName(d.name)
 	}
@@ -302,7 +301,7 @@ func (s *Store) extend(wheel uint32, t *timers) bool {
 		return false
 	}
 	next, err := s.db.deadlines(wheel, t.horizon, timersLoad, func(at int64, slot uint32, key []byte) {
-		t.push(deadline{at, s.arena.putName(slot, key)})
+		t.push(deadline{at, slot, s.arena.putName(key)})
 	})
 	if err != nil {
 		s.fail(err)
@@ -347,8 +346,8 @@ const timersSlack = 1024
 // needs reports whether a deadline must stay in the heap: it is its record's,
 // and the database does not know it or it is before the horizon.
 func (s *Store) needs(d deadline, horizon int64) bool {
-	slot, key := s.arena.nameOf(d.name)
-	i := s.table.find(&s.arena, hashOf(slot, key), slot, key)
+	key := s.arena.nameOf(d.name)
+	i := s.table.find(&s.arena, hashOf(d.slot, key), d.slot, key)
 	if i < 0 {
 		return s.db != nil && d.at < horizon
 	}

@@ -13,32 +13,30 @@ type timers struct {
 	trimAt  int  // length at which the heap is looked through again
 }
 
-// A deadline is a time and a block of the arena: slot, key length, key.
+// A deadline is a time, a slot and a key; the key is a block of the arena,
+// behind its length in two bytes.
 type deadline struct {
 	at   int64
+	slot uint32
 	name ref
 }
 
-const nameHead = 6
+const nameHead = 2
 
-func (a *arena) putName(slot uint32, key []byte) ref {
+func (a *arena) putName(key []byte) ref {
 	r := a.alloc(nameHead + len(key))
 	b := a.at(r)
-	binary.LittleEndian.PutUint32(b, slot)
-	binary.LittleEndian.PutUint16(b[4:], uint16(len(key)))
+	binary.LittleEndian.PutUint16(b, uint16(len(key)))
 	copy(b[nameHead:], key)
 	return r
 }
 
-func (a *arena) nameOf(r ref) (slot uint32, key []byte) {
+func (a *arena) nameOf(r ref) []byte {
 	b := a.at(r)
-	return binary.LittleEndian.Uint32(b), b[nameHead : nameHead+int(binary.LittleEndian.Uint16(b[4:]))]
+	return b[nameHead : nameHead+int(binary.LittleEndian.Uint16(b))]
 }
 
-func (a *arena) releaseName(r ref) {
-	_, key := a.nameOf(r)
-	a.release(r, nameHead+len(key))
-}
+func (a *arena) releaseName(r ref) { a.release(r, nameHead+len(a.nameOf(r))) }
 
 func (t *timers) push(d deadline) {
 	t.sure = t.sure && d.at >= t.heap[0].at
