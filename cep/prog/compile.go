@@ -88,9 +88,9 @@ func (c *compiler) streams() {
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		schema, pos := c.env.Schemas[n], used[n]
+		schema := c.env.Schemas[n]
 		if schema == nil {
-			c.unknownStream(n, pos)
+			c.unknownStream(n, used[n])
 			continue
 		}
 		c.rule.Streams = append(c.rule.Streams, schema)
@@ -98,28 +98,34 @@ func (c *compiler) streams() {
 	}
 }
 
-func (c *compiler) unknownStream(name string, pos syntax.Pos) {
+func (c *compiler) unknownStream(name string, at mention) {
 	if name == "alerts" {
-		c.errorf(pos, "", "read a stream of events", "the stream alerts is not supported yet")
+		c.errorf(at.pos, at.pointer, "read a stream of events", "the stream alerts is not supported yet")
 		return
 	}
 	hint := "declare it with kind: Stream"
 	if near := nearest(name, c.env.Schemas); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
-	c.errorf(pos, "", hint, "unknown stream %s", name)
+	c.errorf(at.pos, at.pointer, hint, "unknown stream %s", name)
 }
 
-func (c *compiler) usedStreams() map[string]syntax.Pos {
-	used := make(map[string]syntax.Pos)
+// A mention is the first place where a rule names a stream.
+type mention struct {
+	pos     syntax.Pos
+	pointer string
+}
+
+func (c *compiler) usedStreams() map[string]mention {
+	used := make(map[string]mention)
 	for _, s := range c.doc.Steps {
 		if _, ok := used[s.Stream]; !ok {
-			used[s.Stream] = s.StrPos
+			used[s.Stream] = mention{s.StrPos, "/steps/" + s.Name + "/stream"}
 		}
 	}
 	if w := c.doc.Window; w != nil {
 		for _, n := range w.Streams {
-			used[n.Name] = n.Pos
+			used[n.Name] = mention{n.Pos, "/window/stream"}
 		}
 	}
 	return used
