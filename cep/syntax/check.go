@@ -68,6 +68,12 @@ func (c *checker) refuse(at Pos, pointer, detail, hint string) {
 	c.problems = append(c.problems, problemAt(at, pointer, detail, hint))
 }
 
+func (c *checker) warn(at Pos, pointer, detail, hint string) {
+	p := problemAt(at, pointer, detail, hint)
+	p.Warning = true
+	c.problems = append(c.problems, p)
+}
+
 func (c *checker) inPattern(at Pos, detail, hint string) { c.refuse(at, "/pattern", detail, hint) }
 
 func (c *checker) role(name string) *roles {
@@ -131,7 +137,7 @@ func (c *checker) gaps() {
 			c.refuse(s.GapPos, pointer, fmt.Sprintf("`gap` of `%s` bounds nothing: the step is the first and cannot repeat", s.Name),
 				"a gap is the time since the previous event of the match; put it on the step that follows")
 		case !timed && !r.leading:
-			c.refuse(s.GapPos, pointer, fmt.Sprintf("`gap` of `%s` bounds nothing: the step is no event of the match", s.Name),
+			c.warn(s.GapPos, pointer, fmt.Sprintf("`gap` of `%s` bounds nothing: the step is no event of the match", s.Name),
 				"of an absence only the first and the last of a pattern take a gap")
 		case timed && c.rule.Within > 0 && s.Gap > c.rule.Within:
 			c.refuse(s.GapPos, pointer, fmt.Sprintf("`gap: %s` of `%s` is longer than `within: %s`", FormatDuration(s.Gap), s.Name, FormatDuration(c.rule.Within)),

@@ -92,7 +92,7 @@ func (c *checker) group(n *Node, at setting) {
 		c.inPattern(n.Quant.Pos, "`:greedy` has no meaning on a group", "put it on a step's own loop")
 	}
 	body := n.Sub[0]
-	if onlyAbsences(body) {
+	if onlyAbsences(body) && n.Quant != nil {
 		c.absencesOnly(n, "a group of nothing but absences matches no event", "leave out the parentheses")
 		return
 	}
