@@ -174,9 +174,13 @@ func smaller(n *syntax.Node) []*syntax.Node {
 		c := *n
 		c.Quant = nil
 		out = append(out, &c)
-		if n.Quant.Until != "" || n.Quant.Greedy || n.Quant.Join != syntax.Relaxed {
+		for _, plainer := range []func(*syntax.Quant){
+			func(q *syntax.Quant) { q.Until = "" },
+			func(q *syntax.Quant) { q.Greedy = false },
+			func(q *syntax.Quant) { q.Join = syntax.Relaxed },
+		} {
 			c, q := *n, *n.Quant
-			q.Until, q.Greedy, q.Join = "", false, syntax.Relaxed
+			plainer(&q)
 			c.Quant = &q
 			out = append(out, &c)
 		}

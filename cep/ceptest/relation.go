@@ -95,7 +95,8 @@ func (e *enumerator) completeByNext(m *match, d *derivation) *match {
 	return m
 }
 
-// completeByDeadline is a pattern that ends with "-> !x".
+// completeByDeadline is a pattern that ends with "-> !x". Without a deadline it
+// is never complete.
 func (e *enumerator) completeByDeadline(m *match, d *derivation) *match {
 	m.deadline = int64(math.MaxInt64)
 	if e.o.within > 0 {
@@ -106,7 +107,7 @@ func (e *enumerator) completeByDeadline(m *match, d *derivation) *match {
 			m.deadline = min(m.deadline, e.time(d.last)+gap)
 		}
 	}
-	if to := e.firstAt(m.deadline); !e.absentUntil(to, to, d) {
+	if to := e.firstAt(m.deadline); m.deadline == math.MaxInt64 || !e.absentUntil(to, to, d) {
 		return nil
 	}
 	m.at = moment{m.deadline, deadlinesAt}
