@@ -60,6 +60,7 @@ func BenchmarkMillionKeys(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
-	}	b.ReportMetric(cut.Seconds(), "cut-s")
+	}
+	b.ReportMetric(cut.Seconds(), "cut-s")
 	b.ReportMetric(saved.Seconds(), "save-s")
 }
