@@ -71,9 +71,15 @@ func (h *history) Alert(_ context.Context, id alert.ID) ([]byte, error) {
 	return nil, fmt.Errorf("looking for %s: %w", id, alert.ErrUnknown)
 }
 
-type noJobs struct{}
+// oneJob is an engine with one task.
+type oneJob struct{}
 
-func (noJobs) Jobs(context.Context) ([]api.Job, error) { return nil, nil }
+func (oneJob) Jobs(context.Context) ([]api.Job, error) {
+	return []api.Job{{Name: "job", Instance: "a", Rules: []string{"probe"}, Tasks: []api.Task{{
+		Input: "payments", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
+		Watermark: "2026-03-01T11:00:00Z", Rules: 4, Counts: api.Counts{Records: 7, Accepted: 6, Late: 1},
+	}}}}, nil
+}
 
 // A rig is a server over an in-memory log.
 type rig struct {
@@ -83,6 +89,8 @@ type rig struct {
 	history  *history
 	ready    error
 	log      bytes.Buffer
+
+	described *description // what every answer is held against
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -101,7 +109,7 @@ func newRig(t *testing.T) *rig {
 	<-g.registry.Ready()
 	var err error
 	g.handler, err = api.New(api.Options{
-		Registry: g.registry, History: g.history, Jobs: noJobs{},
+		Registry: g.registry, History: g.history, Jobs: oneJob{},
 		Ready: func() error { return g.ready },
 		Log:   slog.New(slog.NewTextHandler(&g.log, nil)),
 		Now:   func() time.Time { return noon },
@@ -109,6 +117,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.described = describe(t, g.handler)
 	return g
 }
 
@@ -124,6 +133,7 @@ func (g *rig) call(method, target, body string, headers ...string) *httptest.Res
 	}
 	w := httptest.NewRecorder()
 	g.handler.ServeHTTP(w, r)
+	g.described.check(g.t, r, w)
 	return w
 }
 
@@ -301,7 +311,7 @@ func TestAlertsAreAlwaysTimeBoxed(t *testing.T) {
 	g := newRig(t)
 	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
 	g.want(http.StatusCreated, "PUT", "/v1/rules/probe?state=live", rule)
-	g.history.page = alert.Page{Alerts: [][]byte{[]byte(`{"id":"a"}`)}, Next: "more"}
+	g.history.page = alert.Page{Alerts: [][]byte{[]byte(`{"id":"a","version":1,"status":"raised","rule":"probe","revision":1,"key":"c1","at":"2026-03-01T11:00:00.000000Z"}`)}, Next: "more"}
 
 	w := g.want(http.StatusOK, "GET", "/v1/alerts", "")
 	page := read[struct {
@@ -344,6 +354,30 @@ func TestHealthAndReadiness(t *testing.T) {
 	w := g.want(http.StatusServiceUnavailable, "GET", "/readyz", "")
 	if !strings.Contains(w.Body.String(), "kafka does not answer") || w.Header().Get("Retry-After") == "" {
 		t.Errorf("readiness says %s", w.Body)
+	}
+}
+
+func TestJobsTellPositionsAndLag(t *testing.T) {
+	g := newRig(t)
+	answer := read[struct {
+		Jobs []struct {
+			Tasks []struct {
+				Partition, Lag int
+				Position       struct{ Offset, Seq int }
+			}
+		}
+	}](t, g.want(http.StatusOK, "GET", "/v1/jobs", ""))
+	if task := answer.Jobs[0].Tasks[0]; task.Partition != 3 || task.Lag != 5 || task.Position.Offset != 7 || task.Position.Seq != 2 {
+		t.Errorf("task %+v", task)
+	}
+}
+
+func TestOneAlertIsFoundByItsID(t *testing.T) {
+	g := newRig(t)
+	text := `{"id":"000102030405060708090a0b0c0d0e0f","version":2,"status":"changed","rule":"probe","revision":1,"key":["a",7],"at":"2026-03-01T11:00:00.000000Z"}`
+	g.history.one[alert.ID{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}] = text
+	if got := g.want(http.StatusOK, "GET", "/v1/alerts/000102030405060708090a0b0c0d0e0f", "").Body.String(); got != text+"\n" {
+		t.Errorf("got %s, want the history's own text", got)
 	}
 }
 
