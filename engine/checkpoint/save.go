@@ -31,11 +31,6 @@ func (k *Kept) Cut() (save func(context.Context) error, err error) {
 		return nil, fmt.Errorf("cutting %s: %w", k.name, err)
 	}
 	k.cut = cut
-	for done := false; !done; {
-		if done, err = cut.Write(writeStep); err != nil {
-			return nil, fmt.Errorf("writing the state of %s: %w", k.name, err)
-		}
-	}
 	m := &Manifest{Task: k.name, Build: k.opts.Build, Position: progress.Position, Digest: progress.Digest,
 		Watermarks: map[string]int64{}, Set: k.task.Set()}
 	for _, ref := range m.Set.Streams {
@@ -48,10 +43,6 @@ func (k *Kept) Cut() (save func(context.Context) error, err error) {
 		dir: k.opts.FS.PathJoin(k.dir, fmt.Sprintf("cut-%d", k.cuts))}
 	return s.run, nil
 }
-
-// writeStep is how many records are written before the state's errors are
-// looked at.
-const writeStep = 10_000
 
 // A saving is one checkpoint on its way.
 type saving struct {

@@ -4,176 +4,152 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A Cut is the state at one moment on its way to a directory. Its life:
-//
-//	Begin    the moment; from here on a record keeps its old content for the
-//	         cut until that is written, and nothing dirty is evicted
-//	Write    writes records that were dirty at the moment, some at a time,
-//	         between events
-//	Link     flushes and links the database into a directory; the only part
-//	         that may run on another goroutine. From then on the cache may
-//	         evict again
-//	End      gives a cut up that will not be linked
-//
-// So the database never holds anything newer than the cut before it is
-// linked, whatever the cache does.
+// A Cut is the state at one moment on its way to a directory. Begin copies
+// the records that are dirty at the moment; Link, which may run beside the
+// owner's goroutine, writes them, flushes, and links the database into the
+// directory. Until Link returns nothing else is written: a record that
+// changes after the moment is pinned in the heap, and so are those that were
+// copied, as the database may not hold them yet. So the linked database holds
+// the moment and nothing newer, whatever the cache does.
 type Cut struct {
 	store   *Store
-	records []uint32 // hashes of those that were dirty
+	hashes  []uint32 // of the records that were dirty
+	batches []*pebble.Batch
 	dropped []uint32
 	marks   map[uint32]int64 // event time at the moment
-	written bool
-	over    atomic.Bool // Link has returned
+	over    atomic.Bool      // Link has returned
+	linked  bool             // without an error; read after over
 }
 
 var errCut = errors.New("a cut is under way already")
 
 // Begin starts a cut at this moment. One at a time.
 func (s *Store) Begin() (*Cut, error) {
-	if s.err != nil {
-		return nil, s.err
-	}
 	if s.underway() {
 		return nil, errCut
 	}
-	s.cut = &Cut{store: s, records: s.dirty, dropped: s.dropped, marks: maps.Clone(s.marks)}
-	s.dirty, s.dropped = nil, nil
-	s.parity ^= flagParity
-	return s.cut, nil
-}
-
-// due reports whether a record was dirty at the cut and is not written yet.
-func (s *Store) due(r record) bool {
-	return s.cut != nil && r.has(flagDirty) && r.flags()&flagParity != s.parity
-}
-
-// preserve writes a record for the cut before it changes.
-func (s *Store) preserve(r record) {
-	if s.due(r) {
-		s.write(r)
+	if s.err == nil {
+		s.fail(s.prepare())
 	}
-}
-
-// write makes a record clean.
-func (s *Store) write(r record) {
-	s.stats.Written++
-	if err := s.db.put(r, s.slots[r.slot()]); err != nil {
-		s.fail(err)
+	if s.err != nil {
+		return nil, s.err
 	}
-	r.clear(flagDirty)
-	r.set(flagOnDisk)
-}
-
-// Write writes up to n records and reports whether all are written.
-func (c *Cut) Write(n int) (done bool, err error) {
-	s := c.store
-	for ; n > 0 && len(c.records) > 0; n-- {
-		last := len(c.records) - 1
-		c.writeHash(c.records[last])
-		c.records = c.records[:last]
-	}
-	if len(c.records) > 0 || s.err != nil {
-		return false, s.err
-	}
-	if !c.written {
-		c.written = true
-		if err := c.finish(); err != nil {
-			s.fail(err)
+	c := &Cut{store: s, hashes: s.dirty, dropped: s.dropped, marks: maps.Clone(s.marks)}
+	s.dirty, s.dropped, s.cut = nil, nil, c
+	for _, hash := range c.hashes {
+		for i := s.table.next(hash, -1); i >= 0; i = s.table.next(hash, i) {
+			if r := record(s.arena.at(ref(s.table.entries[i]))); r.has(flagDirty) {
+				s.fail(c.copy(r))
+			}
 		}
 	}
-	return true, s.err
+	return c, s.err
 }
 
-// writeHash writes the records under a hash that are due. Those that say
-// nothing any more leave the heap.
-func (c *Cut) writeHash(hash uint32) {
-	s := c.store
-	for i := s.table.next(hash, -1); i >= 0; {
-		r := record(s.arena.at(ref(s.table.entries[i])))
-		if !s.due(r) {
-			i = s.table.next(hash, i)
-			continue
-		}
-		s.write(r)
-		if r.empty() {
-			s.free(i)
-			i = -1 // the entries behind have moved
-		}
-		i = s.table.next(hash, i)
-	}
-}
-
-// buryStep is how many records of the database one cut looks at for dead ones.
-const buryStep = 20_000
-
-func (c *Cut) finish() error {
-	s := c.store
-	if err := s.db.forget(c.dropped, c.marks); err != nil {
-		return err
-	}
+// prepare buries some of the dead and makes everything evicted so far part of
+// the database.
+func (s *Store) prepare() error {
 	return s.db.bury(buryStep, func(slot uint32, key []byte, img image) bool {
 		wheel, open := s.slots[slot]
-		return open && img.timer == 0 && img.dies <= c.mark(wheel) &&
+		return open && img.timer == 0 && img.dies <= s.marks[wheel] &&
 			s.table.find(&s.arena, hashOf(slot, key), slot, key) < 0
 	})
 }
 
-func (c *Cut) mark(wheel uint32) int64 {
-	if m, ok := c.marks[wheel]; ok {
-		return m
+// buryStep is how many records of the database one cut looks at for dead ones.
+const buryStep = 2_000
+
+// copy takes the record into the cut.
+func (c *Cut) copy(r record) error {
+	last := len(c.batches) - 1
+	if last < 0 || c.batches[last].Len() >= batchBytesMax {
+		c.batches = append(c.batches, c.store.db.db.NewBatch())
+		last++
 	}
-	return math.MinInt64
+	c.store.stats.Written++
+	r.clear(flagDirty)
+	r.set(flagOnDisk | flagCopied)
+	return c.store.db.put(c.batches[last], r, c.store.slots[r.slot()])
 }
 
 // Link writes the cut into dir, which must not exist, as a database that Open
-// can read. It may run beside the owner's goroutine, after Write is done. When
-// it returns nil the files of dir are durable. On an error dir is not to be
-// used, and the Store should be closed: a failed flush is never tried again.
+// can read. It may run beside the owner's goroutine. When it returns nil the
+// files of dir are durable. After an error dir is not to be used; the cut's
+// records are dirty again.
 func (c *Cut) Link(dir string) error {
-	defer c.over.Store(true)
-	return c.store.db.link(dir)
+	err := c.store.db.link(c, dir)
+	c.linked = err == nil
+	c.over.Store(true)
+	return err
 }
 
-// underway reports whether a cut is; one that has been linked is ended here.
+// underway reports whether a cut is. One whose Link has returned is ended
+// here.
 func (s *Store) underway() bool {
 	if s.cut != nil && s.cut.over.Load() {
-		s.cut = nil
+		s.cut.settle()
 	}
 	return s.cut != nil
 }
 
-// End gives the cut up, unless it has been linked. Records that were not
-// written are dirty for the next one. It must not run beside Link.
+// End gives the cut up, unless it has been linked. It must not run beside
+// Link.
 func (c *Cut) End() {
+	if c.store.cut == c {
+		c.settle()
+		c.store.evict(0)
+	}
+}
+
+// settle frees the copied records that say nothing any more, or, if the cut
+// came to nothing, makes the copied ones dirty again.
+func (c *Cut) settle() {
 	s := c.store
-	if s.cut != c {
-		return
-	}
-	for _, hash := range c.records {
-		for i := s.table.next(hash, -1); i >= 0; i = s.table.next(hash, i) {
-			if r := record(s.arena.at(ref(s.table.entries[i]))); s.due(r) {
-				r.clear(flagParity)
-				r.set(s.parity)
-			}
-		}
-		s.dirty = append(s.dirty, hash)
-	}
-	if !c.written {
+	s.cut = nil
+	if !c.linked {
 		s.dropped = append(s.dropped, c.dropped...)
 	}
-	s.cut = nil
-	s.evict(0)
+	for _, hash := range c.hashes {
+		for i := s.table.next(hash, -1); i >= 0; {
+			r := record(s.arena.at(ref(s.table.entries[i])))
+			switch {
+			case !r.has(flagCopied):
+			case !c.linked:
+				r.clear(flagCopied)
+				s.touch(r, hash)
+			case r.empty() && !r.has(flagDirty):
+				s.free(i)
+				i = -1 // the entries behind have moved
+			default:
+				r.clear(flagCopied)
+			}
+			i = s.table.next(hash, i)
+		}
+	}
 }
 
 func (s *Store) over() bool {
 	return s.table.count > s.opts.Keys || s.opts.Bytes < s.arena.used+s.table.bytes()
+}
+
+// write makes a record clean.
+func (s *Store) write(r record) {
+	if !r.has(flagDirty) {
+		return
+	}
+	s.stats.Written++
+	s.fail(s.db.put(s.db.batch, r, s.slots[r.slot()]))
+	r.clear(flagDirty)
+	r.set(flagOnDisk)
+	if s.db.batch.Len() >= batchBytesMax {
+		s.fail(s.db.commit())
+	}
 }
 
 // evict takes cold records from the heap until the budget is kept or nothing
@@ -198,11 +174,9 @@ func (s *Store) evict(keep ref) {
 		switch {
 		case r.has(flagTouched):
 			r.clear(flagTouched)
-		case r.has(flagDirty) && pinned:
+		case pinned && r.has(flagDirty|flagCopied):
 		default:
-			if r.has(flagDirty) {
-				s.write(r)
-			}
+			s.write(r)
 			s.stats.Evicted++
 			s.free(s.hand)
 		}

@@ -164,36 +164,31 @@ func parseImage(b []byte) (image, error) {
 	}, nil
 }
 
-// put writes a record and the index of its timer; an empty record is removed.
-func (d *disk) put(r record, wheel uint32) error {
+// put adds a record and the index of its timer to a batch; an empty record is
+// removed.
+func (d *disk) put(to *pebble.Batch, r record, wheel uint32) error {
 	d.name = recordName(d.name, r.slot(), r.key())
 	if r.empty() {
-		if err := d.batch.Delete(d.name, nil); err != nil {
+		if err := to.Delete(d.name, nil); err != nil {
 			return fmt.Errorf("writing state: %w", err)
 		}
-		return d.full()
+		return nil
 	}
 	b := append(d.img[:0], recordFormat)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.timer()))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.dies()))
 	d.img = append(b, r.value()...)
-	if err := d.batch.Set(d.name, d.img, nil); err != nil {
+	if err := to.Set(d.name, d.img, nil); err != nil {
 		return fmt.Errorf("writing state: %w", err)
 	}
-	if r.timer() != 0 {
-		d.name = deadlineName(d.name, wheel, r.timer(), r.slot(), r.key())
-		if err := d.batch.Set(d.name, nil, nil); err != nil {
-			return fmt.Errorf("writing state: %w", err)
-		}
-	}
-	return d.full()
-}
-
-func (d *disk) full() error {
-	if d.batch.Len() < batchBytesMax {
+	if r.timer() == 0 {
 		return nil
 	}
-	return d.commit()
+	d.name = deadlineName(d.name, wheel, r.timer(), r.slot(), r.key())
+	if err := to.Set(d.name, nil, nil); err != nil {
+		return fmt.Errorf("writing state: %w", err)
+	}
+	return nil
 }
 
 // commit makes what was put readable.
@@ -242,23 +237,31 @@ func (d *disk) deadlines(wheel uint32, from int64, n int, visit func(at int64, s
 
 // forget removes the records of slots and the deadlines that have passed.
 func (d *disk) forget(slots []uint32, marks map[uint32]int64) error {
+	b := d.db.NewBatch()
 	for _, slot := range slots {
-		if err := d.batch.DeleteRange(recordName(nil, slot, nil), recordName(nil, slot+1, nil), nil); err != nil {
+		if err := b.DeleteRange(recordName(nil, slot, nil), recordName(nil, slot+1, nil), nil); err != nil {
 			return fmt.Errorf("dropping slot %d: %w", slot, err)
 		}
 	}
 	for wheel, mark := range marks {
 		from, to := deadlineName(nil, wheel, math.MinInt64, 0, nil), deadlineName(nil, wheel, mark, 0, nil)
-		if err := d.batch.DeleteRange(from, to, nil); err != nil {
+		if err := b.DeleteRange(from, to, nil); err != nil {
 			return fmt.Errorf("dropping past deadlines: %w", err)
 		}
 	}
-	return d.commit()
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("dropping what is past: %w", err)
+	}
+	return nil
 }
 
 // bury looks at n records, removes those that dead names, and goes on there
-// next time.
+// next time. What was put is committed first: an older image of a record must
+// not be judged in its place.
 func (d *disk) bury(n int, dead func(slot uint32, key []byte, img image) bool) error {
+	if err := d.commit(); err != nil {
+		return err
+	}
 	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: []byte{recordSpace}, UpperBound: []byte{recordSpace + 1}})
 	if err != nil {
 		return fmt.Errorf("looking for dead records: %w", err)
@@ -289,9 +292,9 @@ func (d *disk) bury(n int, dead func(slot uint32, key []byte, img image) bool) e
 
 // link flushes and links the database into dir. The database's goroutines may
 // end without an answer (alarm.Fatalf), so the report is waited for as well.
-func (d *disk) link(dir string) error {
+func (d *disk) link(c *Cut, dir string) error {
 	done := make(chan error, 1)
-	go func() { done <- d.flushAndLink(dir) }()
+	go func() { done <- d.flushAndLink(c, dir) }()
 	select {
 	case err := <-done:
 		return err
@@ -300,7 +303,16 @@ func (d *disk) link(dir string) error {
 	}
 }
 
-func (d *disk) flushAndLink(dir string) error {
+func (d *disk) flushAndLink(c *Cut, dir string) error {
+	for i, b := range c.batches {
+		if err := b.Commit(pebble.NoSync); err != nil {
+			return fmt.Errorf("writing state: %w", err)
+		}
+		c.batches[i] = nil
+	}
+	if err := d.forget(c.dropped, c.marks); err != nil {
+		return err
+	}
 	if err := d.db.Flush(); err != nil {
 		return fmt.Errorf("flushing state: %w", err)
 	}

@@ -22,8 +22,8 @@ const headBytes = 24
 const (
 	flagTouched = 1 << iota // used since the clock hand last came by
 	flagDirty               // differs from the database
-	flagParity              // of Store.parity when it became dirty
 	flagOnDisk              // the database may hold a record of this key
+	flagCopied              // the cut under way holds it
 )
 
 func (r record) slot() uint32      { return binary.LittleEndian.Uint32(r) }

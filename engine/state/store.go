@@ -50,7 +50,6 @@ type Store struct {
 	hand    int // of the clock that evicts
 	sweep   int // of the search for the dead
 	dirty   []uint32
-	parity  uint16 // 0 or flagParity: that of records dirtied since the last cut
 	dropped []uint32
 	cut     *Cut // under way
 	stats   Stats
@@ -174,7 +173,6 @@ func (s *Store) Put(slot uint32, key, value []byte, dies int64) {
 		return
 	}
 	hash := hashOf(slot, key)
-	s.preserve(r)
 	r = s.resize(r, hash, value)
 	r.setDies(dies)
 	s.settle(r, hash)
@@ -210,13 +208,12 @@ func (s *Store) settle(r record, hash uint32) {
 	s.touch(r, hash)
 }
 
-// touch marks a record as changed after the last cut.
+// touch marks a record as changed since it was last written.
 func (s *Store) touch(r record, hash uint32) {
 	if s.db == nil || r.has(flagDirty) {
 		return
 	}
-	r.clear(flagParity)
-	r.set(flagDirty | s.parity)
+	r.set(flagDirty)
 	s.dirty = append(s.dirty, hash)
 }
 
@@ -242,7 +239,6 @@ func (s *Store) SetTimer(slot uint32, key []byte, at int64) {
 	if r == nil {
 		s.touch(s.insert(hash, slot, key, image{timer: at, dies: task.Never}, 0), hash)
 	} else {
-		s.preserve(r)
 		t.moved(r.timer())
 		r.setTimer(at)
 		s.settle(r, hash)
@@ -379,7 +375,6 @@ func (s *Store) expire(r record, hash uint32) {
 		return
 	}
 	s.stats.Expired++
-	s.preserve(r)
 	r = s.resize(r, hash, nil)
 	s.settle(r, hash)
 }
@@ -398,7 +393,6 @@ func (s *Store) Drop(slot uint32) {
 		key := []byte(name)
 		i := s.table.find(&s.arena, hashOf(slot, key), slot, key)
 		r := record(s.arena.at(ref(s.table.entries[i])))
-		s.preserve(r)
 		s.wheels[s.slots[slot]].moved(r.timer())
 		s.free(i)
 	}
@@ -409,7 +403,7 @@ func (s *Store) Drop(slot uint32) {
 }
 
 func (s *Store) fail(err error) {
-	if s.err == nil {
+	if s.err == nil && err != nil {
 		s.err = err
 	}
 }
