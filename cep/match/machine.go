@@ -245,7 +245,7 @@ func (m *Machine) start(current int32, s Store) {
 
 func (m *Machine) anyGreedy(e *prog.Edge) bool {
 	for _, g := range e.Greedy {
-		if m.holds(g.Pred, -1) {
+		if m.holds(g.Pred, -1) && (g.Until < 0 || !m.holds(g.Until, -1)) {
 			return true
 		}
 	}

@@ -52,7 +52,7 @@ func (m *Machine) offer(r *run, i int, fresh bool) (takes, ends bool) {
 		return false, e.Join == syntax.Strict || m.any(e.Between, r.tail)
 	}
 	if m.any(e.Stop, r.tail) {
-		return false, e.Join != syntax.Any
+		return false, e.Join != syntax.Any || m.any(e.Between, r.tail)
 	}
 	return true, e.Join != syntax.Any || m.any(e.Between, r.tail)
 }
