@@ -3,8 +3,8 @@ package expr
 import (
 	"fmt"
 
-	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 )
 
@@ -18,23 +18,23 @@ type sizes struct{ list uint64 }
 
 // EstimateSize gives the size of a datum; nil leaves what is made inside the
 // expression to the estimator.
-func (s sizes) EstimateSize(node checker.AstNode) *checker.SizeEstimate {
+func (s sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 	if len(node.Path()) == 0 {
 		return nil
 	}
 	switch node.Type().Kind() {
 	case types.StringKind:
-		return &checker.SizeEstimate{Min: 0, Max: costText}
+		return &cost.SizeEstimate{Min: 0, Max: costText}
 	case types.ListKind:
-		return &checker.SizeEstimate{Min: 0, Max: s.list}
+		return &cost.SizeEstimate{Min: 0, Max: s.list}
 	}
 	return nil
 }
 
 // EstimateCallCost charges our list aggregates a unit an element.
-func (s sizes) EstimateCallCost(function, overload string, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+func (s sizes) EstimateCallCost(function, overload string, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
 	if _, ok := aggregates[function]; ok {
-		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 0, Max: s.list}}
+		return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Min: 0, Max: s.list}}
 	}
 	return nil
 }
@@ -44,17 +44,17 @@ func estimate(checked *ast.AST, lists int) (uint64, error) {
 	if lists <= 0 {
 		lists = costLists
 	}
-	cost, err := checker.Cost(checked, sizes{list: uint64(lists)})
+	bound, err := cost.Cost(checked, sizes{list: uint64(lists)})
 	if err != nil {
 		return 0, fmt.Errorf("estimating the cost: %w", err)
 	}
-	return cost.Max, nil
+	return bound.Max, nil
 }
 
-func costError(cost uint64, at int) Error {
+func costError(units uint64, at int) Error {
 	return Error{
 		Offset: at,
-		Detail: fmt.Sprintf("the expression may cost %s; the limit is %d", costWords(cost), CostLimit),
+		Detail: fmt.Sprintf("the expression may cost %s; the limit is %d", costWords(units), CostLimit),
 		Hint:   "a text counts 1 KiB, a list limits.evidence elements: compare less, or lower the limit",
 	}
 }
