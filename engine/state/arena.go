@@ -91,12 +91,3 @@ func (a *arena) release(r ref, n int) {
 	b[0], b[1], b[2], b[3] = byte(head), byte(head>>8), byte(head>>16), byte(head>>24)
 	a.free[c] = r
 }
-
-// bytes returns the memory held from the system.
-func (a *arena) bytes() int {
-	n := 0
-	for _, c := range a.chunks {
-		n += len(c)
-	}
-	return n
-}
