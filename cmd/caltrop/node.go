@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/caltrop/caltrop/engine/kafka"
 	"github.com/caltrop/caltrop/internal/api"
@@ -21,6 +22,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 )
+
+// shutdownMost is the longest that a process goes on after it was told to end.
+const shutdownMost = 9 * time.Second
 
 // A history stores alerts and answers for them.
 type history interface {
@@ -170,11 +174,29 @@ func (n *node) run(ctx context.Context) error {
 		defer end()
 		return n.work(work)
 	})
-	err := g.Wait()
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	return n.wait(ctx, g)
+}
+
+// wait returns when all has ended, and shutdownMost after ctx at the latest:
+// with brokers away some clients wait longer, for what they cannot do. Nothing
+// is lost by leaving them: what is not committed is read again.
+func (n *node) wait(ctx context.Context, g *errgroup.Group) error {
+	ended := make(chan error, 1)
+	go func() { ended <- g.Wait() }()
+	late := make(chan struct{})
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(shutdownMost, func() { close(late) })
+	})()
+	select {
+	case err := <-ended:
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	case <-late:
+		n.log.Warn("not waiting any longer for clients to end", "waited", shutdownMost)
 		return nil
 	}
-	return err
 }
 
 // work reads, matches and delivers until ctx ends.

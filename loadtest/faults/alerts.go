@@ -53,7 +53,8 @@ func (r *rig) committed() alertSet {
 	return set
 }
 
-// end returns the offset behind the last record of each partition.
+// ends returns the offset behind the last record of each partition. A broker
+// that has just come back may need a moment.
 func (r *rig) ends() map[string]int64 {
 	r.t.Helper()
 	c, err := ck.NewConsumer(&ck.ConfigMap{"bootstrap.servers": r.Brokers, "group.id": r.Name + ".reader", "enable.metrics.push": false})
@@ -64,11 +65,14 @@ func (r *rig) ends() map[string]int64 {
 	ends := map[string]int64{}
 	for _, s := range r.streamNames() {
 		for p := range int32(partitionCount) {
-			_, high, err := c.QueryWatermarkOffsets(r.topic(s), p, 10_000)
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			ends[fmt.Sprintf("%s/%d", s, p)] = high
+			eventually(r.t, 30*time.Second, func() string {
+				_, high, err := c.QueryWatermarkOffsets(r.topic(s), p, 10_000)
+				if err != nil {
+					return err.Error()
+				}
+				ends[fmt.Sprintf("%s/%d", s, p)] = high
+				return ""
+			})
 		}
 	}
 	return ends
