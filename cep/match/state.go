@@ -150,18 +150,21 @@ func (m *Machine) sameChain(a, b int32) bool {
 // capRuns keeps limits.runs_per_key: the oldest start is dropped, with a
 // trailing absence the newest, which is furthest from firing.
 func (m *Machine) capRuns() {
-	st := &m.st
-	for len(st.runs) > m.rule.Limits.RunsPerKey {
-		drop := 0
-		for i := range st.runs {
-			if older := st.runs[i].first < st.runs[drop].first; older != m.pat.Trailing && st.runs[i].first != st.runs[drop].first {
-				drop = i
-			}
-		}
-		st.runs = slices.Delete(st.runs, drop, drop+1)
-		st.capped = true
-		m.out.Stats.RunsCapped++
+	for len(m.st.runs) > m.rule.Limits.RunsPerKey {
+		m.dropRun()
 	}
+}
+
+func (m *Machine) dropRun() {
+	st, drop := &m.st, 0
+	for i := range st.runs {
+		if older := st.runs[i].first < st.runs[drop].first; older != m.pat.Trailing && st.runs[i].first != st.runs[drop].first {
+			drop = i
+		}
+	}
+	st.runs = slices.Delete(st.runs, drop, drop+1)
+	st.capped = true
+	m.out.Stats.RunsCapped++
 }
 
 // mark numbers the links and events that runs still need.
@@ -183,23 +186,32 @@ func (m *Machine) mark() {
 }
 
 // capEvidence keeps limits.evidence: of too many events the first and last
-// stay, and the links around those that leave remember how many.
+// stay, and the links around those that leave remember how many. Where each
+// begins or ends some run, a run leaves.
 func (m *Machine) capEvidence() {
-	kept := 0
+	for kept := m.kept(); kept > m.rule.Limits.Evidence; kept = m.kept() {
+		victim := m.middle(kept)
+		switch {
+		case victim >= 0:
+			m.forget(victim)
+			m.st.truncated = m.st.truncated || m.states
+			m.out.Stats.EvidenceCapped++
+		case m.states || len(m.st.runs) < 2:
+			return
+		default:
+			m.dropRun()
+			m.mark()
+		}
+	}
+}
+
+func (m *Machine) kept() (n int) {
 	for i := range m.st.held {
 		if m.st.held[i].ref == 0 {
-			kept++
+			n++
 		}
 	}
-	for ; kept > m.rule.Limits.Evidence; kept-- {
-		victim := m.middle(kept)
-		if victim < 0 {
-			return
-		}
-		m.forget(victim)
-		m.st.truncated = m.states
-		m.out.Stats.EvidenceCapped++
-	}
+	return n
 }
 
 // middle picks the event to forget: the first after half of those kept that
