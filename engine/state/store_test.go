@@ -151,7 +151,10 @@ func runCut(t *testing.T, r *rand.Rand, s *Store, m *model, fs vfs.FS, opts Opti
 		cut.End()
 		return
 	}
-	if err := cut.Link(dir); err != nil {
+	linked := make(chan error, 1)
+	go func() { linked <- cut.Link(dir) }()
+	changes()
+	if err := <-linked; err != nil {
 		t.Fatal(err)
 	}
 	changes()
