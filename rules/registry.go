@@ -111,7 +111,7 @@ func (r *Registry) At(refs []Ref) (*Set, error) {
 		return nil, err
 	}
 	if len(set.Faults) > 0 {
-		return nil, fmt.Errorf("%s does not compile in this build: %s", set.Faults[0].Ref, set.Faults[0].Problems[0].Detail)
+		return nil, fmt.Errorf("a revision does not compile in this build: %s", &set.Faults[0])
 	}
 	return set, nil
 }

@@ -322,3 +322,23 @@ func TestWatchersSeeEveryLatestSet(t *testing.T) {
 		t.Error("the set lacks the stream after the change was told")
 	}
 }
+
+// A stored rule that no longer compiles is not run, and said; the others are.
+func TestRulesOfAnotherBuildAreFaults(t *testing.T) {
+	log := &rules.MemoryLog{}
+	putStream(t, start(t, log), "payment", paymentStream)
+	last := int64(1)
+	for _, rec := range []rules.Record{
+		{Key: "rule/later/1", Value: []byte(`{"format":1,"text":"apiVersion: caltrop/v1\nkind: Rule\nname: later\n","time":1}`)},
+		{Key: "rule/later", Value: []byte(`{"format":1,"next":2,"revision":1,"state":"live","time":1}`)},
+	} {
+		var err error
+		if last, err = log.Append(t.Context(), last, []rules.Record{rec}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set := start(t, log).Current()
+	if len(set.Faults) != 1 || set.Faults[0].Ref.Name != "later" || set.Stream("payment") == nil || set.Rule("later") != nil {
+		t.Errorf("faults %v, rules %v; want one fault and the stream", set.Faults, set.Rules)
+	}
+}

@@ -8,6 +8,7 @@
 package rules
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -42,11 +43,15 @@ type Rule struct {
 }
 
 // A Fault is a document of the log that does not compile: written by another
-// build, as a rule is checked before it is stored. It is not run.
+// build, as a rule is checked before it is stored. It is not run, and the
+// process says that it is not ready.
 type Fault struct {
 	Ref      Ref
 	Problems []syntax.Problem
 }
+
+// String names the document and its first problem.
+func (f *Fault) String() string { return fmt.Sprintf("%s: %s", f.Ref, f.Problems[0].Detail) }
 
 // Stream returns the stream called name, or nil.
 func (s *Set) Stream(name string) *Stream {

@@ -17,7 +17,12 @@ var errDocuments = errors.New("the documents have errors")
 // the command's standard error; with one that is no warning the error is of
 // exit code 2.
 func loadDocuments(cmd *cobra.Command, paths []string, asJSON bool) (*rules.Set, error) {
-	set, problems, err := rules.Load(paths...)
+	return overridden(cmd, rules.Override{}, paths, asJSON)
+}
+
+// overridden is loadDocuments with parts of the rules replaced.
+func overridden(cmd *cobra.Command, o rules.Override, paths []string, asJSON bool) (*rules.Set, error) {
+	set, problems, err := o.Load(paths...)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func match(ctx context.Context, cmd *cobra.Command, o matchOptions) error {
 	default:
 		return fmt.Errorf("--timing %s is neither final nor early", o.timing)
 	}
-	set, err := loadDocuments(cmd, o.rules, o.json)
+	set, err := overridden(cmd, rules.Override{Timing: o.timing}, o.rules, o.json)
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,23 @@ func (h *history) Alert(_ context.Context, id alert.ID) ([]byte, error) {
 	return nil, fmt.Errorf("looking for %s: %w", id, alert.ErrUnknown)
 }
 
+// A process that cannot run a stored rule is not ready: an older build beside a
+// newer one.
+func TestFaultsMakeUnready(t *testing.T) {
+	g := newRig(t)
+	changed := g.registry.Changed()
+	if _, err := g.entries.Append(t.Context(), -1, []rules.Record{
+		{Key: "rule/later/1", Value: []byte(`{"format":1,"text":"kind: Rule","time":1}`)},
+		{Key: "rule/later", Value: []byte(`{"format":1,"next":2,"revision":1,"state":"live","time":1}`)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	<-changed
+	if w := g.want(http.StatusServiceUnavailable, "GET", "/readyz", ""); !strings.Contains(w.Body.String(), "rule/later/1") {
+		t.Errorf("readiness says %s", w.Body)
+	}
+}
+
 // oneJob is an engine with one task.
 type oneJob struct{}
 
@@ -87,6 +104,7 @@ type rig struct {
 	handler  http.Handler
 	registry *rules.Registry
 	history  *history
+	entries  *rules.MemoryLog
 	ready    error
 	log      bytes.Buffer
 
@@ -97,8 +115,8 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	g := &rig{t: t, history: &history{one: map[alert.ID]string{}}}
-	g.registry = rules.NewRegistry(rules.Options{Log: &rules.MemoryLog{}, Now: func() time.Time { return noon }})
+	g := &rig{t: t, history: &history{one: map[alert.ID]string{}}, entries: &rules.MemoryLog{}}
+	g.registry = rules.NewRegistry(rules.Options{Log: g.entries, Now: func() time.Time { return noon }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- g.registry.Run(ctx) }()

@@ -6,6 +6,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -168,6 +169,10 @@ func (s *server) readiness(w http.ResponseWriter, _ *http.Request) error {
 	case <-s.rules.Ready():
 	default:
 		return rules.ErrNotReady
+	}
+	if faults := s.rules.Current().Faults; len(faults) > 0 {
+		return &problem{status: http.StatusServiceUnavailable, retry: retrySeconds,
+			detail: fmt.Sprintf("%d stored documents do not compile in this build and are not run, first %s", len(faults), &faults[0])}
 	}
 	if err := s.ready(); err != nil {
 		return &problem{status: http.StatusServiceUnavailable, detail: err.Error(), cause: err, retry: retrySeconds}
