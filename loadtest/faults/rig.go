@@ -132,14 +132,13 @@ func nameOf(doc string) string {
 // process, with the newest rules.
 func (r *rig) settled(within time.Duration, all ...*process) {
 	r.t.Helper()
+	newest := int64(-1) // a rule set's version is the offset of its last document
+	r.readAll(r.Name+".rules", func(m *ck.Message) { newest = max(newest, int64(m.TopicPartition.Offset)) })
 	eventually(r.t, within, func() string {
-		live, newest := map[string]int{}, int64(0)
+		live := map[string]int{}
 		var tasks []taskView
 		for _, p := range all {
 			tasks = append(tasks, p.tasks()...)
-		}
-		for _, t := range tasks {
-			newest = max(newest, t.Rules)
 		}
 		for _, t := range tasks {
 			if t.State == "live" && t.Rules == newest {
@@ -147,7 +146,7 @@ func (r *rig) settled(within time.Duration, all ...*process) {
 			}
 		}
 		if want := partitionCount * len(r.streamNames()); len(live) != want {
-			return fmt.Sprintf("%d partitions are live with the newest rules, want %d: %+v", len(live), want, tasks)
+			return fmt.Sprintf("%d partitions are live with rules %d, want %d: %+v", len(live), newest, want, tasks)
 		}
 		return ""
 	})
