@@ -34,7 +34,7 @@ func (s sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 // EstimateCallCost charges our list aggregates a unit an element.
 func (s sizes) EstimateCallCost(function, overload string, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
 	if _, ok := aggregates[function]; ok {
-		return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Min: 0, Max: s.list}}
+		return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 0, Max: s.list}}
 	}
 	return nil
 }
