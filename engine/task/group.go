@@ -15,6 +15,7 @@ type group struct {
 	id      uint32 // the wheel of its timers
 	streams []int  // positions in Task.streams, rising
 	mark    int64  // the watermark applied
+	first   int64  // time of the first event read; unset before
 	held    queue
 	slots   []*slot // by rule name, then age
 	feeds   []feed  // by position in streams
@@ -35,8 +36,23 @@ type tap struct {
 // hold files an accepted event with every group that reads its stream.
 func (t *Task) hold(stream int, ev *event.Event) {
 	for _, g := range t.groups {
-		if slices.Contains(g.streams, stream) {
-			g.held.push(held{time: ev.Time, ev: ev, epoch: t.epoch})
+		if !slices.Contains(g.streams, stream) {
+			continue
+		}
+		if g.first == unset {
+			g.begin(ev.Time)
+		}
+		g.held.push(held{time: ev.Time, ev: ev, epoch: t.epoch})
+	}
+}
+
+// begin notes the first event that the group reads: from its time on the
+// states of its rules cover everything.
+func (g *group) begin(at int64) {
+	g.first = at
+	for _, s := range g.slots {
+		if s.covered == unset {
+			s.covered = at
 		}
 	}
 }
@@ -171,9 +187,6 @@ func (t *Task) streamOf(ev *event.Event) int {
 // an alert refers to the event now.
 func (t *Task) offer(p *tap, h *held) (kept bool) {
 	s := p.slot
-	if s.covered == unset {
-		s.covered = h.time
-	}
 	found := false
 	for i, k := range p.roles {
 		if !k.ok || repeatedKey(p.roles[:i], k) {

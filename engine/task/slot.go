@@ -183,10 +183,13 @@ func (t *Task) start(r Rule, set Set) error {
 	}
 	t.slotIDs++
 	s := t.newSlot(t.slotIDs, r, streamRefs(r.Rule, set))
-	if g.mark != unset {
+	switch {
+	case g.mark != unset:
 		s.covered = t.coverage(g, s)
-	} else if t.cfg.Covered {
+	case t.cfg.Covered:
 		s.covered = unset + 1
+	default:
+		s.covered = g.first
 	}
 	t.attach(g, s)
 	return nil
@@ -268,7 +271,7 @@ func (t *Task) newGroup(streams []int) *group {
 		lateness = max(lateness, t.streams[i].lateness)
 		mark = min(mark, t.streams[i].mark)
 	}
-	return &group{id: uint32(len(t.groups)), streams: streams, mark: mark, held: newQueue(lateness)}
+	return &group{id: uint32(len(t.groups)), streams: streams, mark: mark, first: unset, held: newQueue(lateness)}
 }
 
 func (t *Task) fill(g *group) {
@@ -278,6 +281,9 @@ func (t *Task) fill(g *group) {
 			if slices.Contains(g.streams, t.streamOf(h.ev)) && h.time > g.mark && !taken[h.ev] {
 				taken[h.ev] = true
 				g.held.push(h)
+				if g.first == unset || h.time < g.first {
+					g.first = h.time
+				}
 			}
 		}
 	}

@@ -45,6 +45,7 @@ type sourceHeader struct {
 type groupHeader struct {
 	Streams []int
 	Mark    int64
+	First   int64
 }
 
 type slotHeader struct {
@@ -94,7 +95,7 @@ func (t *Task) header() *header {
 		h.Streams = append(h.Streams, t.streams[i].mark)
 	}
 	for _, g := range t.groups {
-		h.Groups = append(h.Groups, groupHeader{g.streams, g.mark})
+		h.Groups = append(h.Groups, groupHeader{g.streams, g.mark, g.first})
 		for _, s := range g.slots {
 			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.born, s.died, s.until, s.covered, s.counts})
 		}
@@ -225,7 +226,7 @@ func (t *Task) restore(h *header, rest []byte) error {
 	t.useStreams(h.Set, live)
 	for _, g := range h.Groups {
 		n := t.newGroup(g.Streams)
-		n.mark = g.Mark
+		n.mark, n.first = g.Mark, g.First
 		t.groups = append(t.groups, n)
 	}
 	if err := t.restoreSlots(h, live); err != nil {

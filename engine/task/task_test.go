@@ -230,8 +230,8 @@ func TestCoverage(t *testing.T) {
 	for _, s := range r.task.Rules() {
 		got[s.Ref.Name] = s.Covered
 	}
-	if got["old"] != at(3) || got["new"] != at(10) {
-		t.Errorf("coverage %v, want old from its first event, %d, new from after the watermark, %d", got, at(3), at(10))
+	if got["old"] != at(5) || got["new"] != at(10) {
+		t.Errorf("coverage %v, want old from the first event read, %d, new from after the watermark, %d", got, at(5), at(10))
 	}
 }
 

@@ -1,0 +1,125 @@
+package enginetest
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caltrop/caltrop/cep/ceptest"
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/engine/state"
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/sinks/alert"
+)
+
+// TestTaskAgreesWithOracle runs each rule of the scripts over disorder, late
+// and repeated events of two streams, and compares what the task sends with
+// the naive oracle's answer over the accepted events.
+func TestTaskAgreesWithOracle(t *testing.T) {
+	lib := library(t)
+	compared := 0
+	for seed := range uint64(40) {
+		script := NewScript(50_000+seed, 120, lib)
+		lines, records := plainRecords(script)
+		for i, text := range ruleTexts {
+			rev := 1 + int(seed)%revisions
+			want := oracleAlerts(t, fmt.Sprintf(text, rev+1), lines)
+			got := taskAlerts(t, lib, task.Ref{Name: ruleNames[i], Revision: rev}, records)
+			if !slices.Equal(got, want) {
+				t.Fatalf("seed %d, rule %s/%d\n got %s\nwant %s", script.Seed, ruleNames[i], rev,
+					strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+			}
+			compared += len(want)
+		}
+	}
+	if compared < 1000 {
+		t.Errorf("only %d alerts were compared", compared)
+	}
+	t.Logf("%d alerts agree", compared)
+}
+
+// plainRecords are the sound records of a script with no now, as records of a
+// task and as lines that name their stream.
+func plainRecords(s *Script) (lines [][]byte, records []task.Record) {
+	var offsets [2]int64
+	for _, r := range s.Records {
+		if !bytes.Contains(r.Value, []byte(`"ts":17952`)) || !bytes.Contains(r.Value, []byte(`"card":"`)) {
+			continue
+		}
+		records = append(records, task.Record{Offset: int64(len(records)), Source: r.Source, SourceOffset: offsets[r.Source], Value: r.Value})
+		offsets[r.Source]++
+		lines = append(lines, append([]byte(`{"stream":"`+s.Sources[r.Source].Stream+`",`), r.Value[1:]...))
+	}
+	return lines, records
+}
+
+func oracleAlerts(t *testing.T, rule string, lines [][]byte) []string {
+	t.Helper()
+	setting, err := ceptest.Parse(streamsText + "---" + rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := setting.Judge(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := map[string]int64{}
+	var sent []string
+	for _, a := range found {
+		key := a.Key[0].Str()
+		if end, ok := until[key]; ok && a.At < end {
+			continue
+		}
+		if d := setting.Rule.Alert.Suppress; d > 0 {
+			until[key] = a.At + d.Microseconds()
+		}
+		line := fmt.Sprintf("%d %s", a.At, key)
+		for _, s := range a.Evidence {
+			line += describe(s.Step, s.Events)
+		}
+		sent = append(sent, line)
+	}
+	slices.Sort(sent)
+	return sent
+}
+
+func describe(step string, events []*event.Event) string {
+	line := " " + step
+	for _, ev := range events {
+		line += " " + ev.ID
+	}
+	return line
+}
+
+func taskAlerts(t *testing.T, lib *Library, ref task.Ref, records []task.Record) []string {
+	t.Helper()
+	tk := task.New(task.Config{Resolver: lib, State: state.NewMemory(), Sources: []task.Source{{Stream: "payment"}, {Stream: "challenge"}}})
+	var sent []string
+	var eff task.Effects
+	note := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range eff.Alerts {
+			if a := &eff.Alerts[i]; a.Status == alert.Raised {
+				line := fmt.Sprintf("%d %s", a.At, a.KeyText())
+				for _, s := range a.Evidence {
+					line += describe(s.Name, s.Events)
+				}
+				sent = append(sent, line)
+			}
+		}
+		eff.Reset()
+	}
+	note(tk.Apply(task.Entry{Kind: task.Switch, Set: lib.Set(ref)}, &eff))
+	for i := range records {
+		r := records[i]
+		note(tk.Step(&r, &eff))
+	}
+	note(tk.Close(&eff))
+	slices.Sort(sent)
+	return sent
+}
