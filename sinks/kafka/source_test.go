@@ -1,0 +1,132 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/caltrop/caltrop/sinks"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// A topicOf is an in-process broker with the one topic of a test.
+type topicOf struct {
+	t      *testing.T
+	broker *kfake.Cluster
+	seq    int
+}
+
+func newTopic(t *testing.T) *topicOf {
+	t.Helper()
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "alerts"))
+	if err != nil {
+		t.Fatalf("starting a broker: %v", err)
+	}
+	t.Cleanup(broker.Close)
+	return &topicOf{t: t, broker: broker}
+}
+
+// produce writes n records, numbered on, to both partitions in turn.
+func (o *topicOf) produce(n int) {
+	o.t.Helper()
+	p, err := ck.NewProducer(&ck.ConfigMap{"bootstrap.servers": o.broker.ListenAddrs()[0], "enable.metrics.push": false})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer p.Close()
+	reports, topic := make(chan ck.Event, n), "alerts"
+	for range n {
+		m := &ck.Message{TopicPartition: ck.TopicPartition{Topic: &topic, Partition: int32(o.seq % 2)}, Value: fmt.Append(nil, o.seq)}
+		o.seq++
+		if err := p.Produce(m, reports); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+	for range n {
+		<-reports
+	}
+}
+
+// source starts a source; stop ends it and waits.
+func (o *topicOf) source() (s *Source, stop func()) {
+	o.t.Helper()
+	s, err := Open(Options{Brokers: o.broker.ListenAddrs(), Topic: "alerts", Group: "history", Instance: "test",
+		Settings: map[string]string{"enable.metrics.push": "false"}})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	stop = func() { cancel(); <-done }
+	o.t.Cleanup(stop)
+	return s, stop
+}
+
+// fetch takes records until it has seen want distinct values.
+func (o *topicOf) fetch(s *Source, want int) map[string]bool {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
+	defer cancel()
+	seen := map[string]bool{}
+	for len(seen) < want {
+		batch, err := s.Fetch(ctx)
+		if err != nil {
+			o.t.Fatalf("fetched %d of %d: %v", len(seen), want, err)
+		}
+		for _, m := range batch {
+			seen[string(m.Value)] = true
+		}
+	}
+	return seen
+}
+
+func TestWhatWasNotCommittedComesAgain(t *testing.T) {
+	o := newTopic(t)
+	o.produce(100)
+	s, stop := o.source()
+	o.fetch(s, 100)
+	if err := s.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.produce(50)
+	o.fetch(s, 50)
+	stop()
+	s, _ = o.source()
+	again := o.fetch(s, 50)
+	for i := 100; i < 150; i++ {
+		if !again[fmt.Sprint(i)] {
+			t.Errorf("record %d was not committed and did not come again", i)
+		}
+	}
+	if len(again) != 50 {
+		t.Errorf("%d records came again, want the 50 that were not committed", len(again))
+	}
+}
+
+func TestASlowSinkIsReadAheadOfByABoundedAmount(t *testing.T) {
+	o := newTopic(t)
+	s, _ := o.source()
+	o.produce(3 * batchRecords)
+	first, err := s.Fetch(t.Context())
+	if err != nil || len(first) > batchRecords {
+		t.Fatalf("the first batch has %d records, %v; want at most %d", len(first), err, batchRecords)
+	}
+	o.fetch(s, 3*batchRecords-len(first))
+}
+
+func TestFetchEndsWithItsContext(t *testing.T) {
+	o := newTopic(t)
+	s, _ := o.source()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Fetch(ctx); err != context.Canceled {
+		t.Errorf("Fetch returned %v, want %v", err, context.Canceled)
+	}
+	if err := s.Commit(t.Context()); err != nil {
+		t.Errorf("a commit of nothing returned %v", err)
+	}
+	var _ sinks.Source = s
+}
