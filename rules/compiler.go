@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
@@ -15,29 +16,28 @@ const compiledMax = 4 * DocumentsMax
 // a change of one rule compiles one rule. It is owned by its registry's lock.
 type compiler struct {
 	streams map[Ref]*Stream
-	docs    map[Ref]*syntax.Rule
-	rules   map[ruleOver]*Rule
+	rules   map[Ref]*compiled
 }
 
-// A ruleOver is a rule's revision together with those of its streams: what
-// its program is a function of.
-type ruleOver struct {
-	rule    Ref
-	streams string
+// A compiled rule revision, with what its program is a function of besides its
+// own text: the revisions of its streams.
+type compiled struct {
+	doc   *syntax.Rule
+	names []string  // of its streams, in the order of the text
+	over  []*Stream // what rule was compiled over, by names; nil where there was none
+	rule  *Rule     // nil before the first
 }
 
 func (c *compiler) init() {
 	c.streams = map[Ref]*Stream{}
-	c.docs = map[Ref]*syntax.Rule{}
-	c.rules = map[ruleOver]*Rule{}
+	c.rules = map[Ref]*compiled{}
 }
 
 // set compiles exactly refs. A reference that revisions lacks is an error; a
 // document that does not compile is a fault of the set.
 func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision) (*Set, error) {
-	if len(c.rules)+len(c.docs) > compiledMax {
+	if len(c.rules) > compiledMax {
 		clear(c.rules)
-		clear(c.docs)
 	}
 	set := &Set{}
 	var rules []*Revision
@@ -76,33 +76,51 @@ func (c *compiler) stream(set *Set, rev *Revision) {
 }
 
 func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision) {
-	doc := c.docs[rev.Ref]
-	if doc == nil {
-		var problems []syntax.Problem
-		if doc, problems = single[*syntax.Rule](rev); doc == nil {
+	known := c.rules[rev.Ref]
+	if known == nil {
+		doc, problems := single[*syntax.Rule](rev)
+		if doc == nil {
 			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
 			return
 		}
-		c.docs[rev.Ref] = doc
+		known = &compiled{doc: doc, names: streamsRead(doc)}
+		c.rules[rev.Ref] = known
 	}
-	over := ruleOver{rule: rev.Ref}
-	for _, u := range usesOf(doc) {
-		if st := set.Stream(u.stream); st != nil {
-			over.streams += fmt.Sprintf("%s/%d ", u.stream, st.Revision)
+	if known.rule == nil || !known.stillOver(set) {
+		program, problems := prog.Compile(known.doc, env)
+		if program == nil {
+			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
+			return
+		}
+		known.rule = &Rule{Doc: known.doc, Prog: program, Revision: rev.Revision}
+		known.over = known.over[:0]
+		for _, name := range known.names {
+			known.over = append(known.over, set.Stream(name))
 		}
 	}
-	if r := c.rules[over]; r != nil {
-		set.Rules = append(set.Rules, r)
-		return
+	set.Rules = append(set.Rules, known.rule)
+}
+
+// stillOver reports whether the rule's streams in the set are those that it was
+// compiled over.
+func (k *compiled) stillOver(set *Set) bool {
+	for i, name := range k.names {
+		if set.Stream(name) != k.over[i] {
+			return false
+		}
 	}
-	compiled, problems := prog.Compile(doc, env)
-	if compiled == nil {
-		set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-		return
+	return true
+}
+
+// streamsRead lists the streams of a rule, each once.
+func streamsRead(d *syntax.Rule) []string {
+	var names []string
+	for _, u := range usesOf(d) {
+		if !slices.Contains(names, u.stream) {
+			names = append(names, u.stream)
+		}
 	}
-	r := &Rule{Doc: doc, Prog: compiled, Revision: rev.Revision}
-	c.rules[over] = r
-	set.Rules = append(set.Rules, r)
+	return names
 }
 
 // single reads the one document of a stored revision; the zero D when the
