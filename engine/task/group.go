@@ -17,8 +17,9 @@ type group struct {
 	mark    int64  // the watermark applied
 	first   int64  // time of the first event read; unset before
 	held    queue
-	slots   []*slot // by rule name, then age
-	feeds   []feed  // by position in streams
+	slots   []*slot                 // by rule name, then age
+	feeds   []feed                  // by position in streams
+	spans   map[*event.Schema]int64 // of a Switch: how far held events reach
 }
 
 // A feed is what one stream of a group goes to.
@@ -98,12 +99,12 @@ func (t *Task) run(g *group, to int64) {
 func (t *Task) fire(g *group, at int64) {
 	t.now = at
 	t.fired = t.cfg.State.Take(g.id, at, t.fired[:0])
-	due := make([]dueTimer, 0, len(t.fired))
+	t.dues = t.dues[:0]
 	for _, f := range t.fired {
-		due = append(due, t.due(g, f))
+		t.dues = append(t.dues, t.due(f))
 	}
-	slices.SortFunc(due, compareDue)
-	for _, d := range due {
+	slices.SortFunc(t.dues, compareDue)
+	for _, d := range t.dues {
 		switch {
 		case d.quiet != nil:
 			t.endPeriod(d.quiet, []byte(d.key))
@@ -124,11 +125,9 @@ type dueTimer struct {
 	quiet *quiet
 }
 
-func (t *Task) due(g *group, f Timer) dueTimer {
-	for _, s := range g.slots {
-		if s.id == f.Slot {
-			return dueTimer{name: s.rule.Name, key: f.Key, slot: s}
-		}
+func (t *Task) due(f Timer) dueTimer {
+	if s := t.slots[f.Slot]; s != nil {
+		return dueTimer{name: s.rule.Name, key: f.Key, slot: s}
 	}
 	for name, q := range t.quiets {
 		if q.slot == f.Slot {

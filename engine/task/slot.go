@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -116,6 +117,7 @@ func (t *Task) install(set Set) error {
 	t.set = set
 	for _, g := range t.groups {
 		t.retire(g)
+		t.arrange(g)
 	}
 	return nil
 }
@@ -139,9 +141,10 @@ func (t *Task) useStreams(set Set, live *Live) {
 // killSlots ends the slots that the set does not go on with.
 func (t *Task) killSlots(set Set) {
 	for _, g := range t.groups {
+		g.survey()
 		last := int64(unset)
-		if items := g.held.all(); len(items) > 0 {
-			last = items[len(items)-1].time
+		for _, at := range g.spans {
+			last = max(last, at)
 		}
 		for _, s := range g.slots {
 			if s.died == alive && !continues(s, set) {
@@ -200,15 +203,23 @@ func (t *Task) start(r Rule, set Set) error {
 // of another revision of a stream.
 func (t *Task) coverage(g *group, s *slot) int64 {
 	from := g.mark + 1
-	for _, h := range g.held.all() {
-		if !s.reads(h.ev.Schema) {
-			from = h.time + 1
+	for schema, last := range g.spans {
+		if !s.reads(schema) {
+			from = max(from, last+1)
 		}
 	}
 	return from
 }
 
-// attach wires a slot into its group.
+// survey notes how far the held events of each schema reach.
+func (g *group) survey() {
+	g.spans = map[*event.Schema]int64{}
+	for _, h := range g.held.all() {
+		g.spans[h.ev.Schema] = h.time
+	}
+}
+
+// attach adds a slot to its group; arrange must follow.
 func (t *Task) attach(g *group, s *slot) {
 	for _, i := range g.streams {
 		if t.streams[i].live != nil {
@@ -217,14 +228,19 @@ func (t *Task) attach(g *group, s *slot) {
 	}
 	t.cfg.State.Open(Slot{ID: s.id, Wheel: g.id})
 	g.slots = append(g.slots, s)
+	t.slots[s.id] = s
+	t.openQuiet(g, s.rule)
+}
+
+// arrange orders the slots of a group and lays out what its streams go to.
+func (t *Task) arrange(g *group) {
 	slices.SortFunc(g.slots, func(a, b *slot) int {
 		if c := strings.Compare(a.rule.Name, b.rule.Name); c != 0 {
 			return c
 		}
-		return int(a.id) - int(b.id)
+		return cmp.Compare(a.id, b.id)
 	})
 	g.wire(t)
-	t.openQuiet(g, s.rule)
 }
 
 // retire drops the slots whose last held event has been applied.
@@ -236,6 +252,7 @@ func (t *Task) retire(g *group) {
 	for _, s := range g.slots {
 		if gone(s) {
 			t.cfg.State.Drop(s.id)
+			delete(t.slots, s.id)
 		}
 	}
 	g.slots = slices.DeleteFunc(g.slots, gone)
@@ -261,6 +278,7 @@ func (t *Task) groupOf(r *prog.Rule) (*group, error) {
 	}
 	g := t.newGroup(streams)
 	t.fill(g)
+	g.survey()
 	t.groups = append(t.groups, g)
 	return g, nil
 }

@@ -281,6 +281,9 @@ func (t *Task) restoreSlots(h *header, live *Live) error {
 		s.born, s.died, s.until, s.covered, s.counts = sh.Born, sh.Died, sh.Until, sh.Covered, sh.Counts
 		t.attach(t.groups[sh.Group], s)
 	}
+	for _, g := range t.groups {
+		t.arrange(g)
+	}
 	return nil
 }
 

@@ -93,11 +93,13 @@ type Task struct {
 	streams []stream
 	groups  []*group
 	quiets  map[string]*quiet // by rule name
+	slots   map[uint32]*slot
 	schemas map[*event.Schema]Ref
 
 	now    int64 // event time being applied
 	out    match.Output
 	fired  []Timer
+	dues   []dueTimer
 	spare  []*event.Event
 	effect *Effects // of the call under way
 }
@@ -109,7 +111,7 @@ const (
 
 // New makes a task that has read nothing. Its first entry must be a Switch.
 func New(cfg Config) *Task {
-	t := &Task{cfg: cfg, quiets: map[string]*quiet{}, schemas: map[*event.Schema]Ref{}}
+	t := &Task{cfg: cfg, quiets: map[string]*quiet{}, slots: map[uint32]*slot{}, schemas: map[*event.Schema]Ref{}}
 	byName := map[string]int{}
 	for _, src := range cfg.Sources {
 		i, ok := byName[src.Stream]

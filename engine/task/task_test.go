@@ -1,6 +1,7 @@
 package task_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/caltrop/caltrop/engine/task"
@@ -247,5 +248,30 @@ func TestStepsOutOfOrderAreRefused(t *testing.T) {
 		if err := r.task.Apply(e, &eff); err == nil {
 			t.Errorf("entry %+v was applied at %+v", e, r.task.Position())
 		}
+	}
+}
+
+// Fault 38: a thousand rules at once, then one of them toggled a thousand
+// times: nothing is left behind and the last revision wins.
+func TestT38ManySwitches(t *testing.T) {
+	r := newRig(t)
+	var refs []task.Ref
+	for i := range 1000 {
+		refs = append(refs, r.rule(fmt.Sprintf("each-%d", i), 1, behaviour{streams: "b", key: byCard, absence: 60}))
+	}
+	r.use(refs...)
+	r.step("b1", "c", 0, 1)
+	for rev := 2; rev <= 1000; rev++ {
+		r.use(r.rule("each-0", rev, behaviour{streams: "b", key: byCard, absence: 60}))
+		r.tick("b", 12)
+	}
+	r.step("b2", "c", 20, 1)
+	if got := r.task.Rules(); len(got) != 1 || got[0].Ref.Revision != 1000 {
+		t.Fatalf("%d rules at work, the first %+v, want revision 1000 alone", len(got), got[0])
+	}
+	r.end()
+	r.expect("each-0/1000 c v1 at 80 b2")
+	if n := r.state.Len(); n != 0 {
+		t.Errorf("%d records are left of nothing", n)
 	}
 }
