@@ -34,6 +34,10 @@ var ErrNotReady = errors.New("the rules log is still being read")
 // ErrBusy says that other instances kept writing; nothing was written.
 var ErrBusy = errors.New("the rules log is busy")
 
+// ErrUnavailable says that the log cannot be written or read now. The outcome
+// of the write is unknown.
+var ErrUnavailable = errors.New("the rules log does not answer; the write may or may not have happened")
+
 // An InvalidError is a write refused for what the document says.
 type InvalidError struct{ Problems []syntax.Problem }
 
@@ -64,8 +68,7 @@ func (e *InUseError) Error() string {
 // revision, live at once. created tells whether there was no live document of
 // the name before. The text that is live already makes no revision: rev is the
 // current one. It returns when this process has applied the write. Errors:
-// *InvalidError, *InUseError, ErrStale, ErrNotReady, ErrBusy, or the log's, in
-// which case the outcome is unknown.
+// *InvalidError, *InUseError, ErrStale, ErrNotReady, ErrBusy, ErrUnavailable.
 func (r *Registry) Put(ctx context.Context, c Change) (rev *Revision, created bool, err error) {
 	err = r.commit(ctx, func(s *state) ([]Record, error) {
 		if err := s.holds(c); err != nil {
@@ -152,8 +155,10 @@ func (r *Registry) commit(ctx context.Context, decide func(*state) ([]Record, er
 			return refused
 		case err == nil:
 			return r.applied(ctx, offset)
+		case refused != nil && !errors.Is(err, ErrConflict): // nothing was to be written anyway
+			return refused
 		case !errors.Is(err, ErrConflict):
-			return fmt.Errorf("writing %s %s: %w", k, name, err)
+			return fmt.Errorf("writing %s %s: %w: %w", k, name, ErrUnavailable, err)
 		}
 		if err := r.applied(ctx, s.offset+1); err != nil {
 			return err

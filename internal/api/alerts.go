@@ -44,7 +44,7 @@ func (s *server) listAlerts(w http.ResponseWriter, r *http.Request) error {
 		return badRequest("", "after: %v", err)
 	}
 	if err != nil {
-		return err
+		return noHistory(err)
 	}
 	for _, a := range found.Alerts {
 		page.Alerts = append(page.Alerts, a)
@@ -128,7 +128,12 @@ func (s *server) getAlert(w http.ResponseWriter, r *http.Request) error {
 		return unknown
 	}
 	if err != nil {
-		return err
+		return noHistory(err)
 	}
 	return encode(w, http.StatusOK, json.RawMessage(body))
+}
+
+// noHistory says that the history does not answer; matching goes on meanwhile.
+func noHistory(err error) error {
+	return &problem{status: http.StatusServiceUnavailable, detail: "the alert history does not answer now", cause: err, retry: retrySeconds}
 }

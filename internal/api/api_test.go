@@ -231,6 +231,39 @@ func TestBadDocumentsHaveTheirPlaces(t *testing.T) {
 	g.want(http.StatusNotFound, "GET", "/v1/rules/probe", "")
 }
 
+// A log that does not answer is a 503, a document that is wrong anyway stays a
+// 422, and the cause goes to the server's log only.
+func TestUnavailableLog(t *testing.T) {
+	log := &brokenLog{}
+	registry := rules.NewRegistry(rules.Options{Log: log})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- registry.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	<-registry.Ready()
+	g := &rig{t: t, registry: registry}
+	var err error
+	if g.handler, err = api.New(api.Options{Registry: registry, History: &history{}, Jobs: oneJob{}, Log: slog.New(slog.NewTextHandler(&g.log, nil))}); err != nil {
+		t.Fatal(err)
+	}
+	g.described = describe(t, g.handler)
+	w := g.want(http.StatusServiceUnavailable, "PUT", "/v1/streams/payment", stream)
+	if strings.Contains(w.Body.String(), "sasl") || !strings.Contains(g.log.String(), "sasl") {
+		t.Errorf("the client was told\n%s\nthe log\n%s", w.Body, &g.log)
+	}
+	g.want(http.StatusUnprocessableEntity, "PUT", "/v1/streams/payment", stream+"colour: red\n")
+}
+
+// brokenLog can be read, and not be written.
+type brokenLog struct{ rules.MemoryLog }
+
+func (*brokenLog) Append(context.Context, int64, []rules.Record) (int64, error) {
+	return 0, errors.New("sasl: no connection")
+}
+
 // Each way a request can be wrong has its status, and nothing is logged for it.
 func TestRefusals(t *testing.T) {
 	g := newRig(t)
@@ -358,7 +391,7 @@ func TestAlertsAreAlwaysTimeBoxed(t *testing.T) {
 func TestInternalErrorsStayInside(t *testing.T) {
 	g := newRig(t)
 	g.history.err = errors.New("password=hunter2 was refused")
-	w := g.want(http.StatusInternalServerError, "GET", "/v1/alerts?rule=probe", "")
+	w := g.want(http.StatusServiceUnavailable, "GET", "/v1/alerts?rule=probe", "")
 	if strings.Contains(w.Body.String(), "hunter2") || !strings.Contains(g.log.String(), "hunter2") {
 		t.Errorf("the client was told\n%s\nthe log\n%s", w.Body, &g.log)
 	}

@@ -65,7 +65,7 @@ func (s *server) handle(h handler) http.HandlerFunc {
 			return
 		}
 		p := problemOf(err)
-		if p.status == http.StatusInternalServerError {
+		if p.cause != nil {
 			s.log.ErrorContext(r.Context(), "request failed", slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", p.status), slog.Any("error", p.cause))
 		}
@@ -114,7 +114,9 @@ func problemOf(err error) *problem {
 	case errors.Is(err, rules.ErrStale):
 		return &problem{status: http.StatusPreconditionFailed, detail: err.Error()}
 	case errors.Is(err, rules.ErrNotReady), errors.Is(err, rules.ErrBusy):
-		return &problem{status: http.StatusServiceUnavailable, detail: err.Error(), cause: err, retry: retrySeconds}
+		return &problem{status: http.StatusServiceUnavailable, detail: err.Error(), retry: retrySeconds}
+	case errors.Is(err, rules.ErrUnavailable):
+		return &problem{status: http.StatusServiceUnavailable, detail: rules.ErrUnavailable.Error(), cause: err, retry: retrySeconds}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &problem{status: http.StatusRequestTimeout, detail: "the body did not arrive in time"}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -175,7 +175,7 @@ func (s *server) readiness(w http.ResponseWriter, _ *http.Request) error {
 			detail: fmt.Sprintf("%d stored documents do not compile in this build and are not run, first %s", len(faults), &faults[0])}
 	}
 	if err := s.ready(); err != nil {
-		return &problem{status: http.StatusServiceUnavailable, detail: err.Error(), cause: err, retry: retrySeconds}
+		return &problem{status: http.StatusServiceUnavailable, detail: err.Error(), retry: retrySeconds}
 	}
 	return encode(w, http.StatusOK, map[string]string{"status": "ready"})
 }
