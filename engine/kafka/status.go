@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/task"
@@ -69,14 +70,19 @@ type Status struct {
 	Tasks     []TaskStatus
 }
 
-// Ready returns nil when the engine reaches Kafka and has joined its group,
-// else why it is not ready.
+// Ready returns nil when the engine reaches Kafka and no task of it is waiting
+// after an error or halted, else why it is not ready.
 func (s *Status) Ready() error {
 	if s.Err != nil {
 		return s.Err
 	}
 	if !s.Reachable {
 		return errors.New("kafka has not answered yet")
+	}
+	for _, t := range s.Tasks {
+		if t.State == StateRetrying || t.State == StateHalted {
+			return fmt.Errorf("task %s is %s: %s", t.ID, t.State, t.Reason)
+		}
 	}
 	return nil
 }
