@@ -21,6 +21,8 @@ const (
 	unit       = 8 // bytes
 	chunkBits  = 17
 	chunkBytes = unit << chunkBits
+	chunkMin   = 16 << 10 // the first chunk; each next one is twice as large, chunkSteps times
+	chunkSteps = 6
 	smallMax   = 512 // up to here classes are a unit apart, then an eighth
 	largeMin   = 256 << 10
 	classes    = smallMax/unit + 1 + 8*10
@@ -50,8 +52,8 @@ func (a *arena) alloc(n int) ref {
 		a.free[c] = ref(b[0]) | ref(b[1])<<8 | ref(b[2])<<16 | ref(b[3])<<24
 		return r
 	}
-	if len(a.chunks) == 0 || a.next+size > chunkBytes {
-		a.open = a.chunk(make([]byte, chunkBytes))
+	if len(a.chunks) == 0 || a.next+size > len(a.chunks[a.open]) {
+		a.open = a.chunk(make([]byte, max(min(chunkBytes, chunkMin<<min(len(a.chunks), chunkSteps)), size+unit)))
 		a.next = unit // so that no block is ref 0
 	}
 	r := ref(a.open)<<chunkBits | ref(a.next/unit)
