@@ -23,6 +23,7 @@ const (
 	chunkBytes = unit << chunkBits
 	chunkMin   = 16 << 10 // the first chunk; each next one is twice as large, chunkSteps times
 	chunkSteps = 6
+	chunksMax  = 1 << (32 - chunkBits)
 	smallMax   = 512 // up to here classes are a unit apart, then an eighth
 	largeMin   = 256 << 10
 	classes    = smallMax/unit + 1 + 8*10
@@ -71,6 +72,9 @@ func (a *arena) chunk(b []byte) int {
 		a.holes = a.holes[:n-1]
 		a.chunks[i] = b
 		return int(i)
+	}
+	if len(a.chunks) == chunksMax {
+		panic("state: an arena is full; its budget must be below 32 GiB")
 	}
 	a.chunks = append(a.chunks, b)
 	return len(a.chunks) - 1

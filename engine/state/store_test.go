@@ -113,10 +113,10 @@ func TestStoreAgreesWithMaps(t *testing.T) {
 	}
 }
 
-// TestCutIsOneMoment makes changes while a cut is written and linked, with
+// Fault 56. TestT56CutIsOneMoment makes changes while a cut is written and linked, with
 // caches from one key up: the linked database holds exactly the moment of the
 // cut, and the store exactly the present.
-func TestCutIsOneMoment(t *testing.T) {
+func TestT56CutIsOneMoment(t *testing.T) {
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		fs := vfs.NewMem()
