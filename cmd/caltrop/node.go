@@ -154,6 +154,9 @@ func (n *node) close() {
 	if n.history != nil {
 		n.history.Close()
 	}
+	if n.cluster != nil {
+		n.cluster.Close()
+	}
 	if n.lock != nil {
 		n.lock.Close()
 	}
@@ -162,7 +165,6 @@ func (n *node) close() {
 // run works until ctx ends or something fails for good. At the end tasks commit
 // and make their final checkpoints, and only then the HTTP server ends.
 func (n *node) run(ctx context.Context) error {
-	defer n.close()
 	g, base := errgroup.WithContext(context.WithoutCancel(ctx))
 	base, end := context.WithCancel(base)
 	work, stop := context.WithCancel(base)
@@ -189,6 +191,7 @@ func (n *node) wait(ctx context.Context, g *errgroup.Group) error {
 	})()
 	select {
 	case err := <-ended:
+		n.close()
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return nil
 		}

@@ -29,7 +29,7 @@ func openCluster(t *testing.T, brokers ...string) *Cluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); c.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() { cancel(); <-done; c.Close() })
 	return c
 }
 

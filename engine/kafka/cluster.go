@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -14,6 +15,12 @@ import (
 type Cluster struct {
 	opts Options
 	logs chan ck.LogEvent
+
+	mu struct {
+		sync.Mutex
+		admin    *ck.AdminClient // nil until it is needed first
+		journals map[string]int  // partitions of the journals that are known to exist, by topic
+	}
 }
 
 // Open checks the options and returns a cluster. It does not wait for a broker.
@@ -22,7 +29,35 @@ func Open(opts Options) (*Cluster, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	return &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs)}, nil
+	c := &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs)}
+	c.mu.journals = map[string]int{}
+	return c, nil
+}
+
+// admin returns the one administrative client, which all goroutines share.
+func (c *Cluster) admin() (*ck.AdminClient, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.admin != nil {
+		return c.mu.admin, nil
+	}
+	admin, err := ck.NewAdminClient(c.clientConfig(nil))
+	if err != nil {
+		return nil, fmt.Errorf("opening an admin client: %w", err)
+	}
+	c.mu.admin = admin
+	return admin, nil
+}
+
+// Close ends the client that methods share. Nothing of the cluster may be in
+// use any more.
+func (c *Cluster) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.admin != nil {
+		c.mu.admin.Close()
+		c.mu.admin = nil
+	}
 }
 
 // Run forwards what the client library has to say to the log until ctx ends.
@@ -45,11 +80,10 @@ func (c *Cluster) Run(ctx context.Context) error {
 
 // Partitions returns how many partitions a topic has; 0 when it does not exist.
 func (c *Cluster) Partitions(topic string) (int, error) {
-	admin, err := ck.NewAdminClient(c.clientConfig(nil))
+	admin, err := c.admin()
 	if err != nil {
-		return 0, fmt.Errorf("opening an admin client: %w", err)
+		return 0, err
 	}
-	defer admin.Close()
 	return partitions(admin, topic)
 }
 

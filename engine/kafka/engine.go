@@ -113,6 +113,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	go func() { defer close(watched); e.watch(watching) }()
 	err = e.loop(ctx)
 	e.stop(func(*worker) bool { return true })
+	clear(e.assigned) // leaving the group rebalances once more
 	stop()
 	<-watched
 	if closing := member.Close(); err == nil && closing != nil {

@@ -37,9 +37,13 @@ func fenced(err error) error {
 	return err
 }
 
-// isFinal reports whether trying again cannot help: the caller gave up, or
-// halts says so.
+// isFinal reports whether the same client need not try again: the caller gave
+// up, the client is dead or fenced, or halts says so.
 func isFinal(err error) bool {
+	var ke ck.Error
+	if errors.As(err, &ke) && ke.IsFatal() || errors.Is(err, ErrFenced) {
+		return true
+	}
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || halts(err)
 }
 

@@ -71,6 +71,9 @@ func (c *Cluster) EnsureShared(ctx context.Context) error {
 // journal really has: it differs when the input was repartitioned since.
 func (c *Cluster) ensureInput(ctx context.Context, input string, count int) (int, error) {
 	journal := c.Topics().Journal(input, c.opts.Generation)
+	if n := c.knownJournal(journal); n > 0 {
+		return n, nil
+	}
 	err := c.ensure(ctx, []ck.TopicSpecification{
 		c.deleted(journal, count, -1), // trimmed behind the oldest kept checkpoint instead
 		c.compacted(c.Topics().Progress(input, c.opts.Generation), count),
@@ -78,7 +81,21 @@ func (c *Cluster) ensureInput(ctx context.Context, input string, count int) (int
 	if err != nil {
 		return 0, err
 	}
-	return c.Partitions(journal)
+	n, err := c.Partitions(journal)
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.mu.journals[journal] = n
+	}
+	return n, err
+}
+
+// knownJournal returns how many partitions a journal has that was seen before,
+// else 0: a job has one journal and many tasks on it.
+func (c *Cluster) knownJournal(topic string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.journals[topic]
 }
 
 func (c *Cluster) compacted(name string, count int) ck.TopicSpecification {
@@ -104,11 +121,10 @@ func (c *Cluster) topic(name string, count int, config map[string]string) ck.Top
 
 // ensure creates the topics that are missing and returns once all are visible.
 func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) error {
-	admin, err := ck.NewAdminClient(c.clientConfig(nil))
+	admin, err := c.admin()
 	if err != nil {
-		return fmt.Errorf("opening an admin client: %w", err)
+		return err
 	}
-	defer admin.Close()
 	results, err := admin.CreateTopics(ctx, specs, ck.SetAdminRequestTimeout(metadataTimeout))
 	if err != nil {
 		return fmt.Errorf("creating topics: %w", err)
@@ -143,9 +159,8 @@ func visible(ctx context.Context, admin *ck.AdminClient, topic string) error {
 // trim deletes the records of a partition before offset. That it did not
 // succeed costs space only and is logged.
 func (c *Cluster) trim(ctx context.Context, topic string, partition int32, before ck.Offset) {
-	admin, err := ck.NewAdminClient(c.clientConfig(nil))
+	admin, err := c.admin()
 	if err == nil {
-		defer admin.Close()
 		_, err = admin.DeleteRecords(ctx, []ck.TopicPartition{{Topic: &topic, Partition: partition, Offset: before}},
 			ck.SetAdminRequestTimeout(metadataTimeout))
 	}

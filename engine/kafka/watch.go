@@ -10,12 +10,11 @@ import (
 // watch asks the cluster from time to time, until ctx ends, whether it is there
 // and whether the inputs still have their partitions.
 func (e *Engine) watch(ctx context.Context) {
-	admin, err := ck.NewAdminClient(e.cluster.clientConfig(nil))
+	admin, err := e.cluster.admin()
 	if err != nil {
-		e.saw(fmt.Errorf("opening an admin client: %w", err))
+		e.saw(err)
 		return
 	}
-	defer admin.Close()
 	counts := map[string]int{}
 	for ctx.Err() == nil {
 		err := ask(ctx, admin)
@@ -62,14 +61,4 @@ func (e *Engine) recount(admin *ck.AdminClient, counts map[string]int) {
 			e.mu.Unlock()
 		}
 	}
-}
-
-// Ping returns nil when a broker answers within the time of ctx.
-func (c *Cluster) Ping(ctx context.Context) error {
-	admin, err := ck.NewAdminClient(c.clientConfig(nil))
-	if err != nil {
-		return fmt.Errorf("opening an admin client: %w", err)
-	}
-	defer admin.Close()
-	return ask(ctx, admin)
 }
