@@ -65,7 +65,7 @@ Exit codes: 0 all tests passed, 1 one failed, 2 a document is bad.`,
 			if err != nil {
 				return err
 			}
-			results, err := ruletest.Run(set, only...)
+			results, err := ruletest.RunContext(cmd.Context(), set, only...)
 			if err != nil {
 				return err
 			}

@@ -49,7 +49,7 @@ func (s *server) test(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	results, err := ruletest.Run(set)
+	results, err := ruletest.RunContext(r.Context(), set)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package ruletest_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -135,5 +137,14 @@ func TestOnlyTheNamedRulesAreTested(t *testing.T) {
 	set, _ := rules.Check(nil, rules.Source{Name: "documents", Text: []byte(testRule(pairBody, `  - {name: none, events: "+0s order {shop: s}", alerts: []}`))})
 	if results, err := ruletest.Run(set, "other"); err != nil || len(results) != 0 {
 		t.Errorf("Run of another rule = %v, %v; want nothing", results, err)
+	}
+}
+
+func TestTestsEndWithTheirContext(t *testing.T) {
+	set, _ := rules.Check(nil, rules.Source{Name: "documents", Text: []byte(testRule(pairBody, `  - {name: none, events: "+0s order {shop: s}", alerts: []}`))})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ruletest.RunContext(ctx, set); !errors.Is(err, context.Canceled) {
+		t.Errorf("RunContext = %v, want it to end with its context", err)
 	}
 }

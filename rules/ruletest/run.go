@@ -5,6 +5,7 @@
 package ruletest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -20,6 +21,10 @@ import (
 
 // Epoch is +0s of every test.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// alertsMax bounds the alerts of one test: a test that raises more is a mistake,
+// and fails.
+const alertsMax = 10_000
 
 // A Result is the outcome of one test of one rule.
 type Result struct {
@@ -44,6 +49,11 @@ type Alert struct {
 // then of the text. only, when not empty, names the rules to test. The error
 // is a broken engine, never a failed test.
 func Run(set *rules.Set, only ...string) ([]Result, error) {
+	return RunContext(context.Background(), set, only...)
+}
+
+// RunContext is Run until ctx ends; then the error is that of ctx.
+func RunContext(ctx context.Context, set *rules.Set, only ...string) ([]Result, error) {
 	results := []Result{}
 	for _, r := range set.Rules {
 		if len(r.Doc.Tests) == 0 || !chosen(r.Doc.Name, only) {
@@ -54,7 +64,7 @@ func Run(set *rules.Set, only ...string) ([]Result, error) {
 			return nil, err
 		}
 		for _, t := range r.Doc.Tests {
-			result, err := bench.run(t)
+			result, err := bench.run(ctx, t)
 			if err != nil {
 				return nil, fmt.Errorf("rule %s, test %s: %w", r.Doc.Name, t.Name, err)
 			}
@@ -113,13 +123,16 @@ func relaxed(d *syntax.Stream) *syntax.Stream {
 }
 
 // run runs one test. A fault in its events fails the test.
-func (b *bench) run(t *syntax.Test) (Result, error) {
+func (b *bench) run(ctx context.Context, t *syntax.Test) (Result, error) {
 	result := Result{Rule: b.rule, Test: t.Name, Line: t.Pos.Line, Want: wanted(t), Got: []Alert{}}
 	run, err := offline.New(b.set, offline.Options{Covered: true})
 	if err != nil {
 		return result, err
 	}
 	for i := range t.Events {
+		if ctx.Err() != nil {
+			return result, ctx.Err()
+		}
 		ev := run.NewEvent()
 		if err := b.read(&t.Events[i], i, ev); err != nil {
 			result.Error = fmt.Sprintf("line %d: %v", t.Events[i].Pos.Line, err)
@@ -128,6 +141,11 @@ func (b *bench) run(t *syntax.Test) (Result, error) {
 		}
 		if err := run.Step(ev); err != nil {
 			return result, err
+		}
+		if len(run.Alerts) > alertsMax {
+			result.Error = fmt.Sprintf("more than %d alerts", alertsMax)
+			result.Diff = result.Error
+			return result, nil
 		}
 	}
 	if err := run.Close(); err != nil {
