@@ -153,6 +153,7 @@ func TestFigureLatency(t *testing.T) {
 	r.drained(time.Minute, a)
 	time.Sleep(time.Second)
 	close(stop)
+	t.Logf("commits of the engine:\n%s", a.metrics("caltrop_commit_seconds"))
 	delays := r.delays(<-arrived, time.Second)
 	if len(delays) < 100 {
 		t.Fatalf("only %d alerts measured", len(delays))

@@ -169,6 +169,26 @@ func (p *process) get(path string, into any) error {
 	return json.NewDecoder(answer.Body).Decode(into)
 }
 
+// metrics returns the lines of /metrics that begin with name.
+func (p *process) metrics(name string) string {
+	answer, err := http.Get("http://" + p.address + "/metrics")
+	if err != nil {
+		return err.Error()
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err.Error()
+	}
+	var found []byte
+	for line := range bytes.Lines(body) {
+		if bytes.HasPrefix(line, []byte(name)) {
+			found = append(found, line...)
+		}
+	}
+	return string(found)
+}
+
 // A taskView is what GET /v1/jobs says of one task.
 type taskView struct {
 	Stream    string `json:"stream"`
