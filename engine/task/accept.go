@@ -1,11 +1,8 @@
 package task
 
 import (
-	"encoding/binary"
 	"errors"
 	"strconv"
-
-	"github.com/zeebo/xxh3"
 
 	"github.com/caltrop/caltrop/cep/event"
 )
@@ -221,55 +218,5 @@ func (t *Task) recycle(ev *event.Event) {
 	if len(t.spare) < sparesMax {
 		*ev = event.Event{Values: ev.Values[:0]}
 		t.spare = append(t.spare, ev)
-	}
-}
-
-// seen remembers the ids of accepted events above the watermark, with the
-// event's partition key, by their 128-bit hash.
-type seen struct {
-	times map[xxh3.Uint128]int64
-	order calendar[xxh3.Uint128]
-	last  xxh3.Uint128 // of the last repeats call
-	buf   []byte
-}
-
-func (s *seen) resize(lateness int64) {
-	if s.times == nil {
-		s.times = map[xxh3.Uint128]int64{}
-	}
-	if s.order.empty() {
-		s.order = newCalendar[xxh3.Uint128](lateness)
-	}
-}
-
-// repeats reports whether an event of the same id and key is remembered.
-func (s *seen) repeats(ev *event.Event, keyFields []int, mark int64) bool {
-	s.buf = append(s.buf[:0], ev.ID...)
-	for _, i := range keyFields {
-		s.buf = append(s.buf, 0)
-		s.buf = ev.Values[i].AppendText(s.buf)
-	}
-	s.buf = binary.LittleEndian.AppendUint32(s.buf, uint32(len(ev.ID)))
-	s.last = xxh3.Hash128(s.buf)
-	first, ok := s.times[s.last]
-	return ok && first > mark
-}
-
-// add remembers the event last asked about.
-func (s *seen) add(at int64) {
-	s.times[s.last] = at
-	s.order.add(at, s.last)
-}
-
-// forget drops what the watermark has passed.
-func (s *seen) forget(mark int64) {
-	for s.order.passed(mark) {
-		_, ids := s.order.take()
-		for _, id := range ids {
-			if s.times[id] <= mark {
-				delete(s.times, id)
-			}
-		}
-		s.order.release(ids)
 	}
 }

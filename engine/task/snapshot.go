@@ -1,7 +1,6 @@
 package task
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -153,21 +152,7 @@ func (t *Task) packEvents(events []*heldAt) (refs []Ref, b []byte) {
 // appendTo encodes the remembered ids: their number, then each one's time and
 // hash, in that order.
 func (s *seen) appendTo(b []byte) []byte {
-	type entry struct {
-		at int64
-		id xxh3.Uint128
-	}
-	entries := make([]entry, 0, len(s.times))
-	for id, at := range s.times {
-		entries = append(entries, entry{at, id})
-	}
-	slices.SortFunc(entries, func(a, b entry) int {
-		if a.at != b.at {
-			return sign(a.at < b.at)
-		}
-		ab, bb := a.id.Bytes(), b.id.Bytes()
-		return bytes.Compare(ab[:], bb[:])
-	})
+	entries := s.all()
 	b = binary.AppendUvarint(b, uint64(len(entries)))
 	for _, e := range entries {
 		b = binary.BigEndian.AppendUint64(b, uint64(e.at))
@@ -375,14 +360,13 @@ func (s *seen) decode(b []byte) ([]byte, error) {
 	if b = r.b; r.bad || n > uint64(len(b)/seenBytes) {
 		return nil, fmt.Errorf("%w: remembered ids", errSnapshot)
 	}
-	if n > 0 && s.times == nil {
+	if n > 0 && s.order.width == 0 {
 		s.resize(0)
 	}
 	for range n {
 		at := int64(binary.BigEndian.Uint64(b))
 		id := xxh3.Uint128{Hi: binary.BigEndian.Uint64(b[8:]), Lo: binary.BigEndian.Uint64(b[16:])}
-		s.times[id] = at
-		s.order.add(at, id)
+		s.remember(id, at)
 		b = b[seenBytes:]
 	}
 	return b, nil
