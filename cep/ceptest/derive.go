@@ -45,7 +45,6 @@ type absence struct {
 // including the next event, may satisfy the loop.
 type guard struct {
 	step, until int // until is -1 when there is none
-	begun       bool
 	from        int
 }
 
@@ -178,7 +177,7 @@ func (e *enumerator) leave(n *syntax.Node, d *derivation, done []iteration) *der
 		}
 	}
 	if q.Greedy {
-		g := guard{e.o.index[n.Name], e.o.untilOf(n), len(done) > 0, d.last}
+		g := guard{e.o.index[n.Name], e.o.untilOf(n), d.last}
 		out.wait.greedy = append(slices.Clip(out.wait.greedy), g)
 	}
 	return &out

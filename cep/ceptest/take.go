@@ -115,19 +115,17 @@ func (e *enumerator) brokenNext(a absence, to int, d *derivation) bool {
 }
 
 // greedyWants reports whether an ended greedy loop wanted an event up to and
-// including i. With until it wants nothing from the until event on; before the
-// first iteration that is an event that satisfies both.
+// including i. With until it wants nothing from the until event on.
 func (e *enumerator) greedyWants(g guard, i int, d *derivation) bool {
 	from := g.from + 1
 	if g.from < 0 {
 		from = i
 	}
 	for j := from; j <= i; j++ {
-		wanted := e.holds(g.step, j, d)
-		if e.untilHolds(g.until, j, d) && (g.begun || wanted) {
+		if e.untilHolds(g.until, j, d) {
 			return false
 		}
-		if wanted {
+		if e.holds(g.step, j, d) {
 			return true
 		}
 	}
