@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/caltrop/caltrop/sinks/cassandra"
 	"github.com/caltrop/caltrop/sinks/pebble"
@@ -37,6 +39,7 @@ exits 0.`,
 			if err != nil {
 				return err
 			}
+			boundHeap(conf)
 			n, err := newNode(conf, log)
 			if err != nil {
 				return err
@@ -72,4 +75,22 @@ func openHistory(c *config, log *slog.Logger) (history, error) {
 		Hosts: h.Hosts, Port: h.Port, Keyspace: h.Keyspace, Datacenter: h.Datacenter, Replication: h.Replication,
 		Consistency: h.Consistency, Username: h.Username, Password: h.Password, TTL: h.TTL, Log: log,
 	})
+}
+
+// What the heap may take beside the tasks' state, and how much of it may be
+// garbage before it is collected: events live shortly and are many.
+const (
+	heapBeside  = 256 << 20
+	heapGarbage = 300 // percent
+)
+
+// boundHeap sets the garbage collector to the configured memory. GOMEMLIMIT and
+// GOGC of the environment win.
+func boundHeap(c *config) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(c.Memory) + heapBeside)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGarbage)
+	}
 }

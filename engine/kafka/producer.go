@@ -28,7 +28,9 @@ func (c *Cluster) openProducer(ctx context.Context, id string) (*producer, error
 		"transaction.timeout.ms":       int(transactionTimeout.Milliseconds()),
 		"message.timeout.ms":           int(transactionTimeout.Milliseconds()),
 		"message.max.bytes":            producedBytesMax,
-		"linger.ms":                    2,
+		"linger.ms":                    1,
+		"retry.backoff.ms":             10, // the coordinator asks for another try while it ends the last transaction
+		"retry.backoff.max.ms":         500,
 		"compression.type":             "lz4",
 		"partitioner":                  "murmur2_random",
 		"queue.buffering.max.messages": producerQueueLen,
