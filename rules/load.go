@@ -67,6 +67,7 @@ type checker struct {
 	timing   string // instead of the rules' own; "" leaves them
 	set      *Set
 	rules    []sourced
+	inspect  []sourced // rules that are written, but wrong
 	seen     map[nameOf]place
 	broken   map[string]bool // streams that are written, but wrong
 	problems []syntax.Problem
@@ -93,6 +94,9 @@ func (c *checker) parse(src *Source) {
 	for _, doc := range file.Broken {
 		if m := doc.Header(); m.Kind == KindStream.title() {
 			c.broken[m.Name] = true
+		}
+		if d, ok := doc.(*syntax.Rule); ok {
+			c.inspect = append(c.inspect, sourced{doc: d, file: file})
 		}
 	}
 	for _, doc := range file.Documents {
@@ -152,8 +156,17 @@ func (c *checker) borrow(base *Set) {
 // stream is mended: what could be said of it now would mislead.
 func (c *checker) compile() {
 	env := c.set.env()
+	for _, r := range c.inspect {
+		if c.clear(r) {
+			for _, p := range prog.Inspect(r.doc, env) {
+				if p.Line > 0 && !c.reported(r.file, p.Line) {
+					c.report(r.file, p)
+				}
+			}
+		}
+	}
 	for _, r := range c.rules {
-		if slices.ContainsFunc(usesOf(r.doc), func(u use) bool { return c.broken[u.stream] }) {
+		if !c.clear(r) {
 			continue
 		}
 		compiled, problems := prog.Compile(r.doc, env)
@@ -167,6 +180,17 @@ func (c *checker) compile() {
 			c.set.Rules = append(c.set.Rules, &Rule{Doc: r.doc, Prog: compiled, Revision: 1})
 		}
 	}
+}
+
+// clear reports whether no stream of the rule is broken.
+func (c *checker) clear(r sourced) bool {
+	return !slices.ContainsFunc(usesOf(r.doc), func(u use) bool { return c.broken[u.stream] })
+}
+
+// reported reports whether a line has a problem already, of which another may
+// be a mere consequence.
+func (c *checker) reported(file *syntax.File, line int) bool {
+	return slices.ContainsFunc(c.problems, func(p syntax.Problem) bool { return p.File == file.Name && p.Line == line })
 }
 
 // report adds a problem with its file and source line.
