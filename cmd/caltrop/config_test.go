@@ -1,0 +1,84 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheDocumentedConfigurationHoldsTheDefaults(t *testing.T) {
+	documented, err := readConfig(filepath.Join("..", "..", "deploy", "serve.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	least := writeConfig(t, "kafka: {brokers: ['127.0.0.1:9092']}\ndata: /var/lib/caltrop\n")
+	c, err := readConfig(least)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Job != documented.Job || c.HTTP != documented.HTTP || c.Checkpoint != documented.Checkpoint || c.Memory != documented.Memory ||
+		c.History.Kind != documented.History.Kind || c.History.Cassandra.Keyspace != documented.History.Cassandra.Keyspace || c.Log != documented.Log {
+		t.Errorf("deploy/serve.yaml says\n%+v\nthe defaults are\n%+v", documented, c)
+	}
+	if c.Memory != 512<<20 || c.Checkpoint.Every != 30*time.Second {
+		t.Errorf("memory %d, checkpoints every %s; want 512 MiB, 30s", c.Memory, c.Checkpoint.Every)
+	}
+}
+
+func TestAWrongConfigurationSaysWhatIsWrong(t *testing.T) {
+	good := "kafka: {brokers: ['127.0.0.1:9092']}\ndata: d\n"
+	cases := []struct{ name, text, want string }{
+		{"an unknown key", good + "brokers: []\n", "line 3: field brokers not found"},
+		{"no brokers", "data: d\n", "kafka.brokers: at least one address is needed"},
+		{"no directory", "kafka: {brokers: [a]}\n", "data: a directory is needed"},
+		{"a size without a unit that exists", good + "memory: 5TB\n", `"5TB" is no size`},
+		{"too little memory", good + "memory: 1MiB\n", "want at least 32MiB"},
+		{"an unknown history", good + "history: {kind: oracle}\n", `history.kind is "oracle"`},
+		{"Cassandra without hosts", good + "history: {kind: cassandra}\n", "history.cassandra.hosts"},
+		{"checkpoints too often", good + "checkpoints: {every: 1ms}\n", "checkpoints.every is 1ms"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := readConfig(writeConfig(t, c.text))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%q: got %v, want an error with %q", c.text, err, c.want)
+			}
+		})
+	}
+}
+
+func TestServeSaysThatAnAddressIsTaken(t *testing.T) {
+	c := &config{Data: t.TempDir()}
+	c.Kafka.Brokers = []string{"127.0.0.1:1"}
+	c.HTTP.Address = "127.0.0.1:0"
+	c.fill()
+	log, err := newLog(t.Output(), c.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := newNode(c, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.close()
+	second := *c
+	second.HTTP.Address = first.listener.Addr().String()
+	if _, err := newNode(&second, log); err == nil || !strings.Contains(err.Error(), "taken") {
+		t.Errorf("a taken address: %v", err)
+	}
+	second.HTTP.Address = "127.0.0.1:0"
+	if _, err := newNode(&second, log); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("a taken data directory: %v", err)
+	}
+}
+
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "serve.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
