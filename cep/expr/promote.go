@@ -3,14 +3,16 @@ package expr
 import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 
+	"github.com/caltrop/caltrop/cep/agg"
 	"github.com/caltrop/caltrop/cep/event"
 )
 
-// promoteAll makes doubles of the integer literals that stand beside doubles
-// (language §2) and reports whether it changed anything. The checker's types
-// decide; nothing but literals changes.
+// promoteAll makes doubles of the integer literals and counts that stand beside
+// doubles (language §2) and reports whether it changed anything. The checker's
+// types decide; a field never changes.
 func (c *check) promoteAll(checked *ast.AST) bool {
 	changed := false
 	c.promoted = make(map[int64]bool)
@@ -147,8 +149,14 @@ func literal(e ast.Expr) bool {
 	return false
 }
 
-// promote makes e a double if it is made of integer literals.
+// promote makes e a double if it is made of integer literals, or is a count.
 func (c *check) promote(e ast.Expr) bool {
+	if c.counts(e) {
+		c.promoted[e.ID()] = true
+		inner := c.fac.NewIdent(c.copyID(e), e.AsIdent())
+		e.SetKindCase(c.fac.NewCall(e.ID(), overloads.TypeConvertDouble, inner))
+		return true
+	}
 	if !literal(e) {
 		return false
 	}
@@ -166,6 +174,27 @@ func (c *check) promote(e ast.Expr) bool {
 		c.promote(a)
 	}
 	return true
+}
+
+// counts reports whether e is a count over a step or a window, or a window's
+// value that is a whole number: in `bad > 0.8 * n` no field loses its type.
+func (c *check) counts(e ast.Expr) bool {
+	if e.Kind() != ast.IdentKind {
+		return false
+	}
+	for _, d := range c.data {
+		if d.ident() == e.AsIdent() {
+			return d.typ == event.Int && (d.kind == windowValue || d.kind == windowAgg && d.grows || d.kind == stepAgg && growing(d.agg.Spec.Func) && d.agg.Spec.Func != agg.Max)
+		}
+	}
+	return false
+}
+
+// copyID numbers a node that is put below e and stands at its place.
+func (c *check) copyID(e ast.Expr) int64 {
+	id := -e.ID()
+	c.src.start[id] = c.src.start[e.ID()]
+	return id
 }
 
 func isKind(checked *ast.AST, e ast.Expr, k types.Kind) bool {

@@ -3,6 +3,7 @@ package expr
 import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 
 	"github.com/caltrop/caltrop/cep/agg"
@@ -73,6 +74,9 @@ func (s *shape) monotone(e ast.Expr) bool {
 
 // grows reports whether e is an aggregate that one more event cannot lessen.
 func (s *shape) grows(e ast.Expr) bool {
+	if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == overloads.TypeConvertDouble {
+		e = e.AsCall().Args()[0]
+	}
 	if e.Kind() != ast.IdentKind {
 		return false
 	}
