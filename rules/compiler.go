@@ -17,20 +17,23 @@ const compiledMax = 4 * DocumentsMax
 type compiler struct {
 	streams map[Ref]*Stream
 	rules   map[Ref]*compiled
+	lists   map[Ref]*List
 }
 
 // A compiled rule revision, with what its program is a function of besides its
-// own text: the revisions of its streams.
+// own text: the revisions of its streams and the shapes of its lists.
 type compiled struct {
 	doc   *syntax.Rule
 	names []string  // of its streams, in the order of the text
 	over  []*Stream // what rule was compiled over, by names; nil where there was none
+	read  []string  // shapes of the lists that rule reads
 	rule  *Rule     // nil before the first
 }
 
 func (c *compiler) init() {
 	c.streams = map[Ref]*Stream{}
 	c.rules = map[Ref]*compiled{}
+	c.lists = map[Ref]*List{}
 }
 
 // set compiles exactly refs. A reference that revisions lacks is an error; a
@@ -38,6 +41,9 @@ func (c *compiler) init() {
 func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision) (*Set, error) {
 	if len(c.rules) > compiledMax {
 		clear(c.rules)
+	}
+	if len(c.lists) > listTablesMax {
+		clear(c.lists)
 	}
 	set := &Set{}
 	var rules []*Revision
@@ -48,6 +54,8 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision) (*Set, error) {
 			return nil, fmt.Errorf("%s is not in the rules log", ref)
 		case ref.Kind == KindRule:
 			rules = append(rules, rev)
+		case ref.Kind == KindList:
+			c.list(set, rev)
 		default:
 			c.stream(set, rev)
 		}
@@ -93,6 +101,7 @@ func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision) {
 			return
 		}
 		known.rule = &Rule{Doc: known.doc, Prog: program, Revision: rev.Revision}
+		known.read = shapesRead(program, set)
 		known.over = known.over[:0]
 		for _, name := range known.names {
 			known.over = append(known.over, set.Stream(name))
@@ -101,15 +110,15 @@ func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision) {
 	set.Rules = append(set.Rules, known.rule)
 }
 
-// stillOver reports whether the rule's streams in the set are those that it was
-// compiled over.
+// stillOver reports whether the rule's streams and lists in the set are those
+// that it was compiled over.
 func (k *compiled) stillOver(set *Set) bool {
 	for i, name := range k.names {
 		if set.Stream(name) != k.over[i] {
 			return false
 		}
 	}
-	return true
+	return slices.Equal(k.read, shapesRead(k.rule.Prog, set))
 }
 
 // streamsRead lists the streams of a rule, each once.

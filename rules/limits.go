@@ -25,6 +25,16 @@ func unsupportedStream(d *syntax.Stream) []syntax.Problem {
 	return found
 }
 
+// unsupportedList lists what this build cannot run of a list that is well
+// written.
+func unsupportedList(d *syntax.List) []syntax.Problem {
+	if d.Topic == "" {
+		return nil
+	}
+	return []syntax.Problem{{Line: d.Pos.Line, Col: d.Pos.Col, Pointer: "/topic",
+		Detail: "a list from a topic is not supported yet", Hint: "write its values under entries"}}
+}
+
 // indirect lists why the direct path cannot run a rule: its key is not its
 // one stream's partition key, so its events would need the hop through a keyed
 // topic. Files are checked, tested and matched all the same; only a rule that

@@ -44,7 +44,7 @@ func (o Override) Load(paths ...string) (*Set, []syntax.Problem, error) {
 
 // Check parses, compiles and cross-checks the documents of all sources at
 // once and returns all problems in the order of the text. base adds the
-// streams of a running set, for documents that do not bring their own; nil
+// streams and lists of a running set, for documents that do not bring their own; nil
 // adds none. A rule of base is not part of the result.
 func Check(base *Set, sources ...Source) (*Set, []syntax.Problem) {
 	return Override{}.check(base, sources)
@@ -92,8 +92,14 @@ func (c *checker) parse(src *Source) {
 	file, problems := syntax.Parse(src.Name, src.Text)
 	c.problems = append(c.problems, problems...)
 	for _, doc := range file.Broken {
-		if m := doc.Header(); m.Kind == KindStream.title() {
+		switch m := doc.Header(); m.Kind {
+		case KindStream.title():
 			c.broken[m.Name] = true
+		case KindList.title():
+			c.seen[nameOf{m.Kind, m.Name}] = place{file, m.Pos.Line}
+			if d, ok := doc.(*syntax.List); ok {
+				c.declare(d)
+			}
 		}
 		if d, ok := doc.(*syntax.Rule); ok {
 			c.inspect = append(c.inspect, sourced{doc: d, file: file})
@@ -106,6 +112,8 @@ func (c *checker) parse(src *Source) {
 		switch d := doc.(type) {
 		case *syntax.Stream:
 			c.stream(d, file)
+		case *syntax.List:
+			c.list(d, file)
 		case *syntax.Rule:
 			if c.timing != "" {
 				d.Timing = c.timing
@@ -114,7 +122,7 @@ func (c *checker) parse(src *Source) {
 		default:
 			m := doc.Header()
 			c.report(file, syntax.Problem{Line: m.Pos.Line, Col: m.Pos.Col, Pointer: "/kind",
-				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream and Rule"})
+				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream, List and Rule"})
 		}
 	}
 }
@@ -140,7 +148,24 @@ func (c *checker) stream(d *syntax.Stream, file *syntax.File) {
 	c.set.Streams = append(c.set.Streams, &Stream{Doc: d, Schema: prog.SchemaOf(d), Revision: 1})
 }
 
-// borrow adds the streams of base that the sources do not define.
+// list adds a list. One whose entries are wrong is still declared, so that
+// rules that read it are judged by what they say.
+func (c *checker) list(d *syntax.List, file *syntax.File) {
+	l := c.declare(d)
+	table, problems := prog.TableOf(d, l.Decl, l.Revision)
+	l.Table = table
+	for _, p := range append(unsupportedList(d), problems...) {
+		c.report(file, p)
+	}
+}
+
+func (c *checker) declare(d *syntax.List) *List {
+	l := &List{Doc: d, Decl: prog.ListDeclOf(d), Revision: 1}
+	c.set.Lists = append(c.set.Lists, l)
+	return l
+}
+
+// borrow adds the streams and lists of base that the sources do not define.
 func (c *checker) borrow(base *Set) {
 	if base == nil {
 		return
@@ -148,6 +173,11 @@ func (c *checker) borrow(base *Set) {
 	for _, st := range base.Streams {
 		if _, own := c.seen[nameOf{KindStream.title(), st.Doc.Name}]; !own {
 			c.set.Streams = append(c.set.Streams, st)
+		}
+	}
+	for _, l := range base.Lists {
+		if _, own := c.seen[nameOf{KindList.title(), l.Doc.Name}]; !own {
+			c.set.Lists = append(c.set.Lists, l)
 		}
 	}
 }

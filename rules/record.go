@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +16,18 @@ type Kind string
 const (
 	KindStream Kind = "stream"
 	KindRule   Kind = "rule"
+	KindList   Kind = "list"
 )
+
+var kinds = []Kind{KindStream, KindRule, KindList}
 
 // title is the kind as documents spell it.
 func (k Kind) title() string {
-	if k == KindStream {
+	switch k {
+	case KindStream:
 		return "Stream"
+	case KindList:
+		return "List"
 	}
 	return "Rule"
 }
@@ -40,7 +47,7 @@ func headKey(k Kind, name string) string { return string(k) + "/" + name }
 // parseKey takes a record's key apart; revision is 0 for a head.
 func parseKey(key string) (k Kind, name string, revision int, err error) {
 	parts := strings.Split(key, "/")
-	if len(parts) < 2 || len(parts) > 3 || (parts[0] != string(KindStream) && parts[0] != string(KindRule)) {
+	if len(parts) < 2 || len(parts) > 3 || !slices.Contains(kinds, Kind(parts[0])) {
 		return "", "", 0, fmt.Errorf("key %q is none of the rules log", key)
 	}
 	if len(parts) == 3 {

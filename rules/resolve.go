@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
@@ -26,11 +27,14 @@ func (s *Set) Names() task.Set {
 	for _, r := range s.Rules {
 		names.Rules = append(names.Rules, task.Ref{Name: r.Doc.Name, Revision: r.Revision})
 	}
+	for _, l := range s.Lists {
+		names.Lists = append(names.Lists, task.Ref{Name: l.Doc.Name, Revision: l.Revision})
+	}
 	return names
 }
 
 // Restrict returns the part of the set that concerns tasks of one stream: the
-// stream and the rules that read it.
+// stream, the rules that read it and the lists that those read.
 func (s *Set) Restrict(stream string) *Set {
 	part := &Set{Version: s.Version}
 	if st := s.Stream(stream); st != nil {
@@ -39,6 +43,11 @@ func (s *Set) Restrict(stream string) *Set {
 	users := s.usersOf(stream)
 	for _, name := range users {
 		part.Rules = append(part.Rules, s.Rule(name))
+	}
+	for _, l := range s.Lists {
+		if slices.ContainsFunc(part.Rules, func(r *Rule) bool { return slices.Contains(r.Prog.Outside.Lists, l.Doc.Name) }) {
+			part.Lists = append(part.Lists, l)
+		}
 	}
 	return part
 }
@@ -60,6 +69,13 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 		}
 		live.Rules = append(live.Rules, task.Rule{Rule: r.Prog, Revision: r.Revision})
 	}
+	for _, ref := range names.Lists {
+		l := s.List(ref.Name)
+		if l == nil || l.Revision != ref.Revision {
+			return nil, fmt.Errorf("list %s/%d is not in the set", ref.Name, ref.Revision)
+		}
+		live.Lists = append(live.Lists, l.Table)
+	}
 	return live, nil
 }
 
@@ -77,12 +93,15 @@ func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
 }
 
 func refsOf(names task.Set) []Ref {
-	refs := make([]Ref, 0, len(names.Streams)+len(names.Rules))
+	refs := make([]Ref, 0, len(names.Streams)+len(names.Rules)+len(names.Lists))
 	for _, s := range names.Streams {
 		refs = append(refs, Ref{Kind: KindStream, Name: s.Name, Revision: s.Revision})
 	}
 	for _, r := range names.Rules {
 		refs = append(refs, Ref{Kind: KindRule, Name: r.Name, Revision: r.Revision})
+	}
+	for _, l := range names.Lists {
+		refs = append(refs, Ref{Kind: KindList, Name: l.Name, Revision: l.Revision})
 	}
 	return refs
 }

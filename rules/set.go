@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
 )
@@ -25,6 +26,7 @@ type Set struct {
 	Version int64
 	Streams []*Stream // sorted by name
 	Rules   []*Rule   // sorted by name
+	Lists   []*List   // sorted by name
 	Faults  []Fault   // stored documents that this build cannot compile
 }
 
@@ -40,6 +42,14 @@ type Rule struct {
 	Doc      *syntax.Rule
 	Prog     *prog.Rule
 	Revision int // 1 for a rule read from a file
+}
+
+// A List is a list document with the table that its entries make.
+type List struct {
+	Doc      *syntax.List
+	Decl     *expr.ListDecl
+	Table    *expr.Table
+	Revision int // the version; 1 for a list read from a file
 }
 
 // A Fault is a document of the log that does not compile: written by another
@@ -71,15 +81,27 @@ func (s *Set) Rule(name string) *Rule {
 	return s.Rules[i]
 }
 
-// Refs names the exact documents that make the set: streams, then rules, each
+// List returns the list called name, or nil.
+func (s *Set) List(name string) *List {
+	i, ok := slices.BinarySearchFunc(s.Lists, name, func(l *List, n string) int { return strings.Compare(l.Doc.Name, n) })
+	if !ok {
+		return nil
+	}
+	return s.Lists[i]
+}
+
+// Refs names the exact documents that make the set: streams, rules, then lists, each
 // by name. A journal that holds them can have the set again (Registry.At).
 func (s *Set) Refs() []Ref {
-	refs := make([]Ref, 0, len(s.Streams)+len(s.Rules))
+	refs := make([]Ref, 0, len(s.Streams)+len(s.Rules)+len(s.Lists))
 	for _, st := range s.Streams {
 		refs = append(refs, Ref{Kind: KindStream, Name: st.Doc.Name, Revision: st.Revision})
 	}
 	for _, r := range s.Rules {
 		refs = append(refs, Ref{Kind: KindRule, Name: r.Doc.Name, Revision: r.Revision})
+	}
+	for _, l := range s.Lists {
+		refs = append(refs, Ref{Kind: KindList, Name: l.Doc.Name, Revision: l.Revision})
 	}
 	return refs
 }
@@ -89,6 +111,10 @@ func (s *Set) env() *prog.Env {
 	e := &prog.Env{
 		Streams: make(map[string]*syntax.Stream, len(s.Streams)),
 		Schemas: make(map[string]*event.Schema, len(s.Streams)),
+		Lists:   make(expr.Lists, len(s.Lists)),
+	}
+	for _, l := range s.Lists {
+		e.Lists[l.Doc.Name] = l.Decl
 	}
 	for _, st := range s.Streams {
 		e.Streams[st.Doc.Name] = st.Doc
@@ -100,4 +126,5 @@ func (s *Set) env() *prog.Env {
 func (s *Set) sort() {
 	slices.SortFunc(s.Streams, func(a, b *Stream) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Rules, func(a, b *Rule) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
+	slices.SortFunc(s.Lists, func(a, b *List) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 }

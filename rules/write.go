@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caltrop/caltrop/cep/syntax"
 )
@@ -49,15 +50,22 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("%s, and %d more problems", e.Problems[0].Detail, len(e.Problems)-1)
 }
 
-// An InUseError is a stream that live rules need.
+// An InUseError is a stream or list that live rules need.
 type InUseError struct {
 	Stream string
+	List   string // instead of Stream
 	Rules  []string
-	Change bool // the stream would change; else it would be deleted
+	Change bool // it would change; else it would be deleted
 }
 
-// Error names the stream and the rules.
+// Error names the stream or list and the rules.
 func (e *InUseError) Error() string {
+	switch {
+	case e.List != "" && e.Change:
+		return fmt.Sprintf("the key and attributes of list %s cannot change while the live rules %v read it; its entries can", e.List, e.Rules)
+	case e.List != "":
+		return fmt.Sprintf("list %s is used by the live rules %v", e.List, e.Rules)
+	}
 	if e.Change {
 		return fmt.Sprintf("changing a stream that live rules use is not supported yet: %s is used by %v; delete them first", e.Stream, e.Rules)
 	}
@@ -108,6 +116,9 @@ func (r *Registry) Delete(ctx context.Context, k Kind, name string, cond Conditi
 		}
 		if users := s.set.usersOf(name); k == KindStream && len(users) > 0 {
 			return nil, &InUseError{Stream: name, Rules: users}
+		}
+		if users := s.set.readersOf(name); k == KindList && len(users) > 0 {
+			return nil, &InUseError{List: name, Rules: users}
 		}
 		h := *s.head
 		h.State, h.Time = Deleted, r.now().UnixMicro()
@@ -226,8 +237,11 @@ func (s *state) check(c Change) error {
 	if syntax.Failed(problems) {
 		return &InvalidError{problems}
 	}
-	if c.Kind == KindRule {
+	switch c.Kind {
+	case KindRule:
 		return s.checkRule(found.Rule(c.Name), found, file)
+	case KindList:
+		return s.checkList(found.List(c.Name), file)
 	}
 	return s.checkStream(found.Stream(c.Name), file)
 }
@@ -289,12 +303,36 @@ func (s *state) checkStream(st *Stream, file *syntax.File) error {
 	return nil
 }
 
+// checkList refuses a list whose values or attributes would no longer be of
+// the types that live rules were compiled against.
+func (s *state) checkList(l *List, file *syntax.File) error {
+	was := s.set.List(l.Doc.Name)
+	if was == nil && len(s.set.Lists) >= DocumentsMax {
+		return placed([]syntax.Problem{{Detail: fmt.Sprintf("there are %d lists, the limit is %d", len(s.set.Lists), DocumentsMax)}}, file)
+	}
+	if users := s.set.readersOf(l.Doc.Name); was != nil && len(users) > 0 && was.shape() != l.shape() {
+		return &InUseError{List: l.Doc.Name, Rules: users, Change: true}
+	}
+	return nil
+}
+
 // placed makes an error of problems, or nil of none.
 func placed(problems []syntax.Problem, file *syntax.File) error {
 	if len(problems) == 0 {
 		return nil
 	}
 	return &InvalidError{file.Place(problems)}
+}
+
+// readersOf names the rules that read a list.
+func (s *Set) readersOf(list string) []string {
+	var names []string
+	for _, r := range s.Rules {
+		if slices.Contains(r.Prog.Outside.Lists, list) {
+			names = append(names, r.Doc.Name)
+		}
+	}
+	return names
 }
 
 // usersOf names the rules that read a stream.

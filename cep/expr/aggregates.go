@@ -182,7 +182,7 @@ func (r *resolver) percent(e ast.Expr, p *float64) bool {
 }
 
 func (r *resolver) windowArgument(name string, e ast.Expr, w *WindowAgg) bool {
-	inner := Scope{Event: r.sc.Event, Streams: r.sc.Streams, Lists: r.sc.Lists, CostLists: r.sc.CostLists, inWindow: true}
+	inner := Scope{Event: r.sc.Event, Streams: r.sc.Streams, Lists: r.sc.Lists, Outside: r.sc.Outside, CostLists: r.sc.CostLists, inWindow: true}
 	at := r.src.first(e)
 	var errs []Error
 	w.Arg, errs = compileArgument(e, &inner, r.src, r.info)
@@ -191,6 +191,7 @@ func (r *resolver) windowArgument(name string, e ast.Expr, w *WindowAgg) bool {
 		return false
 	}
 	w.Spec.Type, w.Spec.Scale = w.Arg.Type, w.Arg.Scale
+	r.reads.Outside = r.reads.Outside || w.Arg.Reads.Outside
 	if w.Spec.Func == agg.Count && w.Arg.Type != event.Bool {
 		r.failf(at, "count() is the number of events", "count() takes a condition; this is %s", typeWords(celType(w.Arg.Type)))
 		return false

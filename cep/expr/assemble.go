@@ -192,6 +192,9 @@ func (a *assembler) apply(e ast.Expr, name string, args []node) node {
 	case "size":
 		return size(args)
 	}
+	if isListCall(name) {
+		return listNode(name, args[0], args[1])
+	}
 	return function(name, args)
 }
 

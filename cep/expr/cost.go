@@ -2,10 +2,13 @@ package expr
 
 import (
 	"fmt"
+	"strings"
 
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
+
+	"github.com/caltrop/caltrop/cep/event"
 )
 
 const (
@@ -31,10 +34,18 @@ func (s sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 	return nil
 }
 
-// EstimateCallCost charges our list aggregates a unit an element.
+// EstimateCallCost charges our list aggregates a unit an element, and one for
+// what is read of a list.
 func (s sizes) EstimateCallCost(function, overload string, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
 	if _, ok := aggregates[function]; ok {
 		return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 0, Max: s.list}}
+	}
+	if isListCall(function) {
+		size := uint64(costText)
+		if strings.HasSuffix(function, event.StringList.String()) {
+			size = s.list
+		}
+		return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 1, Max: 1}, ResultSize: &cost.SizeEstimate{Max: size}}
 	}
 	return nil
 }

@@ -38,6 +38,8 @@ type Scope struct {
 	// argument is an expression over one event. Calls are collected here.
 	Window *WindowAggs
 	Lists  Lists
+	// Outside collects what the expression reads besides events; may be nil.
+	Outside *Outside
 	// Hidden holds the names that exist in the rule but are not visible here,
 	// each with the reason, for the error that a use of it gets:
 	// "step hit is matched only later".
@@ -47,11 +49,6 @@ type Scope struct {
 	CostLists int
 
 	inWindow bool // the argument of a window's aggregate
-}
-
-// Lists tells which lists exist, for in_list and lookup; nil means none.
-type Lists interface {
-	Has(name string) bool
 }
 
 // An Agg is an aggregate over one step's events, e.g. avg(probe.amount).
@@ -92,6 +89,7 @@ type Frame struct {
 	Match  Bindings
 	Values []event.Value // window values by position; absent means an error
 	Aggs   []event.Value // results of WindowAggs by slot; absent means an error
+	Facts  *Facts        // what lies outside the events; nil where a rule reads none
 
 	locals []local       // variables of macros
 	arena  []event.Value // lists made during one evaluation
@@ -103,6 +101,9 @@ type Reads struct {
 	Event bool         // a field or the time of the current event
 	Steps map[int]bool // Step.Index, aggregates included
 	Prev  bool
+	// Outside is true when a list is read: the same event may answer otherwise
+	// at another time.
+	Outside bool
 }
 
 // An Error is a fault in an expression: Offset is in bytes from the start of

@@ -76,6 +76,9 @@ func (c *check) callFault(checked *ast.AST, e ast.Expr) Error {
 	if name == operators.Conditional {
 		return c.conditionalFault(checked, e)
 	}
+	if isListCall(name) {
+		return c.listFault(checked, e)
+	}
 	at := c.src.callee(e)
 	if fn, ok := aggregates[name]; ok {
 		return Error{
@@ -102,7 +105,7 @@ func noFunction(name string, at int) Error {
 			names = append(names, known)
 		}
 	}
-	names = append(names, "has", "math.greatest", "math.least")
+	names = append(names, "has", "in_list", "lookup", "math.greatest", "math.least")
 	names = append(names, macros...)
 	for known := range aggregates {
 		names = append(names, known)
@@ -156,7 +159,8 @@ func (c *check) say(e ast.Expr) string {
 			return "the result of " + op
 		}
 		if isName(name[0]) {
-			return "the result of " + name + "()"
+			plain, _, _ := strings.Cut(name, "@")
+			return "the result of " + plain + "()"
 		}
 	case ast.ListKind:
 		return "the list"

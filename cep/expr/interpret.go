@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 
 	"cel.dev/cel-go/cel"
@@ -13,6 +14,9 @@ import (
 
 // interpret makes p run the whole expression by cel-go: slow, and complete.
 func interpret(p *Program, checked *ast.AST, data []*datum) error {
+	if readsLists(checked) {
+		return errors.New("a list cannot be read beside lists of lists and maps")
+	}
 	program, err := caltrop.env.PlanProgram(checked)
 	if err != nil {
 		return fmt.Errorf("planning the evaluation: %w", err)
@@ -34,6 +38,16 @@ func interpret(p *Program, checked *ast.AST, data []*datum) error {
 		p.cond = n.b
 	}
 	return nil
+}
+
+// readsLists reports whether in_list or lookup stands in the expression: they
+// need the frame, which cel-go's functions do not see.
+func readsLists(checked *ast.AST) bool {
+	found := false
+	ast.PostOrderVisit(checked.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		found = found || e.Kind() == ast.CallKind && isListCall(e.AsCall().FunctionName())
+	}))
+	return found
 }
 
 // An activation shows a frame to cel-go.

@@ -74,6 +74,7 @@ func options() []cel.EnvOption {
 		cel.ParserRecursionLimit(depthMax),
 	}
 	opts = append(opts, geoFunctions()...)
+	opts = append(opts, listFunctions()...)
 	return append(opts, listAggregates()...)
 }
 

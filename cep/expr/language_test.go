@@ -178,8 +178,17 @@ var wrong = []struct{ src, detail, hint string }{
 	{`^percentile(probe.amount, 0.5) > 1.0`, "windows only", ""},
 	{`^later.amount > 1.0`, "later cannot be read here: step later is matched only later", ""},
 	{`^profile.card.daily > 1`, "not supported yet", ""},
-	{`^in_list("x", status)`, "not supported yet", ""},
-	{`^lookup("x", status).country == "x"`, "not supported yet", ""},
+	{`in_list(^"x", status)`, "unknown list x", "there are: bins, trusted-shops"},
+	{`in_list(^"trusted-shop", status)`, "unknown list trusted-shop", "did you mean trusted-shops?"},
+	{`lookup(^other, status).country == "x"`, "unknown list other", ""},
+	{`lookup("trusted-shops", status).^county == "x"`, "no attribute \"county\"", "did you mean country?"},
+	{`lookup("bins", items).^country == "x"`, "no attribute", "values only"},
+	{`in_list("bins", ^status)`, "list bins holds whole numbers; status is text", ""},
+	{`in_list("trusted-shops", ^items)`, "list trusted-shops holds texts; items is a", ""},
+	{`lookup("trusted-shops", ^items).open`, "list trusted-shops holds texts", ""},
+	{`^in_list("bins")`, "takes the name of a list and a value", ""},
+	{`^lookup("bins", items) == 1`, "name one of its attributes", ""},
+	{`in_list(^3, items)`, "written out", ""},
 	{`amount <^`, "ends too early", ""},
 	{`amount ^5`, "did not expect '5'", ""},
 	{`^`, "missing", ""},
@@ -224,6 +233,7 @@ func TestErrorsName(t *testing.T) {
 		at := strings.Index(w.src, "^")
 		src := strings.Replace(w.src, "^", "", 1)
 		sc := where()
+		sc.Lists = testLists
 		sc.Hidden = map[string]string{"later": "step later is matched only later"}
 		p, errs := Compile(src, event.Bool, sc)
 		if p != nil || len(errs) == 0 {

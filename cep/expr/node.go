@@ -275,9 +275,14 @@ func (d *datum) items(f *Frame) ([]event.Value, bool) {
 	if !ok {
 		return nil, false
 	}
+	return f.items(v), true
+}
+
+// items unpacks a list of strings into scratch space.
+func (f *Frame) items(v event.Value) []event.Value {
 	start := len(f.arena)
 	for _, s := range v.List() {
 		f.arena = append(f.arena, event.StringOf(s))
 	}
-	return f.arena[start:len(f.arena):len(f.arena)], true
+	return f.arena[start:len(f.arena):len(f.arena)]
 }

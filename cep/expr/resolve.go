@@ -144,6 +144,10 @@ func (r *resolver) ident(e ast.Expr) {
 // left to the type checker.
 func (r *resolver) selection(e ast.Expr) {
 	sel := e.AsSelect()
+	if isCall(sel.Operand(), "lookup") {
+		r.lookup(e, sel.Operand())
+		return
+	}
 	if sel.Operand().Kind() != ast.IdentKind || r.local(sel.Operand().AsIdent()) {
 		r.walk(sel.Operand())
 		return
@@ -202,8 +206,11 @@ func (r *resolver) special(e ast.Expr, name string, args []ast.Expr) bool {
 	case "has":
 		r.has(e, args)
 		return true
-	case "in_list", "lookup":
-		r.failf(r.src.callee(e), "lists come with a later version", "%s is not supported yet", name)
+	case "in_list":
+		r.inList(e, args)
+		return true
+	case "lookup":
+		r.fail(r.src.callee(e), "lookup() gives an entry: name one of its attributes", lookupHint)
 		return true
 	}
 	fn, ok := aggregates[name]

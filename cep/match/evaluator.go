@@ -5,6 +5,8 @@ package match
 
 import (
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
+	"github.com/caltrop/caltrop/cep/prog"
 )
 
 // A Store keeps the state of one rule by key. Keys and states are bytes; the
@@ -22,6 +24,27 @@ type Store interface {
 	// Covered returns the time from which the rule's state covers all events
 	// of any key (language §3, leading absence).
 	Covered() int64
+}
+
+// A Knowing Store also tells what lies outside the events. Only rules that
+// read lists ask; under a Store that does not know, what reads them is an error.
+type Knowing interface {
+	// Facts are those of the call under way: of the moment when the event was
+	// accepted, or when the watermark that fired the deadline was applied. They
+	// are valid until the call ends.
+	Facts() *expr.Facts
+}
+
+// FactsOf returns what an evaluation of the rule may read besides events, nil
+// when it reads nothing or the store knows nothing.
+func FactsOf(r *prog.Rule, s Store) *expr.Facts {
+	if r.Outside.None() {
+		return nil
+	}
+	if k, ok := s.(Knowing); ok {
+		return k.Facts()
+	}
+	return nil
 }
 
 // An Evaluator runs one rule. It is owned by one goroutine.

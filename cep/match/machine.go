@@ -71,6 +71,7 @@ func newMachine(r *prog.Rule) *Machine {
 // Event advances one key by one event; see Evaluator.
 func (m *Machine) Event(key []byte, ev *event.Event, roles uint64, s Store, out *Output) {
 	m.begin(ev, roles, out)
+	m.know(s)
 	if !m.concerned() {
 		return
 	}
@@ -91,11 +92,20 @@ func (m *Machine) Deadline(key []byte, at int64, s Store, out *Output) {
 	if raw == nil {
 		return
 	}
+	m.know(s)
 	m.load(raw)
 	m.st.timer = 0
 	m.fire()
 	m.expire()
 	m.save(key, s)
+}
+
+// know lets expressions read what lies outside the events.
+func (m *Machine) know(s Store) {
+	m.frame.Facts = FactsOf(m.rule, s)
+	if m.replay != nil {
+		m.replay.frame.Facts = m.frame.Facts
+	}
 }
 
 func (m *Machine) begin(ev *event.Event, roles uint64, out *Output) {

@@ -28,8 +28,9 @@ type Rule struct {
 	Summary       *expr.Template
 	Having        *expr.Program // nil: true
 	Limits        syntax.Limits
-	Pattern       *Pattern // nil for a window rule
-	Window        *Window  // nil for a pattern rule
+	Outside       expr.Outside // what expressions read besides events
+	Pattern       *Pattern     // nil for a window rule
+	Window        *Window      // nil for a pattern rule
 }
 
 // KeyOf lists the key projections of one stream within a rule: usually one;

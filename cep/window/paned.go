@@ -79,6 +79,7 @@ func (w *rule) appendAccumulators(buf []byte, accs []agg.Acc) []byte {
 
 // Event adds ev to every open window that covers its time.
 func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out *match.Output) {
+	p.facts = match.FactsOf(p.Rule, s)
 	stream, ok := p.takes(ev, out)
 	if !ok {
 		return
@@ -145,6 +146,7 @@ func (p *paned) append(buf []byte, f *frames, stream int, ev *event.Event) []byt
 
 // Deadline evaluates the windows that end at or before at.
 func (p *paned) Deadline(key []byte, at int64, s match.Store, out *match.Output) {
+	p.facts = match.FactsOf(p.Rule, s)
 	state := s.Get(key)
 	if len(state) == 0 {
 		s.Timer(key, 0)

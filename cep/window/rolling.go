@@ -68,6 +68,7 @@ func (r *rolling) decode(state []byte) (ring, error) {
 
 // Event adds ev to the window of key and evaluates it there.
 func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out *match.Output) {
+	r.facts = match.FactsOf(r.Rule, s)
 	stream, ok := r.takes(ev, out)
 	if !ok {
 		return

@@ -53,6 +53,7 @@ func (r *session) decode(state []byte) (sitting, error) {
 // is until it is due: by then the session has mostly gone on, and moving it at
 // every event would cost more than one look.
 func (r *session) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out *match.Output) {
+	r.facts = match.FactsOf(r.Rule, s)
 	stream, ok := r.takes(ev, out)
 	if !ok {
 		return
@@ -85,6 +86,7 @@ func (r *session) append(buf []byte, t *sitting, stream int, ev *event.Event) []
 
 // Deadline ends the session, unless it has gone on since the deadline was set.
 func (r *session) Deadline(key []byte, at int64, s match.Store, out *match.Output) {
+	r.facts = match.FactsOf(r.Rule, s)
 	state := s.Get(key)
 	if len(state) == 0 {
 		s.Timer(key, 0)

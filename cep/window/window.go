@@ -52,6 +52,7 @@ type rule struct {
 	kept   int      // events that a key keeps for evidence
 	omit   []uint64 // by stream: key fields, which the state keeps once
 	frame  expr.Frame
+	facts  *expr.Facts // of the call under way
 	accs   []agg.Acc
 	aggs   []event.Value
 	values []event.Value
@@ -92,7 +93,7 @@ func (w *rule) satisfies(stream int, ev *event.Event, out *match.Output) bool {
 	if where == nil {
 		return true
 	}
-	w.frame = expr.Frame{Event: ev}
+	w.frame = expr.Frame{Event: ev, Facts: w.facts}
 	truth, ok := where.Holds(&w.frame)
 	if !ok {
 		out.Stats.ConditionErrors++
@@ -103,7 +104,7 @@ func (w *rule) satisfies(stream int, ev *event.Event, out *match.Output) bool {
 // read puts what the aggregates take of an event into w.args: absent where
 // the event has nothing for one. A bare count takes every event.
 func (w *rule) read(ev *event.Event) {
-	w.frame = expr.Frame{Event: ev}
+	w.frame = expr.Frame{Event: ev, Facts: w.facts}
 	for i := range w.Window.Aggs.List {
 		w.args[i] = w.argument(&w.Window.Aggs.List[i])
 	}
@@ -169,7 +170,7 @@ func (w *rule) holds(accs []agg.Acc, at int64, out *match.Output) bool {
 		}
 		w.aggs[i] = v
 	}
-	w.frame = expr.Frame{Time: at, Aggs: w.aggs, Values: w.values}
+	w.frame = expr.Frame{Time: at, Aggs: w.aggs, Values: w.values, Facts: w.facts}
 	clear(w.values)
 	for i := range w.Window.Values {
 		if v, ok := w.Window.Values[i].Expr.Eval(&w.frame); ok {

@@ -58,7 +58,7 @@ func (l *Library) Set(refs ...task.Ref) task.Set {
 
 // Resolve implements task.Resolver.
 func (l *Library) Resolve(set task.Set) (*task.Live, error) {
-	live, err := l.base.Resolve(task.Set{Streams: set.Streams})
+	live, err := l.base.Resolve(task.Set{Streams: set.Streams, Lists: set.Lists})
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func (t *Task) run(g *group, to int64) {
 // fire runs the deadlines due at one time, in the order of rule name and key;
 // a suppression period ends before anything else of its key happens.
 func (t *Task) fire(g *group, at int64) {
-	t.now = at
+	t.now, t.since = at, t.epoch
 	t.fired = t.cfg.State.Take(g.id, at, t.fired[:0])
 	t.dues = t.dues[:0]
 	for _, f := range t.fired {
@@ -157,7 +157,7 @@ func (d dueTimer) age() uint32 {
 // deliver applies one event to the rules that read its stream.
 func (t *Task) deliver(g *group, h *held) {
 	ev := h.ev
-	t.now = ev.Time
+	t.now, t.since = ev.Time, h.epoch
 	f := &g.feeds[slices.Index(g.streams, t.streamOf(ev))]
 	for _, k := range f.keyers {
 		k.read(ev)

@@ -49,6 +49,7 @@ func (t *Task) alertOf(s *slot, key []byte, f *match.Found) alert.Alert {
 	for _, e := range f.Evidence {
 		a.Evidence = append(a.Evidence, alert.Step{Name: e.Step, Events: e.Events})
 	}
+	a.Lists = s.listVersions()
 	a.ID = alert.MakeID(identity(&a, s.rule, f))
 	a.Fit(alert.BytesMax)
 	return a

@@ -62,13 +62,15 @@ type Entry struct {
 	Set    Set    // of a Switch
 }
 
-// A Set names the streams and rules that are live: the payload of a Switch.
+// A Set names the streams, rules and versions of lists that are live: the
+// payload of a Switch.
 type Set struct {
 	Streams []Ref
 	Rules   []Ref
+	Lists   []Ref `json:",omitempty"`
 }
 
-// A Ref is one revision of a stream or rule.
+// A Ref is one revision of a stream or rule, or one version of a list.
 type Ref struct {
 	Name     string
 	Revision int

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/match"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
@@ -22,6 +23,7 @@ type rig struct {
 	live    map[task.Ref]task.Rule
 	schemas []*event.Schema
 	docs    []*syntax.Stream
+	lists   []*expr.Table // by version, from 1
 	task    *task.Task
 	state   *state.Store
 	eff     task.Effects
@@ -56,6 +58,12 @@ func (r *rig) Resolve(set task.Set) (*task.Live, error) {
 	}
 	for _, ref := range set.Rules {
 		live.Rules = append(live.Rules, r.live[ref])
+	}
+	for _, ref := range set.Lists {
+		if ref.Revision < 1 || ref.Revision > len(r.lists) {
+			return nil, fmt.Errorf("list %s/%d is not there", ref.Name, ref.Revision)
+		}
+		live.Lists = append(live.Lists, r.lists[ref.Revision-1])
 	}
 	return live, nil
 }
@@ -172,6 +180,9 @@ func (r *rig) note() {
 		line := fmt.Sprintf("%s/%d %s v%d at %g", a.Rule, a.Revision, a.KeyText(), a.Version, float64(a.At-base)/1e6)
 		if a.Summary != "" {
 			line += " " + a.Summary
+		}
+		for name, version := range a.Lists {
+			line += fmt.Sprintf(" %s:%d", name, version)
 		}
 		if a.Suppressed > 0 {
 			line += fmt.Sprintf(" suppressed %d", a.Suppressed)

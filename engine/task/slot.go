@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/match"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/window"
@@ -38,9 +39,12 @@ const alive = math.MaxUint32
 
 // A store is a slot's side of the State: what its evaluator sees.
 type store struct {
-	task *Task
-	slot *slot
+	task  *Task
+	slot  *slot
+	facts expr.Facts
 }
+
+var _ match.Knowing = (*store)(nil)
 
 func (s *store) Get(key []byte) []byte { return s.task.cfg.State.Get(s.slot.id, key) }
 
@@ -55,6 +59,16 @@ func (s *store) Put(key, state []byte) {
 func (s *store) Timer(key []byte, at int64) { s.task.cfg.State.SetTimer(s.slot.id, key, at) }
 
 func (s *store) Covered() int64 { return s.slot.covered }
+
+// Facts are what the rule may read besides events: the lists as they were when
+// the event was accepted. A revision reads no lists of times when it was not
+// live: it was not compiled against them.
+func (s *store) Facts() *expr.Facts {
+	s.facts.Lists = s.task.lists.at(s.slot.clamp(s.task.since))
+	return &s.facts
+}
+
+func (s *slot) clamp(epoch uint32) uint32 { return min(max(epoch, s.born), s.died-1) }
 
 func (t *Task) newSlot(id uint32, r Rule, streams []Ref) *slot {
 	s := &slot{id: id, ref: Ref{r.Rule.Name, r.Revision}, streams: streams, rule: r.Rule,
@@ -102,11 +116,13 @@ func (t *Task) install(set Set) error {
 	if err != nil {
 		return fmt.Errorf("resolving the rule set: %w", err)
 	}
-	if len(live.Streams) != len(set.Streams) || len(live.Rules) != len(set.Rules) {
-		return fmt.Errorf("resolving the rule set: %d streams and %d rules asked for, %d and %d given",
-			len(set.Streams), len(set.Rules), len(live.Streams), len(live.Rules))
+	if len(live.Streams) != len(set.Streams) || len(live.Rules) != len(set.Rules) || len(live.Lists) != len(set.Lists) {
+		return fmt.Errorf("resolving the rule set: %d streams, %d rules and %d lists asked for, %d, %d and %d given",
+			len(set.Streams), len(set.Rules), len(set.Lists), len(live.Streams), len(live.Rules), len(live.Lists))
 	}
 	t.epoch++
+	t.lists.forget(t.oldestEpoch())
+	t.lists.add(t.epoch, set.Lists, live.Lists)
 	t.useStreams(set, live)
 	t.killSlots(set)
 	for i := range live.Rules {

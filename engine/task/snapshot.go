@@ -27,6 +27,7 @@ type header struct {
 	SlotIDs  uint32
 	Clock    Entry
 	Set      Set
+	Lists    []listEpoch `json:",omitempty"`
 	Sources  []sourceHeader
 	Streams  []int64 // watermarks
 	Groups   []groupHeader
@@ -86,7 +87,7 @@ func (t *Task) Snapshot() []byte {
 
 func (t *Task) header() *header {
 	h := &header{Position: t.pos, Digest: t.digest, Counts: t.counts, Epoch: t.epoch,
-		SlotIDs: t.slotIDs, Clock: t.clock, Set: t.set}
+		SlotIDs: t.slotIDs, Clock: t.clock, Set: t.set, Lists: t.lists}
 	for _, s := range t.sources {
 		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark})
 	}
@@ -209,6 +210,9 @@ func (t *Task) restore(h *header, rest []byte) error {
 		return fmt.Errorf("resolving the rule set: %w", err)
 	}
 	t.useStreams(h.Set, live)
+	if err := t.restoreLists(h.Lists); err != nil {
+		return err
+	}
 	for _, g := range h.Groups {
 		n := t.newGroup(g.Streams)
 		n.mark, n.first = g.Mark, g.First
@@ -280,7 +284,7 @@ func (t *Task) ruleOf(h *header, live *Live, sh *slotHeader) (Rule, error) {
 			return live.Rules[i], nil
 		}
 	}
-	old, err := t.cfg.Resolver.Resolve(Set{Streams: sh.Streams, Rules: []Ref{sh.Ref}})
+	old, err := t.cfg.Resolver.Resolve(Set{Streams: sh.Streams, Rules: []Ref{sh.Ref}, Lists: t.lists.refs(sh.Died - 1)})
 	if err != nil {
 		return Rule{}, fmt.Errorf("resolving revision %d of rule %s: %w", sh.Ref.Revision, sh.Ref.Name, err)
 	}

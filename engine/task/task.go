@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/match"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
@@ -41,7 +42,7 @@ type Source struct {
 // resolver lives, whatever set it is asked with. Revisions are immutable:
 // asked again, after a crash too, it gives an equal answer.
 type Resolver interface {
-	// Resolve returns the streams and rules in the order of the set. Rules are
+	// Resolve returns the streams, rules and lists in the order of the set. Rules are
 	// compiled against the set's streams. An error stops the task.
 	Resolve(set Set) (*Live, error)
 }
@@ -50,6 +51,7 @@ type Resolver interface {
 type Live struct {
 	Streams []Stream
 	Rules   []Rule
+	Lists   []*expr.Table
 }
 
 // A Stream is a stream that a task reads.
@@ -88,6 +90,7 @@ type Task struct {
 	set     Set
 	clock   Entry // the last Clock entry applied, for the record at its offset
 	ended   bool
+	lists   listing
 	slotIDs uint32 // the last one given out
 	sources []source
 	streams []stream
@@ -96,7 +99,8 @@ type Task struct {
 	slots   map[uint32]*slot
 	schemas map[*event.Schema]Ref
 
-	now    int64 // event time being applied
+	now    int64  // event time being applied
+	since  uint32 // epoch whose lists it reads: of the event, or the current one
 	out    match.Output
 	fired  []Timer
 	dues   []dueTimer

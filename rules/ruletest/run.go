@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
 	"github.com/caltrop/caltrop/rules"
@@ -92,8 +93,11 @@ type bench struct {
 }
 
 func newBench(set *rules.Set, r *rules.Rule) (*bench, error) {
-	b := &bench{rule: r.Doc.Name, set: &rules.Set{}, decoders: map[string]*event.Decoder{}}
-	env := &prog.Env{Streams: map[string]*syntax.Stream{}, Schemas: map[string]*event.Schema{}}
+	b := &bench{rule: r.Doc.Name, set: &rules.Set{Lists: set.Lists}, decoders: map[string]*event.Decoder{}}
+	env := &prog.Env{Streams: map[string]*syntax.Stream{}, Schemas: map[string]*event.Schema{}, Lists: expr.Lists{}}
+	for _, l := range set.Lists {
+		env.Lists[l.Doc.Name] = l.Decl
+	}
 	for _, st := range set.Streams {
 		doc := relaxed(st.Doc)
 		schema := prog.SchemaOf(doc)
