@@ -216,6 +216,51 @@ func TestRuleLifeOverREST(t *testing.T) {
 	}
 }
 
+const trusted = `apiVersion: caltrop/v1
+kind: List
+name: trusted
+attributes: {country: string}
+entries:
+  a: {country: BR}
+`
+
+func TestListLifeOverREST(t *testing.T) {
+	g := newRig(t)
+	reads := strings.Replace(rule, "amount > 500", `'amount > 500 && !in_list("trusted", card_id)'`, 1)
+	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
+	g.want(http.StatusUnprocessableEntity, "PUT", "/v1/rules/probe?state=live", reads)
+	g.want(http.StatusCreated, "PUT", "/v1/lists/trusted", trusted)
+	g.want(http.StatusCreated, "PUT", "/v1/rules/probe?state=live", reads)
+	g.want(http.StatusConflict, "DELETE", "/v1/lists/trusted", "")
+	g.want(http.StatusConflict, "PUT", "/v1/lists/trusted", strings.Replace(trusted, "country: string", "country: string, city: string", 1))
+
+	type entry struct {
+		Value      string
+		Attributes map[string]any
+		Revision   int
+	}
+	got := read[entry](t, g.want(http.StatusCreated, "PUT", "/v1/lists/trusted/entries/b%20c", `{"country": "US"}`, "Content-Type", "application/json"))
+	if got.Value != "b c" || got.Revision != 2 {
+		t.Errorf("put %+v, want value b c at revision 2", got)
+	}
+	g.want(http.StatusUnprocessableEntity, "PUT", "/v1/lists/trusted/entries/d", `{"country": 7}`, "Content-Type", "application/json")
+	g.want(http.StatusUnprocessableEntity, "PUT", "/v1/lists/trusted/entries/d", `{"county": "US"}`, "Content-Type", "application/json")
+	g.want(http.StatusBadRequest, "PUT", "/v1/lists/trusted/entries/d", `[1]`, "Content-Type", "application/json")
+	g.want(http.StatusPreconditionFailed, "PUT", "/v1/lists/trusted/entries/d", `{}`, "Content-Type", "application/json", "If-Match", `"1"`)
+	g.want(http.StatusOK, "PUT", "/v1/lists/trusted/entries/a", `{}`, "Content-Type", "application/json", "If-Match", `"2"`)
+	got = read[entry](t, g.want(http.StatusOK, "GET", "/v1/lists/trusted/entries/b%20c", ""))
+	if got.Attributes["country"] != "US" || got.Revision != 3 {
+		t.Errorf("got %+v, want country US at revision 3", got)
+	}
+	g.want(http.StatusNoContent, "DELETE", "/v1/lists/trusted/entries/b%20c", "")
+	g.want(http.StatusNotFound, "DELETE", "/v1/lists/trusted/entries/b%20c", "")
+	g.want(http.StatusNotFound, "GET", "/v1/lists/trusted/entries/b%20c", "")
+	g.want(http.StatusNotFound, "PUT", "/v1/lists/other/entries/a", `{}`, "Content-Type", "application/json")
+	g.want(http.StatusOK, "PUT", "/v1/lists/trusted", trusted)
+	g.want(http.StatusNoContent, "DELETE", "/v1/rules/probe", "")
+	g.want(http.StatusNoContent, "DELETE", "/v1/lists/trusted", "")
+}
+
 func TestBadDocumentsHaveTheirPlaces(t *testing.T) {
 	g := newRig(t)
 	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
