@@ -206,7 +206,7 @@ func (d *demo) live(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sink, err := newFeed(ctx, d.node.conf.Kafka.Brokers[0], nil, devPartitions)
+	sink, err := newFeed(ctx, d.node.conf.Kafka.Brokers[0], feedTopics(g.Streams()), nil, devPartitions)
 	if err != nil {
 		return err
 	}

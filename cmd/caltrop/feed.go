@@ -27,14 +27,20 @@ const (
 	feedAdminTimeout  = 30 * time.Second
 )
 
-// newFeed connects to the brokers and creates the topics that do not exist.
-// topics names those of streams that are not called by the plural.
-func newFeed(ctx context.Context, brokers string, topics map[string]string, partitions int32) (*feed, error) {
-	f := &feed{topics: map[string]string{}, drained: make(chan error, 1)}
-	for _, s := range fraudgen.Streams() {
-		f.topics[s] = s + "s"
+// feedTopics are the topics of streams as the shipped documents name them.
+func feedTopics(streams []string) map[string]string {
+	topics := map[string]string{}
+	for _, s := range streams {
+		topics[s] = fraudgen.Topic(s)
 	}
-	for s, topic := range topics {
+	return topics
+}
+
+// newFeed connects to the brokers and creates the topics that do not exist:
+// those given, by stream, where others does not name another.
+func newFeed(ctx context.Context, brokers string, topics, others map[string]string, partitions int32) (*feed, error) {
+	f := &feed{topics: topics, drained: make(chan error, 1)}
+	for s, topic := range others {
 		if f.topics[s] == "" {
 			return nil, fmt.Errorf("--topics: no stream %s", s)
 		}

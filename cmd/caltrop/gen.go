@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/caltrop/caltrop/loadtest/fraudgen"
@@ -29,6 +30,7 @@ type genOptions struct {
 	partitions   int32
 	closing      bool
 	closingAfter time.Duration
+	scenarios    []string
 	json         bool
 }
 
@@ -44,6 +46,9 @@ with --past, which starts before now and goes on for ever.
 Events go to a file, one a line, as 'caltrop match' reads them, or to Kafka, a
 topic a stream. --labels writes one line for each incident: what a rule should
 find. --documents writes the streams and a rule for each scenario.
+
+--scenarios names what is injected: live, the default, are five that one
+stream tells; catalogue are those of all shipped rules, over all their streams.
 
 Exit codes: 0 it ran, 1 it could not.`,
 		Args: cobra.NoArgs,
@@ -69,6 +74,7 @@ func (o *genOptions) flags(cmd *cobra.Command) {
 	f.DurationVar(&o.LateBy, "late-by", fraudgen.DefaultLateBy, "how much later")
 	f.Float64Var(&o.Incidents, "incidents", fraudgen.DefaultIncidents, "incidents an event, -1 for none; hard negatives are as many")
 	f.DurationVar(&o.Delivery, "delivery", fraudgen.DefaultDelivery, "orders are promised within")
+	f.StringSliceVar(&o.scenarios, "scenarios", []string{scenariosLive}, "live, catalogue, or names of scenarios")
 	f.StringVar(&o.out, "out", "-", "file of events, - for standard output")
 	f.StringVar(&o.labels, "labels", "", "file of labels, a line for each incident")
 	f.StringVar(&o.documents, "documents", "", "file for the streams and scenario rules")
@@ -93,8 +99,9 @@ func generate(ctx context.Context, cmd *cobra.Command, o genOptions) error {
 	if err := o.place(time.Now()); err != nil {
 		return err
 	}
+	o.cast()
 	if o.documents != "" {
-		if err := os.WriteFile(o.documents, generatedDocuments(), 0o644); err != nil {
+		if err := os.WriteFile(o.documents, o.generatedDocuments(), 0o644); err != nil {
 			return fmt.Errorf("writing documents: %w", err)
 		}
 	}
@@ -111,7 +118,7 @@ func generate(ctx context.Context, cmd *cobra.Command, o genOptions) error {
 	if err != nil {
 		return errors.Join(err, labels.close())
 	}
-	sink, err := o.sink(ctx, cmd)
+	sink, err := o.sink(ctx, cmd, g.Streams())
 	if err != nil {
 		return errors.Join(err, labels.close())
 	}
@@ -122,6 +129,26 @@ func generate(ctx context.Context, cmd *cobra.Command, o genOptions) error {
 		return err
 	}
 	return o.report(cmd, sent, incidents)
+}
+
+// Names of sets of scenarios.
+const (
+	scenariosLive      = "live"
+	scenariosCatalogue = "catalogue"
+)
+
+// cast replaces the names of sets of scenarios by those of their scenarios.
+func (o *genOptions) cast() {
+	for _, name := range o.scenarios {
+		switch name {
+		case scenariosLive:
+			o.Scenarios = append(o.Scenarios, fraudgen.Live()...)
+		case scenariosCatalogue:
+			o.Scenarios = append(o.Scenarios, fraudgen.Catalogue()...)
+		default:
+			o.Scenarios = append(o.Scenarios, name)
+		}
+	}
 }
 
 // place fills in where event time begins.
@@ -141,9 +168,9 @@ func (o *genOptions) place(now time.Time) error {
 	return nil
 }
 
-func (o *genOptions) sink(ctx context.Context, cmd *cobra.Command) (recordSink, error) {
+func (o *genOptions) sink(ctx context.Context, cmd *cobra.Command, streams []string) (recordSink, error) {
 	if o.brokers != "" {
-		return newFeed(ctx, o.brokers, o.topics, o.partitions)
+		return newFeed(ctx, o.brokers, feedTopics(streams), o.topics, o.partitions)
 	}
 	if o.out == "-" {
 		return newLineSink(nopCloser{cmd.OutOrStdout()}), nil
@@ -173,7 +200,7 @@ func (o *genOptions) send(ctx context.Context, g *fraudgen.Generator, sink recor
 	if !o.closing {
 		return sent, nil
 	}
-	for _, stream := range fraudgen.Streams() {
+	for _, stream := range g.Streams() {
 		for p := range o.partitions {
 			closing := g.Closing(stream, p, o.partitions, o.closingAfter)
 			if err := sink.Send(ctx, &closing); err != nil {
@@ -246,8 +273,15 @@ func (o *genOptions) report(cmd *cobra.Command, sent, incidents int) error {
 }
 
 // generatedDocuments are the generator's streams and a rule for each scenario.
-func generatedDocuments() []byte {
-	return append(append(catalog.Streams().Data, "---\n"...), fraudgen.Rules()...)
+func (o *genOptions) generatedDocuments() []byte {
+	docs := catalog.Streams().Data
+	if slices.Equal(o.Scenarios, fraudgen.Live()) {
+		return append(append(docs, "---\n"...), fraudgen.Rules()...)
+	}
+	for _, f := range catalog.Rules() {
+		docs = append(append(docs, "---\n"...), f.Data...)
+	}
+	return docs
 }
 
 // A lineSink writes records as lines.

@@ -6,10 +6,14 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caltrop/caltrop/loadtest/fraudgen"
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/rules/catalog"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -84,6 +88,67 @@ func judgeRecall(t *testing.T, labels, alerts []byte) {
 	}
 }
 
+// TestShippedRulesCatchTheirScenarios plays the scenarios of the catalogue and
+// asserts that each shipped rule catches nearly all incidents of its own.
+func TestShippedRulesCatchTheirScenarios(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	runGen(t, "--count", "40000", "--rate", "5", "--seed", "11", "--incidents", "0.01", "--scenarios", "catalogue", "--disorder", "5s",
+		"--out", at("events.jsonl"), "--labels", at("labels.jsonl"), "--documents", at("rules.yaml"))
+	var out, errs bytes.Buffer
+	env := environ{in: strings.NewReader(""), out: &out, err: &errs}
+	if err := run(t.Context(), []string{"match", "--rules", at("rules.yaml"), "--events", at("events.jsonl")}, env); err != nil {
+		t.Fatalf("matching: %v\n%s", err, &errs)
+	}
+	raised := map[string]bool{}
+	for line := range bytes.Lines(out.Bytes()) {
+		var a struct {
+			Rule string
+			Key  json.RawMessage
+		}
+		if err := json.Unmarshal(line, &a); err != nil {
+			t.Fatal(err)
+		}
+		raised[a.Rule+" "+strings.Trim(string(a.Key), `"`)] = true
+	}
+	labels, err := os.ReadFile(at("labels.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	incidents, caught := map[string]int{}, map[string]int{}
+	for line := range bytes.Lines(labels) {
+		var l struct{ Scenario, Key string }
+		if err := json.Unmarshal(line, &l); err != nil {
+			t.Fatal(err)
+		}
+		incidents[l.Scenario]++
+		if raised[l.Scenario+" "+l.Key] {
+			caught[l.Scenario]++
+		}
+	}
+	for _, name := range shippedRules(t) {
+		if n := incidents[name]; n < 3 || float64(caught[name]) < 0.95*float64(n) {
+			t.Errorf("%s: %d of %d incidents caught", name, caught[name], n)
+		}
+	}
+}
+
+// shippedRules lists the catalogue's rules that have a scenario.
+func shippedRules(t *testing.T) (names []string) {
+	t.Helper()
+	for _, f := range catalog.Rules() {
+		for name := range documentTexts([]rules.Source{{Name: f.Name, Text: f.Data}}) {
+			if slices.Contains(fraudgen.Catalogue(), name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) != len(catalog.Rules()) {
+		t.Errorf("%d of %d shipped files hold a rule with a scenario", len(names), len(catalog.Rules()))
+	}
+	return names
+}
+
 func TestGenWritesEqualBytes(t *testing.T) {
 	args := []string{"--count", "2000", "--disorder", "3s", "--duplicates", "0.01", "--late", "0.01", "--start", "2025-06-01T00:00:00Z"}
 	one, _ := runGen(t, args...)
@@ -96,7 +161,7 @@ func TestGenWritesEqualBytes(t *testing.T) {
 func TestGenRefusesBadFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"--start", "yesterday"}, {"--start", "2025-01-01T00:00:00Z", "--past", "1h"}, {"--rate", "-1"},
-		{"--brokers", "127.0.0.1:1", "--topics", "nope=x"}, {"--out", filepath.Join(t.TempDir(), "none", "file")},
+		{"--brokers", "127.0.0.1:1", "--topics", "nope=x"}, {"--scenarios", "nope"}, {"--out", filepath.Join(t.TempDir(), "none", "file")},
 	} {
 		var out, errs bytes.Buffer
 		if err := run(t.Context(), append([]string{"gen"}, args...), environ{in: strings.NewReader(""), out: &out, err: &errs}); exitCode(err) != exitFailure {

@@ -17,9 +17,10 @@ const closingWho = 9_000_000_000
 func (g *Generator) Closing(stream string, partition, partitions int32, after time.Duration) Record {
 	g.seq++
 	d := draft{seq: g.seq, at: g.last + after.Milliseconds(), who: closingWho, status: "closing"}
-	for d.kind = payment; d.kind.stream() != stream && d.kind < order; {
+	for d.kind = payment; d.kind.stream() != stream && d.kind < kinds-1; {
 		d.kind++
 	}
+	d.more = d.kind.closing()
 	for partitionOf(keyOf(d.kind, d.who), partitions) != partition {
 		d.who++
 	}

@@ -19,6 +19,11 @@ type Generator struct {
 	step   float64 // mean time between two, ms
 	chance float64 // that one is an incident, and that it is a hard negative
 
+	guilty   []func(at int64) // plan an incident
+	innocent []func(at int64) // plan a hard negative
+	wide     bool             // life goes on in more streams than Streams()
+	roomy    int              // events that the largest of them may plan
+
 	planned  queue // by event time
 	arriving queue // by arrival
 	drafted  int   // events planned so far
@@ -37,8 +42,7 @@ const (
 	loginShare     = 0.17
 	orderShare     = 0.08
 	orderEvents    = 4
-	incidentEvents = 7    // on average, and at most incidentMax
-	incidentMax    = 20   // with room to spare
+	incidentEvents = 7    // on average
 	declineShare   = 0.02 // of retail payments
 	fleetPayments  = 0.5  // a card expected to pay more often in fleetSpan belongs to a fleet
 	fleetSpan      = 600  // s
@@ -64,6 +68,7 @@ func New(o Options) (*Generator, error) {
 	g.step = perSlot / o.Rate * 1000
 	payments := o.Rate / perSlot * (1 - challengeShare - loginShare - orderShare)
 	g.fleet = g.cards.busier(fleetPayments / (payments * fleetSpan))
+	g.cast()
 	return g, nil
 }
 
@@ -169,7 +174,7 @@ func (g *Generator) plan(d draft) string {
 // live plans what happens at a time. Near the end of a counted run only single
 // events happen, so that the count is met exactly.
 func (g *Generator) live(at int64) {
-	room := g.opts.Count == Endless || g.opts.Count-g.drafted >= incidentMax
+	room := g.opts.Count == Endless || g.opts.Count-g.drafted >= g.roomy
 	u := g.rng.Float64()
 	switch {
 	case room && u < g.chance:
@@ -182,6 +187,10 @@ func (g *Generator) live(at int64) {
 }
 
 func (g *Generator) ordinary(at int64, room bool) {
+	if g.wide && g.rng.Float64() < widerShare {
+		g.wider(at, room)
+		return
+	}
 	u := g.rng.Float64()
 	switch {
 	case u < orderShare && room:
@@ -223,7 +232,7 @@ func (g *Generator) stranger() uint64 {
 // payment plans a purchase by habit.
 func (g *Generator) payment(at int64, card uint64) {
 	d := g.purchase(at, card)
-	d.fleet = card < g.fleet
+	d.fleet, d.owned = card < g.fleet, g.wide
 	d.cents = int64(float64(d.cents) * (0.5 + 1.5*g.rng.Float64()))
 	switch u := g.rng.Float64(); {
 	case d.fleet:

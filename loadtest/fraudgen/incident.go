@@ -30,20 +30,7 @@ func (l label) count(id string, at int64) {
 }
 
 // incident plans one of the scenarios from a time on.
-func (g *Generator) incident(at int64) {
-	switch g.rng.IntN(5) {
-	case 0:
-		g.cardTesting(at)
-	case 1:
-		g.failedPayments(at)
-	case 2:
-		g.impossibleTravel(at)
-	case 3:
-		g.velocity(at)
-	default:
-		g.undelivered(at)
-	}
-}
+func (g *Generator) incident(at int64) { g.guilty[g.rng.IntN(len(g.guilty))](at) }
 
 // cardTesting: small declined probes at several shops, minutes apart, then one
 // large purchase. The probes are too far apart to be failed payments.
@@ -148,7 +135,12 @@ func (g *Generator) velocity(at int64) {
 // undelivered: an order that is paid and never delivered. Its payment decides,
 // for nothing happens when the promise is broken.
 func (g *Generator) undelivered(at int64) {
-	l := g.label(UndeliveredOrder, keyOf(order, g.orders+1))
+	g.unsent(UndeliveredOrder, at)
+}
+
+// unsent plans an order that is paid, and nothing after it.
+func (g *Generator) unsent(scenario string, at int64) {
+	l := g.label(scenario, keyOf(order, g.orders+1))
 	d := g.newOrder(at)
 	l.plan(d)
 	d.at, d.status = at+g.between(1, 20), "paid"
@@ -157,22 +149,10 @@ func (g *Generator) undelivered(at int64) {
 }
 
 // hardNegative plans something that looks like a scenario and is none.
-func (g *Generator) hardNegative(at int64) {
-	switch g.rng.IntN(6) {
-	case 0:
-		g.retriedCheckout(at)
-	case 1:
-		g.twoDeclines(at)
-	case 2:
-		g.holiday(at)
-	case 3:
-		g.payday(at)
-	case 4:
-		g.smallBurst(at)
-	default:
-		g.orderPlaced(at, 0.97)
-	}
-}
+func (g *Generator) hardNegative(at int64) { g.innocent[g.rng.IntN(len(g.innocent))](at) }
+
+// lateOrder: an order that comes just in time.
+func (g *Generator) lateOrder(at int64) { g.orderPlaced(at, 0.97) }
 
 // retriedCheckout: small declined payments at one shop, a passed challenge,
 // then a large purchase: the owner of the card fighting with a form.

@@ -30,6 +30,8 @@ type Options struct {
 	Incidents float64       // incidents per event; 0 means DefaultIncidents, NoIncidents none. As many hard negatives are injected
 	Delivery  time.Duration // orders are promised within; 0 means DefaultDelivery
 
+	Scenarios []string // what is injected, of Catalogue() and Live(); nil means Live(). Others than Live() bring further streams
+
 	// Incident is called with each incident when its last event is returned.
 	Incident func(*Incident)
 }
@@ -74,6 +76,9 @@ func (o Options) withDefaults() Options {
 	if o.Delivery == 0 {
 		o.Delivery = DefaultDelivery
 	}
+	if o.Scenarios == nil {
+		o.Scenarios = Live()
+	}
 	if o.Incident == nil {
 		o.Incident = func(*Incident) {}
 	}
@@ -96,6 +101,10 @@ func (o *Options) validate() error {
 	check(o.Incidents <= maxIncidents, "incidents is %v an event, want at most %v", o.Incidents, maxIncidents)
 	check(o.Disorder >= 0, "disorder is %v, want none or more", o.Disorder)
 	check(o.Delivery >= time.Minute, "delivery is %v, want at least a minute", o.Delivery)
+	for _, name := range o.Scenarios {
+		_, ok := scenarioNamed(name)
+		check(ok, "no scenario is called %q", name)
+	}
 	share("duplicates", o.Duplicates)
 	share("late", o.Late)
 	return errors.Join(errs...)

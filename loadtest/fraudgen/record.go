@@ -5,17 +5,6 @@ import (
 	"strconv"
 )
 
-// The streams of the generator, as rules/catalog declares them.
-const (
-	Payment   = "payment"
-	Challenge = "challenge"
-	Login     = "login"
-	Order     = "order"
-)
-
-// Streams lists the streams that records belong to.
-func Streams() []string { return []string{Payment, Challenge, Login, Order} }
-
 // A Record is one event as a producer would send it. Its memory belongs to the
 // generator and is reused by the next call.
 type Record struct {
@@ -52,32 +41,9 @@ type draft struct {
 	city     int
 	near     uint16 // place within the city
 	fleet    bool
+	owned    bool   // names its card's owner and issuer
+	more     string // further members of the JSON object, each after a comma
 	incident *Incident
-}
-
-type kind uint8
-
-const (
-	payment kind = iota
-	challenge
-	login
-	order
-)
-
-func (k kind) stream() string { return [...]string{Payment, Challenge, Login, Order}[k] }
-
-// idOf is the id of the event with number seq.
-func idOf(k kind, seq uint64) string { return string(appendID(nil, k, seq)) }
-
-func appendID(dst []byte, k kind, seq uint64) []byte {
-	return appendNumber(append(dst, "pclo"[k], '-'), seq, 10)
-}
-
-// keyOf is the partition key of who in the streams of kind k.
-func keyOf(k kind, who uint64) string { return string(appendKey(nil, k, who)) }
-
-func appendKey(dst []byte, k kind, who uint64) []byte {
-	return appendNumber(append(dst, "ccuo"[k], '-'), who, 7)
 }
 
 // appendNumber writes n with at least width digits.
@@ -94,7 +60,7 @@ func appendNumber(dst []byte, n uint64, width int) []byte {
 func appendValue(b []byte, d *draft, all *[cityCount]city) []byte {
 	b = appendID(append(b, `{"event_id":"`...), d.kind, d.seq)
 	b = strconv.AppendInt(append(b, `","ts":`...), d.at, 10)
-	b = append(b, [...]string{`,"card_id":"`, `,"card_id":"`, `,"user_id":"`, `,"order_id":"`}[d.kind]...)
+	b = append(append(append(b, `,"`...), d.kind.keyField()...), `":"`...)
 	b = append(appendKey(b, d.kind, d.who), '"')
 	switch d.kind {
 	case payment:
@@ -105,6 +71,9 @@ func appendValue(b []byte, d *draft, all *[cityCount]city) []byte {
 		b = appendNumber(append(b, `","device_id":"d-`...), d.device, 7)
 		b = append(b, `","segment":"`...)
 		b = append(append(b, segment(d.fleet)...), '"')
+		if d.owned {
+			b = appendOwner(b, d.who)
+		}
 	case challenge:
 		b = append(append(b, `,"result":"`...), d.status...)
 		b = append(b, '"')
@@ -118,7 +87,17 @@ func appendValue(b []byte, d *draft, all *[cityCount]city) []byte {
 		b = appendStatus(b, d.status)
 		b = appendCents(append(b, `,"amount":`...), d.cents)
 	}
-	return append(b, '}')
+	return append(append(b, d.more...), '}')
+}
+
+// issuers is the number of banks that issue cards.
+const issuers = 50
+
+// appendOwner writes whose a card is, and of which bank.
+func appendOwner(b []byte, card uint64) []byte {
+	b = appendNumber(append(b, `,"user_id":"u-`...), card, 7)
+	b = appendNumber(append(b, `","bin":"b-`...), card%issuers, 2)
+	return append(b, '"')
 }
 
 func segment(fleet bool) string {
@@ -158,14 +137,5 @@ type Incident struct {
 
 	pending int // events not yet returned
 }
-
-// Scenarios of incidents.
-const (
-	CardTesting      = "card-testing"
-	FailedPayments   = "failed-payments"
-	ImpossibleTravel = "impossible-travel"
-	Velocity         = "velocity"
-	UndeliveredOrder = "undelivered-order"
-)
 
 func incidentID(n int) string { return fmt.Sprintf("i-%06d", n) }

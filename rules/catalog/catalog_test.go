@@ -75,7 +75,7 @@ func TestRulesPassTheirTests(t *testing.T) {
 func TestStreamsWithAnotherLateness(t *testing.T) {
 	f := catalog.StreamsLate(2 * time.Second)
 	set, problems := rules.Check(nil, rules.Source{Name: f.Name, Text: f.Data})
-	if len(problems) > 0 || len(set.Streams) != 16 {
+	if len(problems) > 0 || len(set.Streams) != 17 {
 		t.Fatalf("%d streams, problems %v", len(set.Streams), problems)
 	}
 	for _, s := range set.Streams {
