@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -279,7 +280,12 @@ func (o *genOptions) generatedDocuments() []byte {
 		return append(append(docs, "---\n"...), fraudgen.Rules()...)
 	}
 	for _, f := range catalog.Rules() {
-		docs = append(append(docs, "---\n"...), f.Data...)
+		for doc := range bytes.SplitSeq(f.Data, []byte("\n---\n")) {
+			if bytes.Contains(doc, []byte("\nname: customers\n")) {
+				doc = fraudgen.Customers() // those who live here
+			}
+			docs = append(append(append(docs, "---\n"...), bytes.TrimSpace(doc)...), '\n')
+		}
 	}
 	return docs
 }

@@ -30,6 +30,7 @@ type Generator struct {
 	seq      uint64
 	orders   uint64
 	fresh    uint64 // people of incidents so far
+	elders   uint64 // customers whose age matters so far
 	labelled int
 	last     int64 // greatest event time returned
 	value    []byte

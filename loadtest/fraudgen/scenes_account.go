@@ -1,5 +1,7 @@
 package fraudgen
 
+import "fmt"
+
 // accountTakeover: a login from a new device, a new password, a transfer; the
 // owner of a new telephone passes a step-up challenge between.
 func accountTakeover(s *script) {
@@ -132,14 +134,27 @@ func factorRemoved(s *script) {
 }
 
 // elders is the number of the first of the customers whose age matters; those
-// with even numbers are old.
-const elders = 8_000_000_000
+// with even numbers are old. There are Elders of each.
+const (
+	elders = 8_000_000_000
+	Elders = 2_000
+)
+
+// Customers returns the list document that tells the ages of the customers
+// whose age matters to a scenario.
+func Customers() []byte {
+	b := []byte("apiVersion: caltrop/v1\nkind: List\nname: customers\nattributes: {age: int}\nentries:\n")
+	for i := range uint64(2 * Elders) {
+		b = fmt.Appendf(b, "  %s: {age: %d}\n", keyOf(login, elders+i), 70+i%20-i%2*40)
+	}
+	return b
+}
 
 // coercedTransfer: a remote desktop opens in the session of an old customer,
 // who pays abroad for the first time; the young let friends help them too.
 func coercedTransfer(s *script) {
-	user := elders + 2*s.g.stranger()
-	if !s.guilty {
+	user := elders + 2*(s.g.elders%Elders)
+	if s.g.elders++; !s.guilty {
 		user++
 	}
 	s.about(keyOf(login, user))
@@ -149,7 +164,7 @@ func coercedTransfer(s *script) {
 	s.wait(60, 1_200)
 	cents := s.some(100_000, 900_000)
 	d := moved(user, s.g.stranger(), cents)
-	d.more += `,"country":"NG"`
+	d.more += `,"country":"MM"`
 	s.add(d)
 	s.decide()
 	s.risk(cents)
