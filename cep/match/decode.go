@@ -83,7 +83,7 @@ func (m *Machine) decodeRun(r *reader) run {
 	c := run{id: m.st.nextID - uint32(r.uint()), pos: int32(r.uint()), tail: int32(r.uint()), first: int32(r.uint())}
 	flags := r.byte()
 	c.ghost = flags&runGhost != 0
-	c.counts = m.spareCounts()
+	c.counts = make([]int32, len(m.pat.Loops))
 	for l := range m.pat.Loops {
 		if m.pat.Loops[l].Counted {
 			c.counts[l] = int32(r.uint())
@@ -113,6 +113,3 @@ func (r *reader) set() (s edgeSet) {
 	}
 	return s
 }
-
-// spareCounts returns zeroed counters for one run.
-func (m *Machine) spareCounts() []int32 { return make([]int32, len(m.pat.Loops)) }

@@ -103,9 +103,7 @@ func (m *Machine) take(from int32, e *prog.Edge, ghost bool, current int32) {
 	}
 	alive, complete := m.open(c.pos, c.counts)
 	c.alive = alive
-	if m.rule.First && m.pat.Links || from >= 0 {
-		m.inherit(&c, from, e, complete)
-	}
+	m.inherit(&c, from, e, complete)
 	if ghost && len(c.debts) == 0 {
 		return
 	}
