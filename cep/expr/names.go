@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/syntax"
 )
 
 const boolType = event.Bool
@@ -258,7 +259,7 @@ func nearest(name string, known []string) string {
 	const tellingLetters = 3
 	best, least := "", len(name)/3+2
 	for _, k := range known {
-		d := distance(strings.ToLower(name), strings.ToLower(k))
+		d := syntax.Distance(strings.ToLower(name), strings.ToLower(k))
 		if len(name) >= tellingLetters && (strings.HasPrefix(k, name) || strings.HasSuffix(k, name)) {
 			d = 1
 		}
@@ -270,29 +271,4 @@ func nearest(name string, known []string) string {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %s?", best)
-}
-
-// distance is the number of letters to insert, remove, replace or swap with
-// their neighbour to make b of a (optimal string alignment).
-func distance(a, b string) int {
-	older, old := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range old {
-		old[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(row[j-1]+1, old[j]+1, old[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], older[j-2]+1)
-			}
-		}
-		older, old = old, row
-	}
-	return old[len(b)]
 }

@@ -2,6 +2,7 @@ package prog
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -104,7 +105,7 @@ func (c *compiler) unknownStream(name string, at mention) {
 		return
 	}
 	hint := "declare it with kind: Stream"
-	if near := nearest(name, c.env.Schemas); near != "" {
+	if near := syntax.Closest(name, slices.Sorted(maps.Keys(c.env.Schemas))); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
 	c.errorf(at.pos, at.pointer, hint, "unknown stream %s", name)
@@ -207,36 +208,4 @@ func (c *compiler) having(sc *expr.Scope) {
 	p, errs := expr.Compile(h.Src, event.Bool, sc)
 	c.exprErrors(h, errs)
 	c.rule.Having = p
-}
-
-// nearest returns the known name within two edits of name, or "".
-func nearest[T any](name string, known map[string]T) string {
-	best, least := "", 3
-	for k := range known {
-		if d := edits(name, k); d < least || (d == least && k < best) {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// edits is the Levenshtein distance of a and b.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
-			}
-			diag = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

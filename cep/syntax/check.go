@@ -100,7 +100,7 @@ func (c *checker) steps() {
 			return
 		}
 		hint := fmt.Sprintf("define it: steps: {%s: {stream: …, where: …}}", name)
-		if s := closest(name, names); s != "" {
+		if s := Closest(name, names); s != "" {
 			hint = fmt.Sprintf("did you mean `%s`?", s)
 		}
 		c.inPattern(at, fmt.Sprintf("step `%s` is not defined", name), hint)
@@ -172,7 +172,7 @@ func (c *checker) skipHint(name string) string {
 			names = append(names, s.Name)
 		}
 	}
-	if s := closest(name, names); s != "" {
+	if s := Closest(name, names); s != "" {
 		return fmt.Sprintf("did you mean `%s`?", s)
 	}
 	return "the steps it matches are " + joined(names)

@@ -116,7 +116,7 @@ func (o *object) unknown() (meant []string) {
 		}
 		detail := fmt.Sprintf("%s has no key `%s`", o.title(), e.key.Name)
 		o.r.refuse(e.key.Pos, e.val.pointer, detail, o.unknownHint(e.key.Name))
-		meant = append(meant, closest(strings.ToLower(e.key.Name), o.known))
+		meant = append(meant, Closest(strings.ToLower(e.key.Name), o.known))
 	}
 	return meant
 }
@@ -131,7 +131,7 @@ var homes = map[string]string{
 }
 
 func (o *object) unknownHint(key string) string {
-	if s := closest(strings.ToLower(key), o.known); s != "" {
+	if s := Closest(strings.ToLower(key), o.known); s != "" {
 		return fmt.Sprintf("did you mean `%s`?", s)
 	}
 	if home, ok := homes[key]; ok {

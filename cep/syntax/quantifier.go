@@ -96,7 +96,7 @@ func (p *grammar) flag(q *Quant, seen map[string]bool, t token) {
 }
 
 func flagHint(name string) string {
-	if s := closest(name, []string{"strict", "any", "greedy"}); s != "" {
+	if s := Closest(name, []string{"strict", "any", "greedy"}); s != "" {
 		return fmt.Sprintf("did you mean `:%s`?", s)
 	}
 	return "the flags are :strict, :any and :greedy"

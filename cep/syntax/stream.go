@@ -174,7 +174,7 @@ func typeHint(text string) string {
 	if s, ok := aliases[strings.ToLower(text)]; ok {
 		return fmt.Sprintf("did you mean `%s`?", s)
 	}
-	if s := closest(text, []string{"string", "int", "double", "bool", "timestamp", "list(string)"}); s != "" {
+	if s := Closest(text, []string{"string", "int", "double", "bool", "timestamp", "list(string)"}); s != "" {
 		return fmt.Sprintf("did you mean `%s`?", s)
 	}
 	return fieldTypeHint
@@ -205,7 +205,7 @@ func fieldHint(name string, fields []FieldDecl) string {
 	for _, f := range fields {
 		names = append(names, f.Name)
 	}
-	if s := closest(name, names); s != "" {
+	if s := Closest(name, names); s != "" {
 		return fmt.Sprintf("did you mean `%s`?", s)
 	}
 	return "declare it, or leave it out"

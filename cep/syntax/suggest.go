@@ -1,19 +1,20 @@
 package syntax
 
-// closest returns the candidate that name was probably meant to be, or "".
-func closest(name string, candidates []string) string {
+// Closest returns the candidate that name was probably meant to be, or "".
+func Closest(name string, candidates []string) string {
 	best, bound := "", len(name)/3+1
 	for _, c := range candidates {
-		if d := distance(name, c); d <= bound && d < max(len(name), len(c)) {
+		if d := Distance(name, c); d <= bound && d < max(len(name), len(c)) {
 			best, bound = c, d-1
 		}
 	}
 	return best
 }
 
-// distance is the edit distance of two short texts, where swapping two
-// neighbours is one edit (Damerau, optimal string alignment).
-func distance(a, b string) int {
+// Distance is the edit distance of two short texts, where swapping two
+// neighbours is one edit (Damerau, optimal string alignment). Texts over 64
+// bytes are far from everything.
+func Distance(a, b string) int {
 	const longest = 64
 	if len(a) > longest || len(b) > longest {
 		return longest

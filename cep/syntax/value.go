@@ -115,7 +115,7 @@ func (v *value) word(def string, choices ...string) string {
 		return def
 	}
 	hint := "it is one of " + list
-	if s := closest(strings.ToLower(v.node.Value), choices); s != "" {
+	if s := Closest(strings.ToLower(v.node.Value), choices); s != "" {
 		hint = fmt.Sprintf("did you mean `%s`?", s)
 	}
 	v.refuse(fmt.Sprintf("`%s` cannot be `%s`", v.key, shortened(v.node.Value)), hint)

@@ -101,7 +101,7 @@ func (r *reader) byStream(v *value, w *Window, what string) []entry {
 			continue
 		}
 		hint := "its streams are " + joined(names)
-		if s := closest(e.key.Name, names); s != "" {
+		if s := Closest(e.key.Name, names); s != "" {
 			hint = fmt.Sprintf("did you mean `%s`?", s)
 		}
 		r.refuse(e.key.Pos, e.val.pointer, fmt.Sprintf("%s names `%s`, which is no stream of the window", what, shortened(e.key.Name)), hint)
