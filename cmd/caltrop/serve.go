@@ -68,7 +68,11 @@ func newLog(w io.Writer, c logConfig) (*slog.Logger, error) {
 // not be there yet.
 func openHistory(c *config, log *slog.Logger) (history, error) {
 	if c.History.Kind == "pebble" {
-		return pebble.Open(filepath.Join(c.Data, "history"), pebble.Options{Log: log})
+		h, err := pebble.Open(filepath.Join(c.Data, "history"), pebble.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return h, nil
 	}
 	h := c.History.Cassandra
 	return cassandra.New(cassandra.Options{

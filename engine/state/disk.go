@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
 
+	"github.com/caltrop/caltrop/internal/fatal"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 )
@@ -25,7 +24,7 @@ type disk struct {
 	name   []byte
 	img    []byte
 	cursor []byte // where the search for dead records goes on
-	broken *alarm
+	broken *fatal.Alarm
 }
 
 const (
@@ -41,48 +40,8 @@ const formatVersion = pebble.FormatValueSeparation
 
 var errRecord = errors.New("not a state record")
 
-// An alarm keeps the first fatal report of the database. Pebble's own answer
-// to corruption is to exit the process; here the task stops and restores.
-type alarm struct {
-	once sync.Once
-	rang chan struct{} // closed after err is set
-	err  error
-}
-
-func newAlarm() *alarm { return &alarm{rang: make(chan struct{})} }
-
-// Infof implements pebble.Logger: the database's chatter is not kept.
-func (a *alarm) Infof(string, ...any) {}
-
-// Errorf implements pebble.Logger: errors come back from the calls.
-func (a *alarm) Errorf(string, ...any) {}
-
-// Fatalf implements pebble.Logger. It does not return, as the caller expects:
-// the goroutine ends. The database is not used again after a report.
-func (a *alarm) Fatalf(format string, args ...any) {
-	a.ring(fmt.Errorf("the state database gave up: "+format, args...))
-	runtime.Goexit()
-}
-
-func (a *alarm) ring(err error) {
-	a.once.Do(func() {
-		a.err = err
-		close(a.rang)
-	})
-}
-
-// failed returns what was reported, if anything.
-func (a *alarm) failed() error {
-	select {
-	case <-a.rang:
-		return a.err
-	default:
-		return nil
-	}
-}
-
 func openDisk(o *Disk) (*disk, error) {
-	d := &disk{broken: newAlarm()}
+	d := &disk{broken: fatal.New("the state database")}
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	opts := &pebble.Options{
@@ -92,20 +51,22 @@ func openDisk(o *Disk) (*disk, error) {
 		MaxOpenFiles:       openFilesMax,
 		EventListener: &pebble.EventListener{
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
-				d.broken.ring(fmt.Errorf("corrupt state file %s: %w", i.Path, i.Details))
+				d.broken.Ring(fmt.Errorf("corrupt state file %s: %w", i.Path, i.Details))
 			},
-			BackgroundError: func(err error) { d.broken.ring(fmt.Errorf("writing state in the background: %w", err)) },
+			BackgroundError: func(err error) { d.broken.Ring(fmt.Errorf("writing state in the background: %w", err)) },
 		},
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
-	db, err := pebble.Open(o.Dir, opts)
+	err := d.broken.Guard(func() (err error) {
+		d.db, err = pebble.Open(o.Dir, opts)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("opening state in %s: %w", o.Dir, err)
 	}
-	d.db = db
-	d.batch = db.NewBatch()
+	d.batch = d.db.NewBatch()
 	return d, nil
 }
 
@@ -131,7 +92,7 @@ func deadlineName(b []byte, wheel uint32, at int64, slot uint32, key []byte) []b
 
 // get reads one record.
 func (d *disk) get(slot uint32, key []byte) (image, bool, error) {
-	if err := d.broken.failed(); err != nil {
+	if err := d.broken.Err(); err != nil {
 		return image{}, false, err
 	}
 	if err := d.commit(); err != nil {
@@ -291,16 +252,9 @@ func (d *disk) bury(n int, dead func(slot uint32, key []byte, img image) bool) e
 }
 
 // link flushes and links the database into dir. The database's goroutines may
-// end without an answer (alarm.Fatalf), so the report is waited for as well.
+// end without an answer (fatal.Alarm), so the report is waited for as well.
 func (d *disk) link(c *Cut, dir string) error {
-	done := make(chan error, 1)
-	go func() { done <- d.flushAndLink(c, dir) }()
-	select {
-	case err := <-done:
-		return err
-	case <-d.broken.rang:
-		return d.broken.err
-	}
+	return d.broken.Guard(func() error { return d.flushAndLink(c, dir) })
 }
 
 func (d *disk) flushAndLink(c *Cut, dir string) error {

@@ -8,20 +8,19 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 
 	db "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/caltrop/caltrop/internal/fatal"
 	"github.com/caltrop/caltrop/sinks"
 	"github.com/caltrop/caltrop/sinks/alert"
 )
 
 // Options of Open.
 type Options struct {
-	FS  vfs.FS       // nil means the disk
-	Log *slog.Logger // nil means silence
+	FS vfs.FS // nil means the disk
 }
 
 const (
@@ -33,8 +32,9 @@ const (
 // A History stores alerts by id and lists them by rule and by key. It is safe
 // for concurrent use; writes exclude one another.
 type History struct {
-	db *db.DB
-	mu struct {
+	db     *db.DB
+	broken *fatal.Alarm
+	mu     struct {
 		sync.Mutex // held from reading an alert's version to committing the next
 	}
 }
@@ -45,17 +45,21 @@ var _ sinks.Writer = (*History)(nil)
 func Open(dir string, o Options) (*History, error) {
 	cache := db.NewCache(cacheBytes)
 	defer cache.Unref()
-	options := &db.Options{FS: o.FS, Cache: cache, MemTableSize: memTableBytes, FormatMajorVersion: formatVersion, Logger: quiet{o.Log}}
-	d, err := db.Open(dir, options)
+	h := &History{broken: fatal.New("the alert history")}
+	options := &db.Options{FS: o.FS, Cache: cache, MemTableSize: memTableBytes, FormatMajorVersion: formatVersion, Logger: h.broken}
+	err := h.broken.Guard(func() (err error) {
+		h.db, err = db.Open(dir, options)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("opening alert history %s: %w", dir, err)
 	}
-	return &History{db: d}, nil
+	return h, nil
 }
 
 // Close closes the database. Everything written is already durable.
 func (h *History) Close() error {
-	if err := h.db.Close(); err != nil {
+	if err := h.broken.Guard(h.db.Close); err != nil {
 		return fmt.Errorf("closing alert history: %w", err)
 	}
 	return nil
@@ -63,6 +67,10 @@ func (h *History) Close() error {
 
 // Write implements sinks.Writer: the batch is stored as one unit, synced.
 func (h *History) Write(_ context.Context, records []sinks.Record) error {
+	return h.broken.Guard(func() error { return h.write(records) })
+}
+
+func (h *History) write(records []sinks.Record) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	b := h.db.NewIndexedBatch()
@@ -160,22 +168,4 @@ func decode(b []byte) (stored, error) {
 	}
 	b = b[n:]
 	return stored{version: int(version), rule: string(b[:size]), json: b[size:]}, nil
-}
-
-// quiet passes only Pebble's errors on.
-type quiet struct{ log *slog.Logger }
-
-func (quiet) Infof(string, ...any) {}
-
-func (q quiet) Errorf(format string, args ...any) {
-	if q.log != nil {
-		q.log.Error("alert history", "error", fmt.Sprintf(format, args...))
-	}
-}
-
-// Fatalf is called when the database cannot go on, for example with a damaged
-// file; it must not return.
-func (q quiet) Fatalf(format string, args ...any) {
-	q.Errorf(format, args...)
-	panic(fmt.Sprintf("alert history: "+format, args...))
 }
