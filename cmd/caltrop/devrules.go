@@ -30,17 +30,19 @@ func (d *demo) install(ctx context.Context) error {
 		}
 	}
 	set, _ := rules.Check(nil, sources...)
-	used := usedStreams(set)
-	if err := d.createTopics(ctx, set, used); err != nil {
+	if err := d.createTopics(ctx, set); err != nil {
 		return err
 	}
-	for _, name := range used {
+	for _, name := range fraudgen.Streams() {
 		if _, err := d.store(ctx, rules.KindStream, name, texts[name]); err != nil {
 			return err
 		}
 	}
 	var refused []string
 	for _, r := range set.Rules {
+		if !fed(r) {
+			continue
+		}
 		ok, err := d.store(ctx, rules.KindRule, r.Doc.Name, texts[r.Doc.Name])
 		if err != nil {
 			return err
@@ -56,27 +58,21 @@ func (d *demo) install(ctx context.Context) error {
 	return nil
 }
 
-// usedStreams lists the streams of rules that read one stream, and those that
-// the generator writes.
-func usedStreams(set *rules.Set) []string {
-	used := fraudgen.Streams()
-	for _, r := range set.Rules {
-		if len(r.Prog.Streams) == 1 {
-			used = append(used, r.Prog.Streams[0].Stream)
+// fed reports whether the generator writes all streams of a rule: without
+// traffic a rule shows nothing, and each stream costs tasks.
+func fed(r *rules.Rule) bool {
+	for _, s := range r.Prog.Streams {
+		if !slices.Contains(fraudgen.Streams(), s.Stream) {
+			return false
 		}
 	}
-	slices.Sort(used)
-	return slices.Compact(used)
+	return true
 }
 
-func (d *demo) createTopics(ctx context.Context, set *rules.Set, used []string) error {
+func (d *demo) createTopics(ctx context.Context, set *rules.Set) error {
 	topics := map[string]int{}
-	for _, name := range used {
-		partitions := 1
-		if slices.Contains(fraudgen.Streams(), name) {
-			partitions = devPartitions
-		}
-		topics[set.Stream(name).Doc.Topic] = partitions
+	for _, name := range fraudgen.Streams() {
+		topics[set.Stream(name).Doc.Topic] = devPartitions
 	}
 	return d.node.cluster.EnsureTopics(ctx, topics)
 }
