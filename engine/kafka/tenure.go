@@ -67,7 +67,7 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 		return err
 	}
 	t.say(StateRestoring, "")
-	if err := t.restore(ctx, progress); err != nil {
+	if progress, err = t.restore(ctx, progress); err != nil {
 		return err
 	}
 	t.out = output{
@@ -110,37 +110,60 @@ func (t *tenure) committed(ctx context.Context) (task.Progress, error) {
 	return p, nil
 }
 
-// restore opens the newest checkpoint and a reader of the input where it ends.
-func (t *tenure) restore(ctx context.Context, progress task.Progress) (err error) {
+// settleWait is how long a broker that has just come back may show an end of
+// the progress topic that is behind what was committed.
+const settleWait = 20 * time.Second
+
+// settled reads the progress again while it is behind the checkpoint, which is
+// only ever written after it: a broker that recovers shows its log by and by.
+func (t *tenure) settled(ctx context.Context, progress task.Progress, at task.Position) (task.Progress, error) {
+	var err error
+	for deadline := time.Now().Add(settleWait); err == nil && progress.Position.Before(at) && time.Now().Before(deadline); {
+		select {
+		case <-ctx.Done():
+			return progress, ctx.Err()
+		case <-time.After(pollWait):
+		}
+		progress, err = t.committed(ctx)
+	}
+	return progress, err
+}
+
+// restore opens the newest checkpoint and a reader of the input where it ends,
+// and returns the progress, which is not behind it.
+func (t *tenure) restore(ctx context.Context, progress task.Progress) (_ task.Progress, err error) {
 	t.kept, err = t.opts.Keeper.Open(ctx, t.id, task.Config{
 		Sources:  []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}},
 		Resolver: t.rules,
 	})
 	if err != nil {
-		return fmt.Errorf("restoring %s: %w", t.id, err)
+		return progress, fmt.Errorf("restoring %s: %w", t.id, err)
 	}
 	t.task = t.kept.Task()
 	at := t.task.Position()
+	if progress, err = t.settled(ctx, progress, at); err != nil {
+		return progress, err
+	}
 	if progress.Position.Before(at) {
-		return t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",
+		return progress, t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",
 			at.Offset, progress.Position.Offset)
 	}
 	if t.reader, err = t.cluster.openReader(t.topic, t.id.Partition, ck.Offset(at.Offset)); err != nil {
-		return err
+		return progress, err
 	}
 	low, high, err := t.reader.bounds()
 	if err != nil {
-		return err
+		return progress, err
 	}
 	switch {
 	case at.Offset > high:
-		return t.halt("it has read to offset %d, but topic %s ends at %d: the topic was made anew", at.Offset, t.topic, high)
+		return progress, t.halt("it has read to offset %d, but topic %s ends at %d: the topic was made anew", at.Offset, t.topic, high)
 	case at == (task.Position{}):
-		return t.reader.seek(low)
+		return progress, t.reader.seek(low)
 	case at.Offset < low:
-		return t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", at.Offset, t.topic, low)
+		return progress, t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", at.Offset, t.topic, low)
 	}
-	return nil
+	return progress, nil
 }
 
 // replay repeats the input and the journal up to what was committed, without
