@@ -29,12 +29,16 @@ type EngineOptions struct {
 	CommitRecords int
 	// CheckpointEvery is the time between two checkpoints of a task. Default 30 s.
 	CheckpointEvery time.Duration
+	// EndWait is how long a replay waits for a record that was read before: a
+	// broker that recovers may show an old end at first. Default 20 s.
+	EndWait time.Duration
 }
 
 func (o EngineOptions) withDefaults() EngineOptions {
 	o.CommitEvery = cmp.Or(o.CommitEvery, 20*time.Millisecond)
 	o.CommitRecords = cmp.Or(o.CommitRecords, 1000)
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, 30*time.Second)
+	o.EndWait = cmp.Or(o.EndWait, 20*time.Second)
 	return o
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/sinks/alert"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 const streamText = `apiVersion: caltrop/v1
@@ -56,6 +57,7 @@ func (f *forgotten) Cut() (func(context.Context) error, error) {
 // A bench is a broker with the topics of one stream and one rule.
 type bench struct {
 	t       *testing.T
+	broker  *kfake.Cluster
 	cluster *Cluster
 	rules   *rules.Registry
 	seq     int
@@ -64,8 +66,9 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	_, c := startBroker(t, "payments")
-	b := &bench{t: t, cluster: c, rules: rules.NewRegistry(rules.Options{Log: c.RulesLog()})}
+	t.Parallel()
+	broker, c := startBroker(t, "payments")
+	b := &bench{t: t, broker: broker, cluster: c, rules: rules.NewRegistry(rules.Options{Log: c.RulesLog()})}
 	if err := c.Prepare(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -96,15 +99,20 @@ func (b *bench) put(kind rules.Kind, name, text string) {
 // engine starts an engine and waits until both partitions are live.
 func (b *bench) engine() (e *Engine, stop context.CancelFunc) {
 	b.t.Helper()
-	e = NewEngine(b.cluster, b.rules, EngineOptions{Keeper: forgetful{}})
+	e, stop = b.start(EngineOptions{Keeper: forgetful{}})
+	b.until("two live tasks", func() bool { return b.live(e) == 2 })
+	return e, stop
+}
+
+// start starts an engine.
+func (b *bench) start(o EngineOptions) (e *Engine, stop context.CancelFunc) {
+	e = NewEngine(b.cluster, b.rules, o)
 	b.engines = append(b.engines, e)
-	stop = b.background(func(ctx context.Context) {
+	return e, b.background(func(ctx context.Context) {
 		if err := e.Run(ctx); err != nil {
 			b.t.Errorf("the engine ended with %v", err)
 		}
 	})
-	b.until("two live tasks", func() bool { return b.live(e) == 2 })
-	return e, stop
 }
 
 func (b *bench) live(e *Engine) int {

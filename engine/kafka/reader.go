@@ -103,36 +103,6 @@ func (r *reader) rest(ctx context.Context, do func(*ck.Message) error) error {
 	return ctx.Err()
 }
 
-// last returns the newest committed record of a partition, nil when there is
-// none. It looks at the end first and further back only as far as it must:
-// offsets near the end may be taken by transaction markers.
-func (c *Cluster) last(ctx context.Context, topic string, partition int32) (*ck.Message, error) {
-	r, err := c.openReader(topic, partition, ck.OffsetEnd)
-	if err != nil {
-		return nil, err
-	}
-	defer r.close()
-	low, high, err := r.bounds()
-	if err != nil {
-		return nil, err
-	}
-	var newest *ck.Message
-	for step := int64(16); newest == nil && high > low; step *= 8 {
-		from := max(low, high-step)
-		if err := r.seek(from); err != nil {
-			return nil, err
-		}
-		err := r.rest(ctx, func(m *ck.Message) error {
-			newest = m
-			return nil
-		})
-		if err != nil || from == low {
-			return newest, err
-		}
-	}
-	return newest, nil
-}
-
 // bounds returns the first offset that is held and the one after the last.
 func (r *reader) bounds() (low, high int64, err error) {
 	topic, partition := *r.place.Topic, r.place.Partition

@@ -62,21 +62,25 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 	if t.producer, err = t.cluster.openProducer(ctx, t.id.String()); err != nil {
 		return err
 	}
-	progress, err := t.committed(ctx)
-	if err != nil {
-		return err
-	}
-	t.say(StateRestoring, "")
-	if progress, err = t.restore(ctx, progress); err != nil {
-		return err
-	}
 	t.out = output{
 		topics: t.cluster.Topics(), id: t.id, source: t.topic, producer: t.producer,
 		journal:  t.cluster.Topics().Journal(t.id.Input, t.id.Generation),
 		progress: t.cluster.Topics().Progress(t.id.Input, t.id.Generation),
 	}
+	ends, err := t.mark(ctx)
+	if err != nil {
+		return err
+	}
+	progress, err := t.committed(ctx, ends)
+	if err != nil {
+		return err
+	}
+	t.say(StateRestoring, "")
+	if err := t.restore(ctx, progress); err != nil {
+		return err
+	}
 	t.say(StateReplaying, "")
-	return t.replay(ctx, progress)
+	return t.replay(ctx, progress, ends)
 }
 
 // checkPartitions makes sure that the task's own topics exist and that the
@@ -98,8 +102,8 @@ func (t *tenure) checkPartitions(ctx context.Context) error {
 
 // committed returns how far the task's owners have committed; the zero
 // Progress for a new task.
-func (t *tenure) committed(ctx context.Context) (task.Progress, error) {
-	m, err := t.cluster.last(ctx, t.cluster.Topics().Progress(t.id.Input, t.id.Generation), t.id.Partition)
+func (t *tenure) committed(ctx context.Context, ends barrier) (task.Progress, error) {
+	m, err := t.cluster.lastBefore(ctx, t.out.progress, t.id.Partition, ends.progress)
 	if err != nil || m == nil {
 		return task.Progress{}, err
 	}
@@ -110,81 +114,57 @@ func (t *tenure) committed(ctx context.Context) (task.Progress, error) {
 	return p, nil
 }
 
-// settleWait is how long a broker that has just come back may show an end of
-// the progress topic that is behind what was committed.
-const settleWait = 20 * time.Second
-
-// settled reads the progress again while it is behind the checkpoint, which is
-// only ever written after it: a broker that recovers shows its log by and by.
-func (t *tenure) settled(ctx context.Context, progress task.Progress, at task.Position) (task.Progress, error) {
-	var err error
-	for deadline := time.Now().Add(settleWait); err == nil && progress.Position.Before(at) && time.Now().Before(deadline); {
-		select {
-		case <-ctx.Done():
-			return progress, ctx.Err()
-		case <-time.After(pollWait):
-		}
-		progress, err = t.committed(ctx)
-	}
-	return progress, err
-}
-
-// restore opens the newest checkpoint and a reader of the input where it ends,
-// and returns the progress, which is not behind it.
-func (t *tenure) restore(ctx context.Context, progress task.Progress) (_ task.Progress, err error) {
+// restore opens the newest checkpoint, which is not past the progress, and a
+// reader of the input where it ends.
+func (t *tenure) restore(ctx context.Context, progress task.Progress) (err error) {
 	t.kept, err = t.opts.Keeper.Open(ctx, t.id, task.Config{
 		Sources:  []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}},
 		Resolver: t.rules,
 	})
 	if err != nil {
-		return progress, fmt.Errorf("restoring %s: %w", t.id, err)
+		return fmt.Errorf("restoring %s: %w", t.id, err)
 	}
 	t.task = t.kept.Task()
 	at := t.task.Position()
-	if progress, err = t.settled(ctx, progress, at); err != nil {
-		return progress, err
-	}
 	if progress.Position.Before(at) {
-		return progress, t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",
+		return t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",
 			at.Offset, progress.Position.Offset)
 	}
 	if t.reader, err = t.cluster.openReader(t.topic, t.id.Partition, ck.Offset(at.Offset)); err != nil {
-		return progress, err
+		return err
 	}
-	low, high, err := t.reader.bounds()
+	low, _, err := t.reader.bounds()
 	if err != nil {
-		return progress, err
+		return err
 	}
 	switch {
-	case at.Offset > high:
-		return progress, t.halt("it has read to offset %d, but topic %s ends at %d: the topic was made anew", at.Offset, t.topic, high)
 	case at == (task.Position{}):
-		return progress, t.reader.seek(low)
+		return t.reader.seek(low)
 	case at.Offset < low:
-		return progress, t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", at.Offset, t.topic, low)
+		return t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", at.Offset, t.topic, low)
 	}
-	return progress, nil
+	return nil
 }
 
 // replay repeats the input and the journal up to what was committed, without
 // output; the task compares what it would have emitted with what was.
-func (t *tenure) replay(ctx context.Context, progress task.Progress) error {
-	entries, err := t.entries(ctx)
+func (t *tenure) replay(ctx context.Context, progress task.Progress, ends barrier) error {
+	entries, err := t.entries(ctx, ends)
 	if err != nil {
 		return err
 	}
 	recovery, err := task.Recover(t.task, progress, entries)
-	for err == nil && !recovery.Done() {
-		m, end, failed := t.reader.next(pollWait)
+	for heard := time.Now(); err == nil && !recovery.Done(); {
+		m, _, failed := t.reader.next(pollWait)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case failed != nil:
 			return t.readFailed(failed)
-		case end:
-			return t.halt("offset %d was committed, but topic %s ends after %d: the topic was made anew",
-				progress.Position.Offset-1, t.topic, t.task.Position().Offset-1)
+		case m == nil && time.Since(heard) > t.opts.EndWait:
+			return t.ended(progress.Position.Offset)
 		case m != nil:
+			heard = time.Now()
 			err = t.repeat(recovery, m)
 		}
 		t.publishAt(time.Now())
@@ -193,6 +173,17 @@ func (t *tenure) replay(ctx context.Context, progress task.Progress) error {
 		return t.halt("not going on with what may be wrong: %v", err)
 	}
 	return err
+}
+
+// ended says what it means that the input gives no more records though those
+// before committed are wanted. A broker that recovers has time to show all it
+// has; what it then says counts.
+func (t *tenure) ended(committed int64) error {
+	_, high, err := t.reader.bounds()
+	if err == nil && high < committed {
+		return t.halt("offset %d was committed, but topic %s ends before %d: the topic was made anew", committed-1, t.topic, high)
+	}
+	return errors.Join(fmt.Errorf("topic %s gives no record after offset %d", t.topic, t.task.Position().Offset-1), err)
 }
 
 // repeat replays one record, or keeps it when it turns out to be the first that
@@ -219,8 +210,8 @@ func (t *tenure) readFailed(err error) error {
 }
 
 // entries returns the journal and trims what no kept checkpoint needs.
-func (t *tenure) entries(ctx context.Context) ([]task.Entry, error) {
-	topic := t.cluster.Topics().Journal(t.id.Input, t.id.Generation)
+func (t *tenure) entries(ctx context.Context, ends barrier) ([]task.Entry, error) {
+	topic := t.out.journal
 	r, err := t.cluster.openReader(topic, t.id.Partition, ck.OffsetBeginning)
 	if err != nil {
 		return nil, err
@@ -228,7 +219,7 @@ func (t *tenure) entries(ctx context.Context) ([]task.Entry, error) {
 	defer r.close()
 	var entries []task.Entry
 	oldest, needless := t.kept.Oldest().Seq, ck.Offset(0)
-	err = r.rest(ctx, func(m *ck.Message) error {
+	err = r.through(ctx, ends.journal, func(m *ck.Message) error {
 		e, err := task.DecodeEntry(m.Value)
 		if err != nil {
 			return t.halt("its journal at offset %d cannot be read: %v", m.TopicPartition.Offset, err)
