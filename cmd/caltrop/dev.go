@@ -43,6 +43,11 @@ const (
 	devReadyWait       = 45 * time.Second
 	devCheckpointEvery = 10 * time.Second
 	devReadyPoll       = 100 * time.Millisecond
+
+	// A stream that is silent before the traffic begins must not be taken for
+	// idle: its watermark would follow the clock, and the hour that is played
+	// first would be late.
+	devIdle = devReadyWait + 15*time.Second
 )
 
 func devCommand() *cobra.Command {

@@ -17,7 +17,7 @@ import (
 // install stores the shipped streams and rules where a rule or stream of that
 // name was never stored: what a person has changed or deleted stays so.
 func (d *demo) install(ctx context.Context) error {
-	streams := rules.Source{Name: "streams", Text: catalog.StreamsLate(devLateness).Data}
+	streams := rules.Source{Name: "streams", Text: catalog.StreamsWith(devLateness, devIdle).Data}
 	sources := []rules.Source{streams}
 	for _, f := range catalog.Rules() {
 		sources = append(sources, rules.Source{Name: f.Name, Text: f.Data})

@@ -29,11 +29,11 @@ type File struct {
 // Streams returns the stream documents.
 func Streams() File { return read(streamsFile) }
 
-// StreamsLate returns the stream documents with another lateness, for traffic
-// whose disorder is known.
-func StreamsLate(d time.Duration) File {
+// StreamsWith returns the stream documents with another lateness, for traffic
+// whose disorder is known, and with an idle time.
+func StreamsWith(late, idle time.Duration) File {
 	f := Streams()
-	f.Data = bytes.ReplaceAll(f.Data, []byte(lateness), fmt.Appendf(nil, "lateness: %dms", d.Milliseconds()))
+	f.Data = bytes.ReplaceAll(f.Data, []byte(lateness), fmt.Appendf(nil, "lateness: %dms\nidle: %dms", late.Milliseconds(), idle.Milliseconds()))
 	return f
 }
 

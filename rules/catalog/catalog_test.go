@@ -76,14 +76,14 @@ func TestRulesPassTheirTests(t *testing.T) {
 }
 
 func TestStreamsWithAnotherLateness(t *testing.T) {
-	f := catalog.StreamsLate(2 * time.Second)
+	f := catalog.StreamsWith(2*time.Second, time.Minute)
 	set, problems := rules.Check(nil, rules.Source{Name: f.Name, Text: f.Data})
 	if len(problems) > 0 || len(set.Streams) != 17 {
 		t.Fatalf("%d streams, problems %v", len(set.Streams), problems)
 	}
 	for _, s := range set.Streams {
-		if s.Doc.Lateness != 2*time.Second {
-			t.Errorf("%s has lateness %v", s.Doc.Name, s.Doc.Lateness)
+		if s.Doc.Lateness != 2*time.Second || s.Doc.Idle != time.Minute {
+			t.Errorf("%s has lateness %v, idle %v", s.Doc.Name, s.Doc.Lateness, s.Doc.Idle)
 		}
 	}
 }
