@@ -290,6 +290,10 @@ func (k *Kept) Oldest() task.Position {
 	return k.whole[0].Position
 }
 
+// Full reports whether the state is over its budget and nothing may leave it
+// before the cut under way is linked.
+func (k *Kept) Full() bool { return k.store.Full() }
+
 // Close lets go of the state without a checkpoint. The function that Cut
 // returned must not be running.
 func (k *Kept) Close() error { return k.store.Close() }

@@ -41,6 +41,28 @@ func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// roomEvery is how often a paused task looks whether there is room again.
+const roomEvery = 5 * time.Millisecond
+
+// makeRoom pauses the task while its state is full. What was emitted is
+// committed first; what the client reads ahead meanwhile is bounded by its
+// queue.
+func (t *tenure) makeRoom(ctx context.Context) error {
+	if !t.kept.Full() {
+		return nil
+	}
+	if err := t.commit(ctx, false); err != nil {
+		return err
+	}
+	began := time.Now()
+	t.say(StatePaused, "the state is over its memory budget until the checkpoint under way is on disk")
+	for t.kept.Full() && pause(ctx, roomEvery) {
+	}
+	t.opts.Metrics.paused(ctx, time.Since(began))
+	t.say(StateLive, "")
+	return nil
+}
+
 // saved takes note of how a checkpoint ended. One that did not succeed costs
 // only a longer replay.
 func (t *tenure) saved(err error) {

@@ -50,6 +50,7 @@ type forgotten struct{ t *task.Task }
 func (f *forgotten) Task() *task.Task      { return f.t }
 func (f *forgotten) Oldest() task.Position { return task.Position{} }
 func (f *forgotten) Close() error          { return nil }
+func (f *forgotten) Full() bool            { return false }
 func (f *forgotten) Cut() (func(context.Context) error, error) {
 	return func(context.Context) error { return nil }, nil
 }

@@ -38,6 +38,9 @@ type Kept interface {
 	// makes that a checkpoint; the caller runs it once, in any goroutine, when
 	// all output up to the cut is committed, and before the next Cut.
 	Cut() (save func(context.Context) error, err error)
+	// Full reports whether the state takes more memory than it may and nothing
+	// can leave before the checkpoint under way is on disk.
+	Full() bool
 	// Oldest is the position of the oldest checkpoint that is kept; what the
 	// journal holds from before is not needed any more.
 	Oldest() task.Position

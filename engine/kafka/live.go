@@ -70,6 +70,9 @@ func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
 	if err := t.commitDue(ctx, m == nil, now); err != nil {
 		return err
 	}
+	if err := t.makeRoom(ctx); err != nil {
+		return err
+	}
 	if now.Sub(t.live.published) < publishEvery {
 		return nil
 	}

@@ -20,6 +20,7 @@ type Metrics struct {
 	checkpoints metric.Int64Counter
 	halts       metric.Int64Counter
 	restarts    metric.Int64Counter
+	pauses      metric.Float64Counter
 }
 
 // NewMetrics registers the engine's instruments.
@@ -43,6 +44,11 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		}
 	}
 	var err error
+	x.pauses, err = m.Float64Counter("caltrop_paused_seconds_total",
+		metric.WithDescription("time in which tasks did not read because their state was full"))
+	if err != nil {
+		return nil, fmt.Errorf("registering caltrop_paused_seconds_total: %w", err)
+	}
 	x.commits, err = m.Float64Histogram("caltrop_commit_seconds",
 		metric.WithDescription("from the first record of a transaction to its commit"),
 		metric.WithExplicitBucketBoundaries(.005, .01, .02, .03, .05, .075, .1, .25, 1, 5))
@@ -72,6 +78,12 @@ func (x *Metrics) count(stream string, fx *task.Effects) {
 func (x *Metrics) committed(ctx context.Context, took time.Duration) {
 	if x != nil {
 		x.commits.Record(ctx, took.Seconds())
+	}
+}
+
+func (x *Metrics) paused(ctx context.Context, took time.Duration) {
+	if x != nil {
+		x.pauses.Add(ctx, took.Seconds())
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	StateRestoring State = "restoring" // opening the newest checkpoint
 	StateReplaying State = "replaying" // repeating what was committed since, in silence
 	StateLive      State = "live"
+	StatePaused    State = "paused"   // live, but not reading until there is room for its state
 	StateRetrying  State = "retrying" // waiting to start over after an error
 	StateHalted    State = "halted"   // stopped until someone acts
 )
@@ -26,7 +27,7 @@ type TaskStatus struct {
 	ID              TaskID
 	Topic           string
 	State           State
-	Reason          string // of StateRetrying and StateHalted
+	Reason          string // of StatePaused, StateRetrying and StateHalted
 	Position        task.Position
 	Lag             int64 // records between the position and the end of the partition, as last seen
 	Watermark       int64 // µs; 0 when the stream has shown no event
