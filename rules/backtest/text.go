@@ -1,0 +1,131 @@
+package backtest
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Text writes the report as tables: the rules, their alerts a day, and what
+// was missed or raised for nothing.
+func (r *Report) Text(w io.Writer) error {
+	var b strings.Builder
+	r.rules(&b)
+	r.days(&b)
+	if r.Labelled {
+		r.others(&b)
+		r.faults(&b)
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+func table(b *strings.Builder, fill func(w io.Writer)) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fill(w)
+	w.Flush() // a strings.Builder takes everything
+}
+
+func (r *Report) rules(b *strings.Builder) {
+	table(b, func(w io.Writer) {
+		if !r.Labelled {
+			fmt.Fprintln(w, "rule\talerts\tdays")
+			for i := range r.Rules {
+				fmt.Fprintf(w, "%s\t%d\t%d\n", r.Rules[i].Name, r.Rules[i].Alerts, len(r.Rules[i].Days))
+			}
+			return
+		}
+		fmt.Fprintln(w, "rule\tincidents\tcaught\trecall\talerts\tof fraud\tprecision")
+		for i := range r.Rules {
+			u := &r.Rules[i]
+			fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%d\t%d\t%s\n", u.Name, u.Incidents, u.Caught, number(u.Recall), u.Alerts, u.Proven, number(u.Precision))
+		}
+	})
+	for _, u := range r.Unwatched {
+		fmt.Fprintf(b, "no rule is called %s, which has %d incidents\n", u.Scenario, u.Incidents)
+	}
+}
+
+func number(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", *v)
+}
+
+func (r *Report) days(b *strings.Builder) {
+	b.WriteString("\nalerts a day\n")
+	table(b, func(w io.Writer) {
+		for i := range r.Rules {
+			for _, d := range r.Rules[i].Days {
+				fmt.Fprintf(w, "%s\t%s\t%d\n", r.Rules[i].Name, d.Day, d.Alerts)
+			}
+		}
+	})
+}
+
+// others shows what rules caught of scenarios that are not their own.
+func (r *Report) others(b *strings.Builder) {
+	begun := false
+	table(b, func(w io.Writer) {
+		for i := range r.Rules {
+			for _, s := range r.Rules[i].Scenarios {
+				if s.Name != r.Rules[i].Name {
+					if !begun {
+						b.WriteString("\nother scenarios caught\n")
+						begun = true
+					}
+					fmt.Fprintf(w, "%s\t%s\t%d of %d incidents\trecall %.3f\tprecision %s\n", r.Rules[i].Name, s.Name, s.Caught, s.Incidents, s.Recall, number(s.Precision))
+				}
+			}
+		}
+	})
+}
+
+func (r *Report) faults(b *strings.Builder) {
+	for i := range r.Rules {
+		u := &r.Rules[i]
+		if n := len(u.Misses) + u.MissesMore; n > 0 {
+			fmt.Fprintf(b, "\n%s: %d missed\n", u.Name, n)
+			table(b, func(w io.Writer) { u.missed(w) })
+			more(b, u.MissesMore)
+		}
+		if n := len(u.False) + u.FalseMore; n > 0 {
+			fmt.Fprintf(b, "\n%s: %d false alerts\n", u.Name, n)
+			table(b, func(w io.Writer) { u.raised(w) })
+			more(b, u.FalseMore)
+		}
+	}
+}
+
+func (u *Rule) missed(w io.Writer) {
+	for _, m := range u.Misses {
+		near := "no alert for this key"
+		if m.Near > 0 {
+			near = fmt.Sprintf("%d alerts for this key, of other events", m.Near)
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s to %s\tdecided by %s\t%s\n", m.ID, m.Key, millis(m.First), millis(m.Last), m.Decisive, near)
+	}
+}
+
+func (u *Rule) raised(w io.Writer) {
+	for _, f := range u.False {
+		events := strings.Join(f.Events, " ")
+		if f.More > 0 {
+			events += fmt.Sprintf(" and %d more", f.More)
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", f.At, f.Key, f.ID[:8], events)
+	}
+}
+
+func more(b *strings.Builder, n int) {
+	if n > 0 {
+		fmt.Fprintf(b, "  and %d more\n", n)
+	}
+}
+
+func millis(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
