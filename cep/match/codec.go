@@ -19,8 +19,9 @@ import (
 //	            rule has several; compact form
 //	links       count, then each: event, position, previous + 1, lost
 //	runs        count, then each: nextID - id, position, tail, first, flags,
-//	            the counters of counted loops, then the sets that flags name
-const formatState = 1
+//	            the counters of counted loops, the sets that flags name, the
+//	            aggregates of Pattern.Aggs
+const formatState = 2
 
 const (
 	flagCapped = 1 << iota
@@ -190,6 +191,9 @@ func (m *Machine) encodeRuns(b []byte) []byte {
 			}
 		}
 		b = appendRunSets(b, r, flags)
+		for l, acc := range st.links[r.tail].accs {
+			b = acc.AppendTo(b, m.pat.Aggs[l].Spec)
+		}
 	}
 	return b
 }

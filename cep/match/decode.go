@@ -1,6 +1,11 @@
 package match
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/caltrop/caltrop/cep/agg"
+	"github.com/caltrop/caltrop/cep/expr"
+)
 
 // A reader reads an encoded state. The state comes from a checksummed store,
 // so bytes that make no sense are a broken invariant: it panics.
@@ -104,7 +109,23 @@ func (m *Machine) decodeRun(r *reader) run {
 			c.debts = append(c.debts, debt{loop: int32(r.uint()), run: uint32(r.uint())})
 		}
 	}
+	m.st.links[c.tail].accs = r.accs(m.pat.Aggs)
 	return c
+}
+
+func (r *reader) accs(aggs []expr.Agg) []agg.Acc {
+	if len(aggs) == 0 {
+		return nil
+	}
+	accs := make([]agg.Acc, len(aggs))
+	for i := range accs {
+		rest, err := accs[i].Decode(r.b, aggs[i].Spec)
+		if err != nil {
+			panic("match: state: " + err.Error())
+		}
+		r.b = rest
+	}
+	return accs
 }
 
 func (r *reader) set() (s edgeSet) {

@@ -3,6 +3,7 @@ package match
 import (
 	"math"
 
+	"github.com/caltrop/caltrop/cep/agg"
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
@@ -25,6 +26,8 @@ type held struct {
 	role uint64 // the roles under which the event has the key
 	ev   *event.Event
 	ref  int32 // its new index while the state is written; -1: unreferenced
+	// first says, while events are forgotten, that it is the first of its step.
+	first bool
 }
 
 // A link is one step of a match: an event taken at a position, and the link
@@ -35,6 +38,7 @@ type link struct {
 	prev  int32 // -1: the first
 	lost  uint32
 	ref   int32
+	accs  []agg.Acc // of the match up to here, by slot of Pattern.Aggs; read at the tail of a run
 }
 
 // A debt ties a run that is inside an iteration of a repeated group to the

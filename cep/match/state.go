@@ -215,18 +215,44 @@ func (m *Machine) kept() (n int) {
 }
 
 // middle picks the event to forget: the first after half of those kept that
-// no run begins or ends with; -1 when there is none.
+// no run begins or ends with and that is not the first of its step; -1 when
+// there is none.
 func (m *Machine) middle(kept int) int32 {
 	seen := 0
+	m.keepFirsts()
 	for i := range m.st.held {
 		if m.st.held[i].ref < 0 {
 			continue
 		}
-		if seen++; seen > kept/2 && !m.isEnd(int32(i)) {
+		if seen++; seen > kept/2 && !m.st.held[i].first && !m.isEnd(int32(i)) {
 			return int32(i)
 		}
 	}
 	return -1
+}
+
+// keepFirsts marks the events that are the first of their step in some match:
+// conditions tell by them whether the step was matched.
+func (m *Machine) keepFirsts() {
+	st := &m.st
+	for i := range st.held {
+		st.held[i].first = false
+	}
+	for i := range st.links {
+		if l := &st.links[i]; l.ref == 0 && !m.states && m.firstOfStep(l) {
+			st.held[l.event].first = true
+		}
+	}
+}
+
+func (m *Machine) firstOfStep(l *link) bool {
+	step := m.pat.Positions[l.pos].Step
+	for p := l.prev; p >= 0; p = m.st.links[p].prev {
+		if m.pat.Positions[m.st.links[p].pos].Step == step {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *Machine) isEnd(i int32) bool {

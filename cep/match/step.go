@@ -107,7 +107,7 @@ func (m *Machine) take(from int32, e *prog.Edge, ghost bool, current int32) {
 	if ghost && len(c.debts) == 0 {
 		return
 	}
-	m.st.links = append(m.st.links, link{event: current, pos: c.pos, prev: prev})
+	m.st.links = append(m.st.links, link{event: current, pos: c.pos, prev: prev, accs: m.extend(prev, c.pos)})
 	c.tail = int32(len(m.st.links)) - 1
 	c.id = m.st.nextID
 	m.st.nextID++

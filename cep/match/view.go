@@ -1,6 +1,10 @@
 package match
 
-import "github.com/caltrop/caltrop/cep/event"
+import (
+	"github.com/caltrop/caltrop/cep/agg"
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
+)
 
 // A view shows the events of one run to expressions, by step.
 type view struct {
@@ -58,5 +62,44 @@ func (v *view) At(step, i int) *event.Event {
 	return v.m.st.event(v.m, v.steps[step][i])
 }
 
-// Agg is never asked: patterns compile their aggregates over lists.
-func (v *view) Agg(int) (event.Value, bool) { return event.Value{}, false }
+// Agg returns an aggregate over all events of the match, kept or not.
+func (v *view) Agg(slot int) (event.Value, bool) {
+	spec := v.m.pat.Aggs[slot].Spec
+	if v.tail < 0 {
+		var none agg.Acc
+		return none.Result(spec)
+	}
+	return v.m.st.links[v.tail].accs[slot].Result(spec)
+}
+
+// extend returns the aggregates of the match that ends at link prev (-1: none)
+// with the current event taken at a position.
+func (m *Machine) extend(prev, pos int32) []agg.Acc {
+	if len(m.pat.Aggs) == 0 {
+		return nil
+	}
+	accs := make([]agg.Acc, len(m.pat.Aggs))
+	for i := range accs {
+		a := &m.pat.Aggs[i]
+		if prev >= 0 {
+			accs[i] = m.st.links[prev].accs[i].Clone()
+		}
+		if a.Step == m.pat.Positions[pos].Step {
+			addTo(&accs[i], a, m.ev)
+		}
+	}
+	return accs
+}
+
+// addTo gives an event of the step to an aggregate; one that lacks the field
+// is left out.
+func addTo(acc *agg.Acc, a *expr.Agg, ev *event.Event) {
+	switch {
+	case a.Time:
+		acc.Add(a.Spec, event.TimestampOf(ev.Time))
+	case a.Field < 0:
+		acc.Add(a.Spec, event.Value{})
+	case ev.Values[a.Field].Present():
+		acc.Add(a.Spec, ev.Values[a.Field])
+	}
+}

@@ -49,6 +49,7 @@ type compiler struct {
 	rule     *Rule
 	problems []syntax.Problem
 	preds    map[string]int // Pattern.Preds by step and scope
+	aggs     expr.Aggs      // of a pattern's conditions and having
 }
 
 func (c *compiler) failed() bool {

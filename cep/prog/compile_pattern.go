@@ -46,8 +46,11 @@ func (c *compiler) pattern() {
 	c.deadlines()
 	sc := c.scope(nil, c.allSteps(), nil)
 	sc.At = true
+	sc.Aggs = &c.aggs
 	c.having(sc)
+	sc.Aggs = nil // measures and summary use what is kept
 	c.texts(sc)
+	p.Aggs = c.aggs.List
 	if !c.failed() {
 		p.classify(c.rule)
 	}

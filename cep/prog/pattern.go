@@ -14,8 +14,9 @@ type Pattern struct {
 	Preds     []Pred     // every distinct condition
 	Loops     []Loop     // loops that can repeat
 	Start     []Edge
-	Follow    [][]Edge // by position
-	Leads     []Lead   // distinct leading absences
+	Follow    [][]Edge   // by position
+	Leads     []Lead     // distinct leading absences
+	Aggs      []expr.Agg // aggregates over steps that conditions and having read, by slot
 
 	Adjacent bool   // some edge asks for the very next event, so every event of a live key counts
 	Trailing bool   // some edge is an AcceptDeadline

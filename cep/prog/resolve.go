@@ -63,7 +63,7 @@ func (r *resolver) pred(step string, visible map[int]bool, peers map[string]bool
 		return -1
 	}
 	sc := c.scope(c.rule.Streams[stream], visible, peers)
-	sc.Prev = r.prevFields(prior)
+	sc.Prev, sc.Aggs = r.prevFields(prior), &c.aggs
 	id := signature(step, sc)
 	if i, ok := c.preds[id]; ok {
 		return i

@@ -1,0 +1,79 @@
+package match_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// counted is a rule whose end asks for aggregates over more events than it
+// keeps.
+const counted = `
+within: 1000s
+pattern: s -> a+ -> b
+steps:
+  s: {stream: e, where: kind == "s"}
+  a: {stream: e, where: 'kind == "a" && count(a) < 60'}
+  b: {stream: e, where: 'kind == "b" && CONDITION'}
+limits: {evidence: 10}
+`
+
+// Conditions and having cover every event of a step, those no longer kept as
+// evidence included (docs/language.md §2).
+func TestAggregatesCoverForgottenEvents(t *testing.T) {
+	for _, c := range []struct {
+		condition, having string
+		fires             bool
+	}{
+		{"count(a) == 30", "true", true},
+		{"sum(a.v) == 435.0 && avg(a.v) == 14.5 && min(a.v) == 0.0 && max(a.v) == 29.0", "true", true},
+		{"first(a.v) == 0.0 && last(a.v) == 29.0 && distinct(a.v) == 30", "true", true},
+		{"seconds(last(a.time) - first(a.time)) == 29.0 && stddev(a.v) > 8.65 && stddev(a.v) < 8.66", "true", true},
+		{"true", "count(a) == 30 && distinct(a.v) == 30", true},
+		{"true", "has(s) && has(a) && sum(a.v) < 435.0", false},
+		{"count(a) < 30", "true", false},
+	} {
+		r := newRig(t, strings.Replace(counted, "CONDITION", c.condition, 1)+"having: '"+c.having+"'\n")
+		r.feed(0, "s", 0)
+		for i := range int64(30) {
+			r.feed(1+i, "a", float64(i))
+		}
+		want := ""
+		if c.fires {
+			want = "at 40s s=s1 a=a2..a31(9) b=b32 truncated\n"
+		}
+		if got := r.feed(40, "b", 0); got != want {
+			t.Errorf("%s, having %s: got %q, want %q", c.condition, c.having, got, want)
+		}
+	}
+}
+
+// A loop's own condition counts the iterations that are no longer kept.
+func TestLoopCountsForgottenIterations(t *testing.T) {
+	r := newRig(t, strings.Replace(counted, "CONDITION", "count(a) == 60", 1))
+	r.feed(0, "s", 0)
+	for i := range int64(70) {
+		r.feed(1+i, "a", 0)
+	}
+	r.want(r.feed(80, "b", 0), "at 80s s=s1 a=a2..a61(9) b=b72 truncated\n")
+}
+
+// A step matched once is kept while a condition may read it, however many
+// events of loops leave.
+func TestSingleStepsAreKept(t *testing.T) {
+	r := newRig(t, `
+within: 1000s
+pattern: a+ -> m -> c+ -> b
+steps:
+  a: {stream: e, where: kind == "a"}
+  m: {stream: e, where: kind == "m"}
+  c: {stream: e, where: kind == "c"}
+  b: {stream: e, where: 'kind == "b" && v == m.v && has(c) && count(a) == 1'}
+limits: {evidence: 4}
+`)
+	r.feed(0, "a", 0)
+	r.feed(1, "m", 7)
+	for i := range int64(30) {
+		r.feed(2+i, "c", 0)
+	}
+	r.want(r.feed(40, "b", 7), "at 40s a=a1 m=m2 c=c3..c32(2) b=b33 truncated\n")
+}
