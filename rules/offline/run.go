@@ -21,6 +21,7 @@ type Run struct {
 	Alerts []alert.Alert // every version so far, in the order they were raised
 
 	task    *task.Task
+	state   *state.Store
 	effects task.Effects
 	record  task.Record
 	sources map[*event.Schema]int
@@ -37,8 +38,9 @@ type Options struct {
 
 // New starts a run of all rules of a set.
 func New(set *rules.Set, o Options) (*Run, error) {
-	cfg := task.Config{Resolver: set, State: state.NewMemory(), Covered: o.Covered}
-	r := &Run{sources: map[*event.Schema]int{}, offsets: make([]int64, len(set.Streams))}
+	memory := state.NewMemory()
+	cfg := task.Config{Resolver: set, State: memory, Covered: o.Covered}
+	r := &Run{state: memory, sources: map[*event.Schema]int{}, offsets: make([]int64, len(set.Streams))}
 	for i, st := range set.Streams {
 		cfg.Sources = append(cfg.Sources, task.Source{Stream: st.Doc.Name})
 		r.sources[st.Schema] = i
@@ -92,3 +94,7 @@ func (r *Run) collect() {
 		r.effects.Reset()
 	}
 }
+
+// Memory returns the records that the rules' state holds and the heap they
+// take, index and deadlines included.
+func (r *Run) Memory() (records, bytes int) { return r.state.Len(), r.state.Bytes() }

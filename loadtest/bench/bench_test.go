@@ -1,0 +1,78 @@
+package bench_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/caltrop/caltrop/loadtest/bench"
+)
+
+// Every suite compiles, both lanes raise the same alerts, and the oracle
+// raises them too.
+func TestSuitesAgreeWithTheOracle(t *testing.T) {
+	for _, s := range bench.Suites() {
+		t.Run(s.Name, func(t *testing.T) {
+			set, err := s.Load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(set.Rules) > 10 {
+				t.Skip("too many rules for a test; `caltrop bench` judges them")
+			}
+			few := s.Traffic
+			few.Keys, few.Events, few.Probes, few.Large = 2, min(s.Prefix, 300), 300, 100
+			open := func() (bench.Source, error) { return few.Lines(), nil }
+			parsed, err := bench.Judge(set, open, bench.Parsed, few.Events)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read, err := bench.Judge(set, open, bench.Bytes, few.Events)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !parsed.Equal() || parsed.Engine != read.Engine {
+				t.Errorf("parsed %+v, from bytes %+v, oracle %+v", parsed.Engine, read.Engine, parsed.Oracle)
+			}
+		})
+	}
+}
+
+func TestTrafficIsTheSameEachTime(t *testing.T) {
+	traffic := bench.Traffic{Events: 100, Keys: 10, Probes: 100, Large: 10}
+	var texts [2][]byte
+	for i := range texts {
+		in := traffic.Lines()
+		for {
+			line, more, err := in.Next(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !more {
+				break
+			}
+			texts[i] = append(texts[i], line...)
+		}
+	}
+	if len(texts[0]) == 0 || !bytes.Equal(texts[0], texts[1]) {
+		t.Errorf("%d and %d bytes, not the same", len(texts[0]), len(texts[1]))
+	}
+}
+
+func TestFilePassesOverEmptyLines(t *testing.T) {
+	in := bench.File(strings.NewReader("{\"a\":1}\n\n  \n{\"b\":2}"))
+	var got []string
+	for {
+		line, more, err := in.Next(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			break
+		}
+		got = append(got, strings.TrimSpace(string(line)))
+	}
+	if strings.Join(got, " ") != `{"a":1} {"b":2}` {
+		t.Errorf("lines %q", got)
+	}
+}
