@@ -78,6 +78,9 @@ type Event struct {
 	Partition int32   // source partition
 	Offset    int64   // source offset
 	Values    []Value // by position in Schema.Fields; the zero Value is absent
+	// Holders is how many queues of a task hold the event: the task's own note,
+	// by which it knows when the event's space is free. Others leave it alone.
+	Holders int32
 }
 
 // Compare orders events of one key totally, as language §4 asks: event time,

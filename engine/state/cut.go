@@ -3,7 +3,6 @@ package state
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -40,7 +39,7 @@ func (s *Store) Begin() (*Cut, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	c := &Cut{store: s, hashes: s.dirty, dropped: s.dropped, marks: maps.Clone(s.marks)}
+	c := &Cut{store: s, hashes: s.dirty, dropped: s.dropped, marks: s.marks()}
 	s.dirty, s.dropped, s.cut = nil, nil, c
 	for _, hash := range c.hashes {
 		for i := s.table.next(hash, -1); i >= 0; i = s.table.next(hash, i) {
@@ -57,7 +56,7 @@ func (s *Store) Begin() (*Cut, error) {
 func (s *Store) prepare() error {
 	return s.db.bury(buryStep, func(slot uint32, key []byte, img image) bool {
 		wheel, open := s.slots[slot]
-		return open && img.timer == 0 && img.dies <= s.marks[wheel] &&
+		return open && img.timer == 0 && img.dies <= s.wheel(wheel).mark &&
 			s.table.find(&s.arena, hashOf(slot, key), slot, key) < 0
 	})
 }

@@ -41,14 +41,14 @@ type Store struct {
 	opts   Options
 	arena  arena
 	table  table
-	slots  map[uint32]uint32  // slot to wheel
-	wheels map[uint32]*timers // by wheel
-	marks  map[uint32]int64   // event time of the wheels
-	db     *disk              // nil: everything stays in the heap
+	slots  map[uint32]uint32 // slot to wheel
+	wheels []*timers         // by wheel, nil where none is open
+	db     *disk             // nil: everything stays in the heap
 	err    error
 
 	hand    int // of the clock that evicts
 	sweep   int // of the search for the dead
+	passes  int // calls of Passed
 	dirty   []uint32
 	dropped []uint32
 	cut     *Cut // under way
@@ -69,21 +69,41 @@ type Stats struct {
 func NewMemory() *Store { return newStore(Options{}, nil) }
 
 func newStore(o Options, db *disk) *Store {
-	return &Store{opts: o.withDefaults(), slots: map[uint32]uint32{}, wheels: map[uint32]*timers{},
-		marks: map[uint32]int64{}, db: db}
+	return &Store{opts: o.withDefaults(), slots: map[uint32]uint32{}, db: db}
 }
 
 // Open implements task.State.
 func (s *Store) Open(slot task.Slot) {
 	s.slots[slot.ID] = slot.Wheel
-	if s.wheels[slot.Wheel] == nil {
-		t := &timers{horizon: math.MaxInt64, trimAt: timersSlack}
+	if s.wheel(slot.Wheel) == nil {
+		t := &timers{horizon: math.MaxInt64, trimAt: timersSlack, mark: math.MinInt64}
 		if s.db != nil {
 			t.horizon = math.MinInt64
 		}
+		for int(slot.Wheel) >= len(s.wheels) {
+			s.wheels = append(s.wheels, nil)
+		}
 		s.wheels[slot.Wheel] = t
-		s.marks[slot.Wheel] = math.MinInt64
 	}
+}
+
+// wheel returns the timers of a wheel, nil when it was never opened.
+func (s *Store) wheel(n uint32) *timers {
+	if int(n) < len(s.wheels) {
+		return s.wheels[n]
+	}
+	return nil
+}
+
+// marks returns the event times of the wheels.
+func (s *Store) marks() map[uint32]int64 {
+	marks := map[uint32]int64{}
+	for i, t := range s.wheels {
+		if t != nil {
+			marks[uint32(i)] = t.mark
+		}
+	}
+	return marks
 }
 
 // Err implements task.State.
@@ -99,7 +119,9 @@ func (s *Store) Len() int { return s.table.count }
 func (s *Store) Bytes() int {
 	n := s.arena.used + s.table.bytes()
 	for _, t := range s.wheels {
-		n += cap(t.heap) * deadlineBytes
+		if t != nil {
+			n += cap(t.heap) * deadlineBytes
+		}
 	}
 	return n
 }
@@ -150,6 +172,7 @@ type image struct {
 }
 
 func (s *Store) insert(hash, slot uint32, key []byte, img image, flags uint16) record {
+	s.reap()
 	at := s.arena.alloc(headBytes + len(key) + len(img.value))
 	r := record(s.arena.at(at))
 	r.fill(slot, key, img.value, img.timer, img.dies, flags|flagTouched)
@@ -232,7 +255,7 @@ func (s *Store) SetTimer(slot uint32, key []byte, at int64) {
 		return
 	}
 	hash := hashOf(slot, key)
-	t := s.wheels[s.slots[slot]]
+	t := s.wheel(s.slots[slot])
 	if at != 0 {
 		t.push(deadline{at, slot, s.arena.putName(key)})
 	}
@@ -248,7 +271,7 @@ func (s *Store) SetTimer(slot uint32, key []byte, at int64) {
 
 // Earliest implements task.State.
 func (s *Store) Earliest(wheel uint32) (int64, bool) {
-	t := s.wheels[wheel]
+	t := s.wheel(wheel)
 	if t == nil {
 		return 0, false
 	}
@@ -277,7 +300,7 @@ func (s *Store) holds(d deadline) bool {
 
 // Take implements task.State.
 func (s *Store) Take(wheel uint32, at int64, buf []task.Timer) []task.Timer {
-	t := s.wheels[wheel]
+	t := s.wheel(wheel)
 	for len(t.heap) > 0 && t.heap[0].at == at {
 		d := t.pop()
 		if s.holds(d) {
@@ -351,12 +374,20 @@ func (s *Store) needs(d deadline, horizon int64) bool {
 	return r.timer() == d.at && (d.at < horizon || r.has(flagDirty))
 }
 
-// Passed implements task.State. Each call looks at a few records.
+// Passed implements task.State. Now and then a call looks at a few records.
 func (s *Store) Passed(wheel uint32, watermark int64) {
-	if _, ok := s.marks[wheel]; !ok {
+	t := s.wheel(wheel)
+	if t == nil {
 		return
 	}
-	s.marks[wheel] = watermark
+	t.mark = watermark
+	if s.passes++; s.passes%sweepEvery == 0 {
+		s.reap()
+	}
+}
+
+// reap looks for dead records at the next places of the table.
+func (s *Store) reap() {
 	for n := min(sweepStep, len(s.table.entries)); n > 0; n-- {
 		if s.sweep++; s.sweep >= len(s.table.entries) {
 			s.sweep = 0
@@ -367,11 +398,16 @@ func (s *Store) Passed(wheel uint32, watermark int64) {
 	}
 }
 
-// sweepStep is how many places of the table one call of Passed looks at.
-const sweepStep = 4
+// A search for the dead looks at sweepStep places of the table: at every
+// sweepEvery-th call of Passed and whenever a record is added, so that the dead
+// go as fast as others come.
+const (
+	sweepStep  = 4
+	sweepEvery = 16
+)
 
 func (s *Store) expire(r record, hash uint32) {
-	if r.valueLen() == 0 || r.timer() != 0 || r.dies() > s.marks[s.slots[r.slot()]] {
+	if r.valueLen() == 0 || r.timer() != 0 || r.dies() > s.wheel(s.slots[r.slot()]).mark {
 		return
 	}
 	s.stats.Expired++

@@ -219,11 +219,11 @@ func TestDeadRecordsLeaveHeapAndDatabase(t *testing.T) {
 	}
 	s.SetTimer(1, []byte("k3"), 5000e6)
 	cutTo(t, s, "a", func() {})
-	for range 200 {
+	for range 200 * sweepEvery {
 		s.Passed(0, 2000e6)
 	}
 	cutTo(t, s, "b", func() {})
-	for range 200 {
+	for range 200 * sweepEvery {
 		s.Passed(0, 2000e6)
 	}
 	cutTo(t, s, "c", func() {})

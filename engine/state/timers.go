@@ -9,8 +9,9 @@ import "encoding/binary"
 type timers struct {
 	heap    []deadline
 	horizon int64
-	sure    bool // the first entry is known to count
-	trimAt  int  // length at which the heap is looked through again
+	sure    bool  // the first entry is known to count
+	trimAt  int   // length at which the heap is looked through again
+	mark    int64 // event time of the wheel
 }
 
 // A deadline is a time, a slot and a key; the key is a block of the arena,

@@ -24,6 +24,7 @@ type stream struct {
 	lateness  int64 // µs
 	maxFuture int64 // µs
 	keyFields []int // of the partition key
+	readers   []reader
 	seen      seen
 }
 
@@ -73,7 +74,7 @@ func (t *Task) accept(r *Record) {
 		st.seen.add(ev.Time)
 	}
 	t.counts.Accepted++
-	t.hold(src.stream, ev)
+	t.hold(st, ev)
 	t.mark(src, st, capped)
 }
 
@@ -98,7 +99,7 @@ func (t *Task) decode(r *Record, src *source, st *stream) *event.Event {
 		}
 	}
 	ev.Cluster, ev.Partition, ev.Offset = src.Cluster, src.Partition, r.SourceOffset
-	if ev.ID == "" {
+	if ev.ID == "" && st.live.Doc.ID != nil {
 		ev.ID = src.defaultID(r.SourceOffset)
 	}
 	return ev
@@ -115,6 +116,21 @@ func (t *Task) fault(r *Record, err error) {
 		detail = fault.Field + ": " + detail
 	}
 	t.dead(r, fault.Reason, detail, 0)
+}
+
+// name gives an event that brought no id the one of its place. Only events in
+// alerts need it.
+func (t *Task) name(ev *event.Event) {
+	if ev == nil || ev.ID != "" {
+		return
+	}
+	for i := range t.sources {
+		s := &t.sources[i]
+		if s.Stream == ev.Schema.Stream && s.Cluster == ev.Cluster && s.Partition == ev.Partition {
+			ev.ID = s.defaultID(ev.Offset)
+			return
+		}
+	}
 }
 
 func (s *source) defaultID(offset int64) string {
@@ -174,7 +190,9 @@ func (t *Task) raiseStream(st *stream, to int64) {
 	}
 	st.mark = to
 	st.seen.forget(to)
-	t.advance()
+	for _, r := range st.readers {
+		t.advance(r.group)
+	}
 }
 
 // tick moves the watermark of a silent stream to the clock.

@@ -2,6 +2,7 @@ package task
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
@@ -20,6 +21,16 @@ type group struct {
 	slots   []*slot                 // by rule name, then age
 	feeds   []feed                  // by position in streams
 	spans   map[*event.Schema]int64 // of a Switch: how far held events reach
+	dying   int                     // slots that only finish what is held
+	due     deadline
+}
+
+// A deadline is the earliest of a group's timers, remembered until one may
+// have changed.
+type deadline struct {
+	at    int64
+	is    bool   // there is one
+	since uint64 // Task.timers when it was asked for; 0: never
 }
 
 // A feed is what one stream of a group goes to.
@@ -30,20 +41,37 @@ type feed struct {
 
 // A tap leads from a stream to one slot: a key a role.
 type tap struct {
-	slot  *slot
-	roles []*keyer
+	slot   *slot
+	schema *event.Schema // that the rule was compiled against
+	roles  []*keyer
+}
+
+// A reader is a group that reads a stream, and the stream's feed there.
+type reader struct {
+	group *group
+	feed  uint32
 }
 
 // hold files an accepted event with every group that reads its stream.
-func (t *Task) hold(stream int, ev *event.Event) {
-	for _, g := range t.groups {
-		if !slices.Contains(g.streams, stream) {
-			continue
+func (t *Task) hold(st *stream, ev *event.Event) {
+	ev.Holders = int32(len(st.readers))
+	if len(st.readers) == 0 {
+		t.recycle(ev)
+		return
+	}
+	for _, r := range st.readers {
+		if r.group.first == unset {
+			r.group.begin(ev.Time)
 		}
-		if g.first == unset {
-			g.begin(ev.Time)
-		}
-		g.held.push(held{time: ev.Time, ev: ev, epoch: t.epoch})
+		r.group.held.push(held{time: ev.Time, ev: ev, epoch: t.epoch, feed: r.feed})
+	}
+}
+
+// let takes a group's hold off an event, which may be used again when no group
+// and no alert has it.
+func (t *Task) let(ev *event.Event) {
+	if ev.Holders--; ev.Holders == 0 {
+		t.recycle(ev)
 	}
 }
 
@@ -58,19 +86,29 @@ func (g *group) begin(at int64) {
 	}
 }
 
-// advance brings every group up to its watermark.
-func (t *Task) advance() {
+// route lays out which groups read each stream.
+func (t *Task) route() {
+	for i := range t.streams {
+		t.streams[i].readers = t.streams[i].readers[:0]
+	}
 	for _, g := range t.groups {
-		least := int64(ended)
-		for _, i := range g.streams {
-			least = min(least, t.streams[i].mark)
+		for feed, i := range g.streams {
+			t.streams[i].readers = append(t.streams[i].readers, reader{g, uint32(feed)})
 		}
-		if least > g.mark {
-			t.run(g, least)
-			g.mark = least
-			t.retire(g)
-			t.cfg.State.Passed(g.id, least)
-		}
+	}
+}
+
+// advance brings a group up to its watermark.
+func (t *Task) advance(g *group) {
+	least := int64(ended)
+	for _, i := range g.streams {
+		least = min(least, t.streams[i].mark)
+	}
+	if least > g.mark {
+		t.run(g, least)
+		g.mark = least
+		t.retire(g)
+		t.cfg.State.Passed(g.id, least)
 	}
 }
 
@@ -80,7 +118,7 @@ func (t *Task) run(g *group, to int64) {
 	for {
 		h, isEvent := g.held.first()
 		isEvent = isEvent && h.time <= to
-		at, isTimer := t.cfg.State.Earliest(g.id)
+		at, isTimer := t.earliest(g)
 		isTimer = isTimer && at-1 <= to
 		switch {
 		case isTimer && (!isEvent || at <= h.time):
@@ -94,10 +132,21 @@ func (t *Task) run(g *group, to int64) {
 	}
 }
 
+// earliest returns the group's earliest timer. The State is asked again only
+// when a timer may have changed.
+func (t *Task) earliest(g *group) (at int64, ok bool) {
+	if g.due.since != t.timers {
+		g.due.since = t.timers
+		g.due.at, g.due.is = t.cfg.State.Earliest(g.id)
+	}
+	return g.due.at, g.due.is
+}
+
 // fire runs the deadlines due at one time, in the order of rule name and key;
 // a suppression period ends before anything else of its key happens.
 func (t *Task) fire(g *group, at int64) {
 	t.now, t.since = at, t.epoch
+	t.timers++
 	t.fired = t.cfg.State.Take(g.id, at, t.fired[:0])
 	t.dues = t.dues[:0]
 	for _, f := range t.fired {
@@ -109,7 +158,6 @@ func (t *Task) fire(g *group, at int64) {
 		case d.quiet != nil:
 			t.endPeriod(d.quiet, []byte(d.key))
 		case d.slot != nil:
-			t.out.Reset()
 			d.slot.eval.Deadline([]byte(d.key), at, &d.slot.store, &t.out)
 			t.collect(d.slot, []byte(d.key), d.slot.died == alive)
 		}
@@ -158,49 +206,43 @@ func (d dueTimer) age() uint32 {
 func (t *Task) deliver(g *group, h *held) {
 	ev := h.ev
 	t.now, t.since = ev.Time, h.epoch
-	f := &g.feeds[slices.Index(g.streams, t.streamOf(ev))]
+	f := &g.feeds[h.feed]
 	for _, k := range f.keyers {
 		k.read(ev)
 	}
 	kept := false
 	for i := range f.taps {
-		if tap := &f.taps[i]; tap.slot.reads(ev.Schema) {
+		if tap := &f.taps[i]; tap.schema == ev.Schema {
 			kept = t.offer(tap, h) || kept
 		}
 	}
-	if !kept && len(t.groups) == 1 {
-		t.recycle(ev)
+	if kept {
+		ev.Holders = keptForEver
 	}
+	t.let(ev)
 }
 
-func (t *Task) streamOf(ev *event.Event) int {
-	for i := range t.streams {
-		if t.streams[i].name == ev.Schema.Stream {
-			return i
-		}
-	}
-	panic("task: a held event of an unknown stream")
-}
+// keptForEver are the holders of an event that an alert refers to: more than
+// will ever let it go.
+const keptForEver = math.MaxInt32 / 2
 
 // offer shows an event to one rule under each of its keys, and reports whether
 // an alert refers to the event now.
 func (t *Task) offer(p *tap, h *held) (kept bool) {
-	s := p.slot
 	found := false
 	for i, k := range p.roles {
 		if !k.ok || repeatedKey(p.roles[:i], k) {
 			continue
 		}
 		found = true
-		t.out.Reset()
-		s.eval.Event(k.key, h.ev, sameKey(p.roles, i), &s.store, &t.out)
+		p.slot.eval.Event(k.key, h.ev, sameKey(p.roles, i), &p.slot.store, &t.out)
 		if len(t.out.Found) > 0 || t.out.Stats != (match.Stats{}) {
 			kept = kept || len(t.out.Found) > 0
-			t.collect(s, k.key, s.born <= h.epoch && h.epoch < s.died)
+			t.collect(p.slot, k.key, p.slot.born <= h.epoch && h.epoch < p.slot.died)
 		}
 	}
 	if !found {
-		s.counts.NoKey++
+		p.slot.counts.NoKey++
 	}
 	return kept
 }
@@ -226,18 +268,18 @@ func repeatedKey(before []*keyer, k *keyer) bool {
 	return false
 }
 
-// collect turns what the evaluator found into alerts. Matches of another
-// revision's time are not raised.
+// collect turns what the evaluator found into alerts and empties t.out.
+// Matches of another revision's time are not raised.
 func (t *Task) collect(s *slot, key []byte, raises bool) {
 	st := &t.out.Stats
 	s.counts.RunsCapped += uint64(st.RunsCapped)
 	s.counts.ConditionErrors += uint64(st.ConditionErrors)
 	s.counts.EvidenceCapped += uint64(st.EvidenceCapped)
 	s.counts.WindowTruncated += uint64(st.WindowTruncated)
-	if !raises {
-		return
-	}
 	for i := range t.out.Found {
-		t.raise(s, key, &t.out.Found[i])
+		if raises {
+			t.raise(s, key, &t.out.Found[i])
+		}
 	}
+	t.out.Reset()
 }

@@ -17,11 +17,22 @@ func (t *Task) raise(s *slot, key []byte, f *match.Found) {
 		s.counts.Suppressed++
 		return
 	}
+	t.nameAll(f)
 	a := t.alertOf(s, key, f)
 	t.send(a)
 	s.counts.Raised++
 	if q != nil && s.rule.Suppress > 0 {
 		t.openPeriod(q, key, &a, f.At+s.rule.Suppress)
+	}
+}
+
+// nameAll gives ids to the events of an alert that brought none.
+func (t *Task) nameAll(f *match.Found) {
+	t.name(f.Event)
+	for _, step := range f.Evidence {
+		for _, ev := range step.Events {
+			t.name(ev)
+		}
 	}
 }
 
@@ -117,6 +128,7 @@ func (t *Task) suppressed(q *quiet, key []byte, at int64) bool {
 	binary.BigEndian.PutUint64(q.buf[16:], n)
 	t.cfg.State.Put(q.slot, key, q.buf, until)
 	if n == 1 {
+		t.timers++
 		t.cfg.State.SetTimer(q.slot, key, until)
 	}
 	return true

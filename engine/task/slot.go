@@ -56,7 +56,10 @@ func (s *store) Put(key, state []byte) {
 	s.task.cfg.State.Put(s.slot.id, key, state, dies)
 }
 
-func (s *store) Timer(key []byte, at int64) { s.task.cfg.State.SetTimer(s.slot.id, key, at) }
+func (s *store) Timer(key []byte, at int64) {
+	s.task.timers++
+	s.task.cfg.State.SetTimer(s.slot.id, key, at)
+}
 
 func (s *store) Covered() int64 { return s.slot.covered }
 
@@ -135,6 +138,7 @@ func (t *Task) install(set Set) error {
 		t.retire(g)
 		t.arrange(g)
 	}
+	t.route()
 	return nil
 }
 
@@ -165,6 +169,7 @@ func (t *Task) killSlots(set Set) {
 		for _, s := range g.slots {
 			if s.died == alive && !continues(s, set) {
 				s.died, s.until = t.epoch, last
+				g.dying++
 			}
 		}
 	}
@@ -261,12 +266,16 @@ func (t *Task) arrange(g *group) {
 
 // retire drops the slots whose last held event has been applied.
 func (t *Task) retire(g *group) {
+	if g.dying == 0 {
+		return
+	}
 	gone := func(s *slot) bool { return s.died != alive && s.until <= g.mark }
 	if !slices.ContainsFunc(g.slots, gone) {
 		return
 	}
 	for _, s := range g.slots {
 		if gone(s) {
+			t.timers++
 			t.cfg.State.Drop(s.id)
 			delete(t.slots, s.id)
 		}
@@ -305,15 +314,18 @@ func (t *Task) newGroup(streams []int) *group {
 		lateness = max(lateness, t.streams[i].lateness)
 		mark = min(mark, t.streams[i].mark)
 	}
-	return &group{id: uint32(len(t.groups)), streams: streams, mark: mark, first: unset, held: newQueue(lateness)}
+	return &group{id: uint32(len(t.groups)), streams: streams, mark: mark, first: unset, held: newQueue(len(streams), lateness)}
 }
 
 func (t *Task) fill(g *group) {
 	taken := map[*event.Event]bool{}
 	for _, other := range t.groups {
 		for _, h := range other.held.all() {
-			if slices.Contains(g.streams, t.streamOf(h.ev)) && h.time > g.mark && !taken[h.ev] {
+			feed := slices.Index(g.streams, other.streams[h.feed])
+			if feed >= 0 && h.time > g.mark && !taken[h.ev] {
 				taken[h.ev] = true
+				h.feed = uint32(feed)
+				h.ev.Holders++
 				g.held.push(h)
 				if g.first == unset || h.time < g.first {
 					g.first = h.time
@@ -326,17 +338,26 @@ func (t *Task) fill(g *group) {
 // wire lays out, by stream, the slots and the distinct key projections.
 func (g *group) wire(t *Task) {
 	g.feeds = make([]feed, len(g.streams))
+	g.dying = 0
 	for _, s := range g.slots {
+		if s.died != alive {
+			g.dying++
+		}
 		for i, sch := range s.rule.Streams {
-			at := slices.IndexFunc(g.streams, func(n int) bool { return t.streams[n].name == sch.Stream })
-			f := &g.feeds[at]
-			p := tap{slot: s}
+			f := &g.feeds[g.feedOf(t, sch.Stream)]
+			p := tap{slot: s, schema: sch}
 			for _, fields := range s.rule.Keys[i].Roles {
 				p.roles = append(p.roles, f.keyer(fields))
 			}
 			f.taps = append(f.taps, p)
 		}
 	}
+}
+
+// feedOf returns the position of a stream in the group, -1 when it reads
+// another's.
+func (g *group) feedOf(t *Task, stream string) int {
+	return slices.IndexFunc(g.streams, func(n int) bool { return t.streams[n].name == stream })
 }
 
 func (f *feed) keyer(fields []int) *keyer {

@@ -273,6 +273,7 @@ func (t *Task) restoreSlots(h *header, live *Live) error {
 	for _, g := range t.groups {
 		t.arrange(g)
 	}
+	t.route()
 	return nil
 }
 
@@ -334,8 +335,13 @@ func (t *Task) restoreEvent(schemas []*event.Schema, b []byte) ([]byte, error) {
 	if err != nil || len(in) != int(n) {
 		return nil, fmt.Errorf("%w: a held event: %w", errSnapshot, err)
 	}
+	ev.Holders = int32(len(in))
 	for _, g := range in {
-		g.held.push(held{time: ev.Time, ev: ev, epoch: uint32(epoch)})
+		feed := g.feedOf(t, ev.Schema.Stream)
+		if feed < 0 {
+			return nil, fmt.Errorf("%w: an event of %s held by a group that does not read it", errSnapshot, ev.Schema.Stream)
+		}
+		g.held.push(held{time: ev.Time, ev: ev, epoch: uint32(epoch), feed: uint32(feed)})
 	}
 	return rest, nil
 }

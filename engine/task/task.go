@@ -99,9 +99,10 @@ type Task struct {
 	slots   map[uint32]*slot
 	schemas map[*event.Schema]Ref
 
-	now    int64  // event time being applied
-	since  uint32 // epoch whose lists it reads: of the event, or the current one
-	out    match.Output
+	timers uint64       // grows when a timer may have changed
+	now    int64        // event time being applied
+	since  uint32       // epoch whose lists it reads: of the event, or the current one
+	out    match.Output // empty between calls of evaluators
 	fired  []Timer
 	dues   []dueTimer
 	spare  []*event.Event
@@ -115,7 +116,7 @@ const (
 
 // New makes a task that has read nothing. Its first entry must be a Switch.
 func New(cfg Config) *Task {
-	t := &Task{cfg: cfg, quiets: map[string]*quiet{}, slots: map[uint32]*slot{}, schemas: map[*event.Schema]Ref{}}
+	t := &Task{cfg: cfg, quiets: map[string]*quiet{}, slots: map[uint32]*slot{}, timers: 1, schemas: map[*event.Schema]Ref{}}
 	byName := map[string]int{}
 	for _, src := range cfg.Sources {
 		i, ok := byName[src.Stream]
@@ -195,7 +196,9 @@ func (t *Task) Close(eff *Effects) error {
 	for i := range t.streams {
 		t.streams[i].mark = ended
 	}
-	t.advance()
+	for _, g := range t.groups {
+		t.advance(g)
+	}
 	t.ended = true
 	return t.finish()
 }
