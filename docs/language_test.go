@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caltrop/caltrop/cep/syntax"
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/rules/ruletest"
 )
@@ -30,9 +31,9 @@ var shared = []struct{ key, line string }{
 type example struct {
 	heading string
 	line    int    // of its first line
-	info    string // after the word yaml: "", streams, refused
+	info    string // after the word yaml: "", streams, refused, warned
 	text    string
-	said    *block // of a refused example: the block below it
+	said    *block // of a refused or warned example: the block below it
 	gives   string // what it said, if that is to be written
 }
 
@@ -73,7 +74,7 @@ func read(t *testing.T, lines []string) (headings []string, examples []*example)
 		case kind == "yaml":
 			last = &example{heading: heading, line: from + 1, info: rest, text: strings.Join(lines[from:i], "\n") + "\n"}
 			examples = append(examples, last)
-		case kind == "text" && last != nil && last.info == "refused" && last.said == nil:
+		case kind == "text" && last != nil && (last.info == "refused" || last.info == "warned") && last.said == nil:
 			last.said = &block{from, i}
 		case kind != "text" && kind != "json" && kind != "sh" && kind != "":
 			t.Errorf("language.md:%d: a block of kind %q", from, kind)
@@ -117,7 +118,7 @@ func TestLanguagePage(t *testing.T) {
 			switch e.info {
 			case "":
 				accepted(t, e, streams)
-			case "refused":
+			case "refused", "warned":
 				if refused(t, e, streams, lines) {
 					rewritten = append(rewritten, e)
 				}
@@ -172,7 +173,7 @@ func refused(t *testing.T, e *example, streams string, lines []string) bool {
 	text, added := e.whole()
 	_, problems := rules.Check(nil, rules.Source{Name: "streams", Text: []byte(streams)}, rules.Source{Name: "example", Text: []byte(text)})
 	if e.said == nil {
-		t.Fatal("a refused example needs a text block with the messages below it")
+		t.Fatal("an example that is refused or warned of needs a text block with the messages below it")
 	}
 	var all []string
 	for _, p := range problems {
@@ -182,6 +183,9 @@ func refused(t *testing.T, e *example, streams string, lines []string) bool {
 	got, want := strings.Join(all, "\n"), strings.Join(lines[e.said.from:e.said.to], "\n")
 	if got == "" {
 		t.Fatal("the example is accepted")
+	}
+	if failed := syntax.Failed(problems); failed != (e.info == "refused") {
+		t.Errorf("refused: %v, and the page says %s", failed, e.info)
 	}
 	if got == want {
 		return false

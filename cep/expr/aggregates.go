@@ -204,9 +204,10 @@ func (r *resolver) windowArgument(name string, e ast.Expr, w *WindowAgg) bool {
 }
 
 func (r *resolver) putWindow(e ast.Expr, name string, slot int) {
-	spec := r.sc.Window.List[slot].Spec
+	call := &r.sc.Window.List[slot]
+	spec := call.Spec
 	typ, _ := aggResult(spec.Func, spec.Type)
-	r.put(e, &datum{kind: windowAgg, text: fmt.Sprintf("%s() #%d", name, slot), typ: typ, pos: slot, grows: growing(spec.Func)})
+	r.put(e, &datum{kind: windowAgg, text: fmt.Sprintf("%s() #%d", name, slot), typ: typ, pos: slot, agg: Agg{Spec: spec}, grows: growing(spec.Func), count: windowCount(spec.Func, call.Arg == nil)})
 }
 
 func (w *WindowAggs) find(text string) int {

@@ -45,6 +45,8 @@ type datum struct {
 	grows  bool   // windowValue, windowAgg: one more event cannot lessen it
 	slots  bool   // stepAgg is read through Bindings.Agg
 	of     *datum // of presence
+	count  *Count // windowValue, windowAgg: bounds of a number of events
+	needed bool   // inEvent: no event is without it
 	id     int
 }
 

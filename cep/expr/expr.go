@@ -12,14 +12,16 @@ type Step struct {
 	Name   string
 	Index  int // what Bindings is asked for
 	Schema *event.Schema
-	Many   bool // a record of lists (any quantifier, a branch of "|"); else a record
+	Many   bool  // a record of lists (any quantifier, a branch of "|"); else a record
+	Count  Count // how many events it may have; the zero Count says nothing
 }
 
 // A Named is a name with its type: a window value.
 type Named struct {
 	Name  string
 	Type  event.Type
-	Grows bool // Program.Grows of its expression
+	Grows bool   // Program.Grows of its expression
+	Count *Count // Program.Count of its expression
 }
 
 // A Scope says what names mean in one expression. Zero parts are not visible.
@@ -133,6 +135,11 @@ type Program struct {
 	// not hold, the whole does not.
 	Filter *Program
 	Const  *bool // the value when the expression is a constant bool, else nil
+	// Verdict is what can be said of a condition without an event.
+	Verdict Verdict
+	// Count bounds the result where it is a number of events or of distinct
+	// values; nil for all else.
+	Count *Count
 
 	eval   func(*Frame) (event.Value, bool)
 	cond   func(*Frame) (bool, bool)

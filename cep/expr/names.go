@@ -25,7 +25,7 @@ func (r *resolver) name(name string) (*datum, *Error) {
 	}
 	for i, v := range r.sc.Values {
 		if v.Name == name {
-			return &datum{kind: windowValue, text: name, typ: v.Type, pos: i, grows: v.Grows}, nil
+			return &datum{kind: windowValue, text: name, typ: v.Type, pos: i, grows: v.Grows, count: v.Count}, nil
 		}
 	}
 	if s := r.step(name); s != nil {
@@ -55,7 +55,7 @@ func (r *resolver) bareField(name string) *datum {
 		return nil
 	}
 	f := r.sc.Event.Fields[i]
-	return &datum{kind: inEvent, text: name, typ: f.Type, scale: f.Scale, pos: i}
+	return &datum{kind: inEvent, text: name, typ: f.Type, scale: f.Scale, pos: i, needed: !f.Optional}
 }
 
 func (r *resolver) timeHere() (*datum, *Error) {

@@ -22,8 +22,9 @@ func shapeOf(p *Program, checked *ast.AST, data []*datum) {
 		s.data[d.ident()] = d
 	}
 	p.Monotone, p.Grows = s.monotone(checked.Expr()), s.grows(checked.Expr())
+	p.Count = s.count(checked.Expr())
 	if isKind(checked, checked.Expr(), types.BoolKind) {
-		p.Filter = s.filter(p)
+		p.Filter, p.Verdict = s.filter(p), verdictOf(checked, s.data)
 	}
 }
 
@@ -85,6 +86,14 @@ func (s *shape) grows(e ast.Expr) bool {
 }
 
 func growing(fn agg.Func) bool { return fn == agg.Count || fn == agg.Distinct || fn == agg.Max }
+
+// count returns the bounds of a number of events, nil for all else.
+func (s *shape) count(e ast.Expr) *Count {
+	if e.Kind() != ast.IdentKind || s.data[e.AsIdent()] == nil {
+		return nil
+	}
+	return s.data[e.AsIdent()].counts()
+}
 
 // early reports whether a datum is known from the current event alone.
 func early(d *datum) bool {

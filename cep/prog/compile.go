@@ -39,6 +39,7 @@ func Compile(doc *syntax.Rule, env *Env) (*Rule, []syntax.Problem) {
 		return nil, c.problems
 	}
 	c.timing()
+	c.warnings()
 	return c.rule, c.problems
 }
 
@@ -50,6 +51,7 @@ type compiler struct {
 	problems []syntax.Problem
 	preds    map[string]int // Pattern.Preds by step and scope
 	aggs     expr.Aggs      // of a pattern's conditions and having
+	counts   map[string]expr.Count
 }
 
 func (c *compiler) failed() bool {

@@ -32,6 +32,7 @@ func (c *compiler) pattern() {
 	}
 	p := &Pattern{}
 	c.rule.Pattern = p
+	c.counts = countsOf(c.doc.Pattern)
 	c.preds = make(map[string]int)
 	c.steps(b)
 	if c.failed() {
@@ -47,6 +48,9 @@ func (c *compiler) pattern() {
 	sc := c.scope(nil, c.allSteps(), nil)
 	sc.At = true
 	sc.Aggs = &c.aggs
+	for i := range sc.Steps {
+		sc.Steps[i].Count.Least = c.counts[sc.Steps[i].Name].Least // the match is whole
+	}
 	c.having(sc)
 	sc.Aggs = nil // measures and summary use what is kept
 	c.texts(sc)
@@ -146,6 +150,31 @@ func manySteps(root *syntax.Node) map[string]bool {
 	return many
 }
 
+// countsOf bounds how many events each step has in a whole match.
+func countsOf(root *syntax.Node) map[string]expr.Count {
+	counts := make(map[string]expr.Count)
+	var visit func(n *syntax.Node, c expr.Count)
+	visit = func(n *syntax.Node, c expr.Count) {
+		if q := n.Quant; q != nil {
+			c.Least *= q.Min
+			if c.Most *= q.Max; q.Max == syntax.Unbounded {
+				c.Most = 0
+			}
+		}
+		if n.Op == syntax.OpAlt {
+			c.Least = 0
+		}
+		if n.Op == syntax.OpStep {
+			counts[n.Name] = c
+		}
+		for _, s := range n.Sub {
+			visit(s, c)
+		}
+	}
+	visit(root, expr.Count{Least: 1, Most: 1})
+	return counts
+}
+
 func (c *compiler) allSteps() map[int]bool {
 	all := make(map[int]bool)
 	for i := range c.rule.Pattern.Steps {
@@ -163,7 +192,8 @@ func (c *compiler) scope(schema *event.Schema, visible map[int]bool, peers map[s
 			sc.Hidden[s.Name] = "step " + s.Name + " is matched only later"
 			continue
 		}
-		sc.Steps = append(sc.Steps, expr.Step{Name: s.Name, Index: i, Schema: c.rule.Streams[s.Stream], Many: s.Many || peers[s.Name]})
+		sc.Steps = append(sc.Steps, expr.Step{Name: s.Name, Index: i, Schema: c.rule.Streams[s.Stream], Many: s.Many || peers[s.Name],
+			Count: expr.Count{Most: c.counts[s.Name].Most}})
 	}
 	for _, s := range c.doc.Steps {
 		if c.stepIndex(s.Name) < 0 {

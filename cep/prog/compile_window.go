@@ -31,7 +31,7 @@ func (c *compiler) window() {
 		return
 	}
 	for _, v := range w.Values {
-		sc.Values = append(sc.Values, expr.Named{Name: v.Name, Type: v.Expr.Type, Grows: v.Expr.Grows})
+		sc.Values = append(sc.Values, expr.Named{Name: v.Name, Type: v.Expr.Type, Grows: v.Expr.Grows, Count: v.Expr.Count})
 	}
 	sc.At = true
 	c.having(sc)

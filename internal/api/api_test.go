@@ -377,6 +377,31 @@ func TestLongLinesAreNotSentBack(t *testing.T) {
 	}
 }
 
+// A rule that can never fire is stored, and its author told.
+func TestWarningsAreAnswered(t *testing.T) {
+	g := newRig(t)
+	type answer struct {
+		Warnings []struct {
+			Detail string
+			Line   int
+		}
+	}
+	senseless := strings.Replace(rule, "amount > 500", "amount > 500 && amount < 5", 1)
+	for _, call := range []struct{ method, target, body string }{
+		{"POST", "/v1/rules:validate", stream + "---\n" + senseless},
+		{"PUT", "/v1/streams/payment", stream},
+		{"PUT", "/v1/rules/probe?state=live", senseless},
+	} {
+		w := g.call(call.method, call.target, call.body)
+		a := read[answer](t, w)
+		if want := call.body != stream; w.Code/100 != 2 || (len(a.Warnings) > 0) != want {
+			t.Errorf("%s %s = %d %s", call.method, call.target, w.Code, w.Body)
+		} else if want && (a.Warnings[0].Line == 0 || !strings.Contains(a.Warnings[0].Detail, "never")) {
+			t.Errorf("%s %s: warnings %+v", call.method, call.target, a.Warnings)
+		}
+	}
+}
+
 func TestValidateAndTestStoreNothing(t *testing.T) {
 	g := newRig(t)
 	w := g.want(http.StatusOK, "POST", "/v1/rules:validate", stream+"---\n"+rule)

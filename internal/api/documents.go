@@ -20,6 +20,8 @@ type document struct {
 	Stored   string `json:"stored_at"`
 	Author   string `json:"author,omitempty"`
 	Text     string `json:"text"` // as it was sent
+	// Warnings say what of it can never happen; in the answer to a PUT only.
+	Warnings []fault `json:"warnings,omitempty"`
 }
 
 func documentOf(rev *rules.Revision, state rules.State) document {
@@ -113,7 +115,10 @@ func (s *server) put(w http.ResponseWriter, r *http.Request, k rules.Kind) error
 		status = http.StatusCreated
 	}
 	w.Header().Set("ETag", rev.ETag())
-	return encode(w, status, documentOf(rev, rules.Live))
+	stored := documentOf(rev, rules.Live)
+	_, problems := rules.Check(s.rules.Current(), rules.Source{Name: bodyName, Text: body})
+	stored.Warnings = warningsOf(problems)
+	return encode(w, status, stored)
 }
 
 func (s *server) deleteDocument(k rules.Kind) handler {
