@@ -16,6 +16,9 @@ import (
 //go:embed testdata/flink.jsonl
 var flinkCorpus []byte
 
+//go:embed testdata/flink_random.jsonl
+var flinkRandomCorpus []byte
+
 //go:embed testdata/named.jsonl
 var namedCorpus []byte
 
@@ -47,18 +50,12 @@ const measureTolerance = 1e-9
 // FlinkCases returns the cases of Flink CEP's pattern tests (`emit: all`).
 func FlinkCases() ([]Case, error) { return readCases(flinkCorpus) }
 
+// FlinkRandomCases returns random patterns and events with what Flink CEP made
+// of them (`emit: all`).
+func FlinkRandomCases() ([]Case, error) { return readCases(flinkRandomCorpus) }
+
 // NamedCases returns the cases written by hand for `emit: first` and windows.
 func NamedCases() ([]Case, error) { return readCases(namedCorpus) }
-
-// Cases returns the whole corpus.
-func Cases() ([]Case, error) {
-	flink, err := FlinkCases()
-	if err != nil {
-		return nil, err
-	}
-	named, err := NamedCases()
-	return append(flink, named...), err
-}
 
 // caseLine is a line of the corpus files.
 type caseLine struct {

@@ -8,11 +8,16 @@ import (
 
 // How many cases the corpus has: a file cut short must not pass.
 const (
-	flinkCases = 191
-	namedCases = 116
+	flinkCases       = 191
+	flinkRandomCases = 286
+	namedCases       = 116
 )
 
 func TestOracleFlink(t *testing.T) { judgeCorpus(t, ceptest.FlinkCases, flinkCases) }
+
+func TestOracleFlinkRandom(t *testing.T) {
+	judgeCorpus(t, ceptest.FlinkRandomCases, flinkRandomCases)
+}
 
 func TestOracleNamed(t *testing.T) { judgeCorpus(t, ceptest.NamedCases, namedCases) }
 
