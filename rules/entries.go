@@ -3,17 +3,12 @@ package rules
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
 	"github.com/caltrop/caltrop/cep/syntax"
 )
-
-// entryAttemptsMax bounds how often a change of one entry starts again because
-// the list changed meanwhile.
-const entryAttemptsMax = 16
 
 // A ListEntry is one entry of a list, as it is written and read one by one.
 type ListEntry struct {
@@ -40,12 +35,19 @@ func (r *Registry) Entry(list, value string) (*ListEntry, *Revision, error) {
 }
 
 // PutEntry adds an entry to a live list, or replaces it: the list's next
-// revision, whose text is written anew as JSON. created tells whether it was
-// not there. Errors as of Put, and ErrNotFound for the list.
+// revision, whose text is written anew as JSON. A revision in the condition is
+// the list's, the rest is about the entry. created tells whether it was not
+// there. Errors as of Put, and ErrNotFound for the list.
 func (r *Registry) PutEntry(ctx context.Context, list string, e ListEntry, c Condition) (rev *Revision, created bool, err error) {
 	rev, err = r.edit(ctx, list, c, func(d *syntax.List) error {
 		i := entryAt(d, e.Value)
-		if created = i < 0; created {
+		created = i < 0
+		switch {
+		case c.Absent && !created:
+			return fmt.Errorf("entry %q of list %s exists: %w", e.Value, list, ErrStale)
+		case c.Present && created:
+			return fmt.Errorf("entry %q of list %s does not exist: %w", e.Value, list, ErrStale)
+		case created:
 			d.Entries = append(d.Entries, syntax.ListEntry{Value: e.Value})
 			i = len(d.Entries) - 1
 		}
@@ -60,8 +62,11 @@ func (r *Registry) PutEntry(ctx context.Context, list string, e ListEntry, c Con
 func (r *Registry) DeleteEntry(ctx context.Context, list, value string, c Condition) error {
 	_, err := r.edit(ctx, list, c, func(d *syntax.List) error {
 		i := entryAt(d, value)
-		if i < 0 {
+		switch {
+		case i < 0:
 			return fmt.Errorf("entry %q of list %s: %w", value, list, ErrNotFound)
+		case c.Absent:
+			return fmt.Errorf("entry %q of list %s exists: %w", value, list, ErrStale)
 		}
 		d.Entries = slices.Delete(d.Entries, i, i+1)
 		return nil
@@ -69,30 +74,32 @@ func (r *Registry) DeleteEntry(ctx context.Context, list, value string, c Condit
 	return err
 }
 
-// edit stores a change of a live list. Where the list changed meanwhile, and
-// the writer asked for no revision, it is made again on the newer one.
-func (r *Registry) edit(ctx context.Context, list string, c Condition, change func(*syntax.List) error) (*Revision, error) {
-	for range entryAttemptsMax {
-		d, err := r.Get(KindList, list)
-		if err != nil {
+// edit stores a change of a live list, made on the list as it is when the
+// change is written.
+func (r *Registry) edit(ctx context.Context, list string, c Condition, change func(*syntax.List) error) (rev *Revision, err error) {
+	err = r.commit(ctx, func(s *state) (records []Record, err error) {
+		if !s.live() {
+			return nil, fmt.Errorf("list %s: %w", list, ErrNotFound)
+		}
+		written := Change{Kind: KindList, Name: list, If: Condition{Revision: c.Revision}}
+		if err := s.holds(written); err != nil {
 			return nil, err
 		}
-		if c.Revision > 0 && c.Revision != d.Revision.Ref.Revision {
-			return nil, fmt.Errorf("list %s is at revision %d, not %d: %w", list, d.Revision.Ref.Revision, c.Revision, ErrStale)
-		}
-		doc, err := listIn(d.Revision)
+		doc, err := listIn(s.revision)
 		if err != nil {
 			return nil, err
 		}
 		if err := change(doc); err != nil {
 			return nil, err
 		}
-		rev, _, err := r.Put(ctx, Change{Kind: KindList, Name: list, Text: listText(doc), If: Condition{Revision: d.Revision.Ref.Revision}})
-		if !errors.Is(err, ErrStale) || c.Revision > 0 {
-			return rev, err
-		}
+		written.Text = listText(doc)
+		rev, records, err = r.revise(s, written)
+		return records, err
+	}, KindList, list)
+	if err != nil {
+		return nil, err
 	}
-	return nil, ErrBusy
+	return rev, nil
 }
 
 func listIn(rev *Revision) (*syntax.List, error) {

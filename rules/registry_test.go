@@ -46,6 +46,13 @@ steps:
 func start(t *testing.T, log rules.Log) *rules.Registry {
 	t.Helper()
 	r := rules.NewRegistry(rules.Options{Log: log})
+	run(t, r)
+	return r
+}
+
+// run runs a registry until the test ends, and waits until it is ready.
+func run(t *testing.T, r *rules.Registry) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -56,7 +63,6 @@ func start(t *testing.T, log rules.Log) *rules.Registry {
 		}
 	})
 	<-r.Ready()
-	return r
 }
 
 func putStream(t *testing.T, r *rules.Registry, name, text string) *rules.Revision {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/caltrop/caltrop/cep/syntax"
 )
@@ -47,6 +48,9 @@ func (e *InvalidError) Error() string {
 	if len(e.Problems) == 1 {
 		return e.Problems[0].Detail
 	}
+	if len(e.Problems) == 2 {
+		return e.Problems[0].Detail + ", and 1 more problem"
+	}
 	return fmt.Sprintf("%s, and %d more problems", e.Problems[0].Detail, len(e.Problems)-1)
 }
 
@@ -64,12 +68,12 @@ func (e *InUseError) Error() string {
 	case e.List != "" && e.Change:
 		return fmt.Sprintf("the key and attributes of list %s cannot change while the live rules %v read it; its entries can", e.List, e.Rules)
 	case e.List != "":
-		return fmt.Sprintf("list %s is used by the live rules %v", e.List, e.Rules)
+		return fmt.Sprintf("list %s is used by the live rules %v; delete them first", e.List, e.Rules)
 	}
 	if e.Change {
 		return fmt.Sprintf("changing a stream that live rules use is not supported yet: %s is used by %v; delete them first", e.Stream, e.Rules)
 	}
-	return fmt.Sprintf("stream %s is used by the live rules %v", e.Stream, e.Rules)
+	return fmt.Sprintf("stream %s is used by the live rules %v; delete them first", e.Stream, e.Rules)
 }
 
 // Put checks a document against the current set and stores it as the next
@@ -78,30 +82,37 @@ func (e *InUseError) Error() string {
 // current one. It returns when this process has applied the write. Errors:
 // *InvalidError, *InUseError, ErrStale, ErrNotReady, ErrBusy, ErrUnavailable.
 func (r *Registry) Put(ctx context.Context, c Change) (rev *Revision, created bool, err error) {
-	err = r.commit(ctx, func(s *state) ([]Record, error) {
+	err = r.commit(ctx, func(s *state) (records []Record, err error) {
 		if err := s.holds(c); err != nil {
 			return nil, err
 		}
-		if s.live() && s.revision.Text == string(c.Text) {
-			rev = s.revision
-			return nil, nil
-		}
-		if err := s.check(c); err != nil {
-			return nil, err
-		}
-		h := head{Next: 1, State: Live, Time: r.now().UnixMicro()}
 		created = !s.live()
-		if s.head != nil {
-			h.Next = s.head.Next
-		}
-		h.Revision, h.Next = h.Next, h.Next+1
-		rev = &Revision{Ref: Ref{c.Kind, c.Name, h.Revision}, Text: string(c.Text), Time: r.now().UTC(), Author: c.Author}
-		return []Record{rev.record(), h.record(c.Kind, c.Name)}, nil
+		rev, records, err = r.revise(s, c)
+		return records, err
 	}, c.Kind, c.Name)
 	if err != nil {
 		return nil, false, err
 	}
 	return rev, created, nil
+}
+
+// revise returns the revision that a change makes and the records that store
+// it: none when its text is live already.
+func (r *Registry) revise(s *state, c Change) (*Revision, []Record, error) {
+	if s.live() && s.revision.Text == string(c.Text) {
+		return s.revision, nil, nil
+	}
+	if err := s.check(c); err != nil {
+		return nil, nil, err
+	}
+	now := r.now().UTC().Truncate(time.Microsecond) // as the log keeps it
+	h := head{Next: 1, State: Live, Time: now.UnixMicro()}
+	if s.head != nil {
+		h.Next = s.head.Next
+	}
+	h.Revision, h.Next = h.Next, h.Next+1
+	rev := &Revision{Ref: Ref{c.Kind, c.Name, h.Revision}, Text: string(c.Text), Time: now, Author: c.Author}
+	return rev, []Record{rev.record(), h.record(c.Kind, c.Name)}, nil
 }
 
 // Delete takes a document out of use; its revisions stay. Errors as of Put,
