@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -27,14 +26,20 @@ func (j jobs) Jobs(context.Context) ([]api.Job, error) {
 }
 
 func taskOf(t *kafka.TaskStatus) api.Task {
+	c := t.Counts
 	shown := api.Task{
-		Input: t.Topic, Stream: t.ID.Input, Partition: t.ID.Partition, State: string(t.State),
-		Error:    cmp.Or(t.Reason, t.CheckpointError),
-		Position: api.Position{Offset: t.Position.Offset, Seq: t.Position.Seq},
-		Lag:      t.Lag, Rules: t.RulesVersion,
+		Input: t.Topic, Stream: t.ID.Input, Partition: t.ID.Partition, State: string(t.State), Error: t.Reason,
+		Position: api.Position{Offset: t.Position.Offset, Seq: t.Position.Seq}, Lag: t.Lag, Rules: t.RulesVersion,
+		Counts:          api.Counts{Records: c.Records, Accepted: c.Accepted, Late: c.Late, Dead: c.Dead, Duplicates: c.Duplicates},
+		CheckpointError: t.CheckpointError,
 	}
 	if t.Watermark != 0 {
-		shown.Watermark = time.UnixMicro(t.Watermark).UTC().Format(time.RFC3339Nano)
+		shown.Watermark = timeText(time.UnixMicro(t.Watermark))
+	}
+	if !t.Checkpoint.IsZero() {
+		shown.Checkpoint = timeText(t.Checkpoint)
 	}
 	return shown
 }
+
+func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

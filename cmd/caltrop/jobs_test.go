@@ -1,0 +1,32 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/kafka"
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/internal/api"
+)
+
+func TestTasksAreShownWhole(t *testing.T) {
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	got := taskOf(&kafka.TaskStatus{
+		ID: kafka.TaskID{Job: "main", Input: "payment", Partition: 3}, Topic: "payments", State: kafka.StateLive,
+		Position: task.Position{Offset: 7, Seq: 2}, Lag: 5, Watermark: noon.UnixMicro(), RulesVersion: 4,
+		Counts:     task.Counts{Records: 7, Accepted: 3, Late: 2, Dead: 1, Duplicates: 1},
+		Checkpoint: noon.Add(time.Minute), CheckpointError: "disk full",
+	})
+	want := api.Task{
+		Input: "payments", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
+		Watermark: "2026-03-01T12:00:00Z", Rules: 4, Counts: api.Counts{Records: 7, Accepted: 3, Late: 2, Dead: 1, Duplicates: 1},
+		Checkpoint: "2026-03-01T12:01:00Z", CheckpointError: "disk full",
+	}
+	if got != want {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	halted := taskOf(&kafka.TaskStatus{State: kafka.StateHalted, Reason: "topic made anew"})
+	if halted.Error != "topic made anew" || halted.Checkpoint != "" || halted.Watermark != "" {
+		t.Errorf("a halted task that never made a checkpoint: %+v", halted)
+	}
+}
