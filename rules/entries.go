@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -180,13 +181,19 @@ func comma(i int) string {
 	return ",\n"
 }
 
-// ReadAttributes reads an entry's attributes from a JSON object.
+// ReadAttributes reads an entry's attributes from a JSON object; nil when it is
+// empty.
 func ReadAttributes(text []byte) (map[string]any, error) {
 	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return nil, fmt.Errorf("the body is the entry's attributes, a JSON object: %w", err)
-	}
-	if len(raw) == 0 {
+	var shape *json.UnmarshalTypeError
+	switch err := json.Unmarshal(text, &raw); {
+	case errors.As(err, &shape):
+		return nil, fmt.Errorf("the body is no JSON object of the entry's attributes but JSON of type %s", shape.Value)
+	case err != nil:
+		return nil, fmt.Errorf("the body is no JSON object of the entry's attributes: %w", err)
+	case raw == nil:
+		return nil, errors.New("the body is no JSON object of the entry's attributes but null")
+	case len(raw) == 0:
 		return nil, nil
 	}
 	attributes := make(map[string]any, len(raw))

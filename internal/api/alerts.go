@@ -57,13 +57,6 @@ func (s *server) listAlerts(w http.ResponseWriter, r *http.Request) error {
 // `from` it is alertsSpanDefault long.
 func (s *server) alertQuery(v url.Values) (alert.Query, error) {
 	q := alert.Query{Key: v.Get("key"), Status: alert.Status(v.Get("status")), After: v.Get("after"), Limit: alertsLimitDefault}
-	for name := range v {
-		switch name {
-		case "rule", "key", "status", "after", "limit", "from", "to":
-		default:
-			return q, badRequest("", "parameter %s is unknown", name)
-		}
-	}
 	switch q.Status {
 	case "", alert.Raised, alert.Changed, alert.Retracted:
 	default:

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -245,7 +246,12 @@ func TestListLifeOverREST(t *testing.T) {
 	}
 	g.want(http.StatusUnprocessableEntity, "PUT", "/v1/lists/trusted/entries/d", `{"country": 7}`, "Content-Type", "application/json")
 	g.want(http.StatusUnprocessableEntity, "PUT", "/v1/lists/trusted/entries/d", `{"county": "US"}`, "Content-Type", "application/json")
-	g.want(http.StatusBadRequest, "PUT", "/v1/lists/trusted/entries/d", `[1]`, "Content-Type", "application/json")
+	for _, body := range []string{"[1]", "null", "{} {}", "{"} {
+		w := g.want(http.StatusBadRequest, "PUT", "/v1/lists/trusted/entries/d", body, "Content-Type", "application/json")
+		if p := read[problemDocument](t, w); !strings.HasPrefix(p.Detail, "the body is no JSON object") {
+			t.Errorf("body %s: %s", body, p.Detail)
+		}
+	}
 	g.want(http.StatusPreconditionFailed, "PUT", "/v1/lists/trusted/entries/d", `{}`, "Content-Type", "application/json", "If-Match", `"1"`)
 	g.want(http.StatusOK, "PUT", "/v1/lists/trusted/entries/a", `{}`, "Content-Type", "application/json", "If-Match", `"2"`)
 	got = read[entry](t, g.want(http.StatusOK, "GET", "/v1/lists/trusted/entries/b%20c", ""))
@@ -257,6 +263,18 @@ func TestListLifeOverREST(t *testing.T) {
 	g.want(http.StatusNotFound, "GET", "/v1/lists/trusted/entries/b%20c", "")
 	g.want(http.StatusNotFound, "PUT", "/v1/lists/other/entries/a", `{}`, "Content-Type", "application/json")
 	g.want(http.StatusOK, "PUT", "/v1/lists/trusted", trusted)
+	for _, address := range []string{"50%25", "a%2Fb", "%2541", "a%2Fb%2541"} {
+		value, err := url.PathUnescape(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = read[entry](t, g.want(http.StatusCreated, "PUT", "/v1/lists/trusted/entries/"+address, `{}`, "Content-Type", "application/json", "If-None-Match", "*"))
+		if got.Value != value {
+			t.Errorf("at %s there is the entry %q, want %q", address, got.Value, value)
+		}
+		g.want(http.StatusPreconditionFailed, "PUT", "/v1/lists/trusted/entries/"+address, `{}`, "Content-Type", "application/json", "If-None-Match", "*")
+	}
+	g.want(http.StatusNotFound, "PUT", "/v1/lists/trusted/entries/%ff", `{}`, "Content-Type", "application/json")
 	g.want(http.StatusNoContent, "DELETE", "/v1/rules/probe", "")
 	g.want(http.StatusNoContent, "DELETE", "/v1/lists/trusted", "")
 }
@@ -334,6 +352,16 @@ func TestRefusals(t *testing.T) {
 		{"a method that is not there", "POST", "/v1/streams/payment", stream, nil, 405},
 		{"an address that is not there", "GET", "/v1/profiles", "", nil, 404},
 		{"an unknown rule", "GET", "/v1/rules/none/revisions", "", nil, 404},
+		{"an unknown parameter", "GET", "/v1/rules?nme=probe", "", nil, 400},
+		{"an unknown parameter beside state", "PUT", "/v1/rules/probe?state=live&dry_run=true", rule, nil, 400},
+		{"two states", "PUT", "/v1/rules/probe?state=live&state=draft", rule, nil, 400},
+		{"a parameter twice", "GET", "/v1/alerts?limit=1&limit=2", "", nil, 400},
+		{"an empty parameter", "GET", "/v1/alerts?rule=", "", nil, 400},
+		{"parameters that cannot be read", "GET", "/v1/alerts?limit=%zz", "", nil, 400},
+		{"parameters parted by semicolons", "GET", "/v1/alerts?limit=1;key=a", "", nil, 400},
+		{"a key that is no text", "GET", "/v1/alerts?key=%ff", "", nil, 400},
+		{"an address that is not there, with parameters", "GET", "/v1/profiles?x=1", "", nil, 404},
+		{"an empty entity tag", "PUT", "/v1/streams/payment", stream, []string{"If-Match", ""}, 400},
 		{"an alert id that cannot be", "GET", "/v1/alerts/xyz", "", nil, 404},
 		{"an unknown alert", "GET", "/v1/alerts/" + strings.Repeat("0", 32), "", nil, 404},
 	}
@@ -349,6 +377,20 @@ func TestRefusals(t *testing.T) {
 	if g.log.Len() > 0 {
 		t.Errorf("the log has\n%s", &g.log)
 	}
+}
+
+// A method that is not there is told which ones are.
+func TestMethods(t *testing.T) {
+	g := newRig(t)
+	for target, want := range map[string]string{
+		"/v1/streams/payment": "GET, HEAD, PUT, DELETE", "/v1/rules:test": "POST", "/healthz": "GET, HEAD",
+	} {
+		if w := g.want(http.StatusMethodNotAllowed, "PATCH", target, ""); w.Header().Get("Allow") != want {
+			t.Errorf("%s allows %q, want %q", target, w.Header().Get("Allow"), want)
+		}
+	}
+	g.want(http.StatusOK, "HEAD", "/readyz", "")
+	g.want(http.StatusNotFound, "HEAD", "/v1/streams/payment", "")
 }
 
 // A client that sends its body too slowly is told so: the connection's read

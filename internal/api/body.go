@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caltrop/caltrop/rules"
 )
@@ -57,29 +61,66 @@ func checkMedia(r *http.Request) error {
 	return &problem{status: http.StatusUnsupportedMediaType, detail: fmt.Sprintf("Content-Type %q is not read, want application/yaml or application/json", given)}
 }
 
+// checkParameters refuses parameters of the address that are unknown, empty,
+// given twice or not UTF-8: what is passed over in silence is taken for done.
+func checkParameters(r *http.Request, known []string) error {
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return badRequest("", "the parameters cannot be read: %v", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		values := given[name]
+		switch {
+		case !slices.Contains(known, name) && len(known) == 0:
+			return badRequest("", "parameter %s is unknown: there are none here", name)
+		case !slices.Contains(known, name):
+			return badRequest("", "parameter %s is unknown: there are %s", name, strings.Join(known, ", "))
+		case len(values) > 1:
+			return badRequest("", "parameter %s is given %d times, want once", name, len(values))
+		case values[0] == "":
+			return badRequest("", "parameter %s is empty: give it a value, or leave it out", name)
+		case !utf8.ValidString(values[0]):
+			return badRequest("", "parameter %s is not UTF-8", name)
+		}
+	}
+	return nil
+}
+
 // condition reads If-Match and If-None-Match. Entity tags are the quoted
 // revision numbers that the server gave.
 func condition(r *http.Request) (rules.Condition, error) {
 	var c rules.Condition
-	switch none := r.Header.Get("If-None-Match"); none {
-	case "":
-	case "*":
-		c.Absent = true
-	default:
+	none, err := single(r, "If-None-Match")
+	if err != nil {
+		return c, err
+	}
+	match, err := single(r, "If-Match")
+	if err != nil {
+		return c, err
+	}
+	if none != "" && none != "*" {
 		return c, badRequest("", "If-None-Match: %s is not supported on writes, only *", none)
 	}
-	switch match := r.Header.Get("If-Match"); {
-	case match == "":
-	case match == "*":
-		c.Present = true
-	default:
-		n, err := revisionOf(match)
-		if err != nil {
-			return c, err
-		}
-		c.Revision = n
+	c.Absent, c.Present = none == "*", match == "*"
+	if match != "" && match != "*" {
+		c.Revision, err = revisionOf(match)
 	}
-	return c, nil
+	return c, err
+}
+
+// single returns the value of a header, "" when there is none. An empty one is
+// refused: its writer meant a condition, and has lost it.
+func single(r *http.Request, name string) (string, error) {
+	switch values := r.Header.Values(name); {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1:
+		return "", badRequest("", "%s is given %d times, want once", name, len(values))
+	case values[0] == "":
+		return "", badRequest("", "%s is empty: give it an entity tag or *, or leave it out", name)
+	default:
+		return values[0], nil
+	}
 }
 
 // revisionOf reads one entity tag. A tag of another shape, a weak one too, is

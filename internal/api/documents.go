@@ -83,45 +83,17 @@ func writeText(w http.ResponseWriter, text string) error {
 // putRule stores a rule. It asks for the state in so many words, so that a
 // client of today does not make rules live when draft becomes the default.
 func (s *server) putRule(w http.ResponseWriter, r *http.Request) error {
-	if state := r.URL.Query().Get("state"); state != string(rules.Live) {
+	switch state := r.URL.Query().Get("state"); state {
+	case string(rules.Live):
+		return s.putDocument(rules.KindRule)(w, r)
+	case "":
+		return badRequest("", "the state is missing: say ?state=live, which makes the revision live at once with empty state")
+	default:
 		return badRequest("", "state=%s is not supported yet: say ?state=live, which makes the revision live at once with empty state", state)
 	}
-	return s.put(w, r, rules.KindRule)
 }
 
-func (s *server) putStream(w http.ResponseWriter, r *http.Request) error {
-	return s.put(w, r, rules.KindStream)
-}
-
-func (s *server) put(w http.ResponseWriter, r *http.Request, k rules.Kind) error {
-	name, err := nameIn(r)
-	if err != nil {
-		return err
-	}
-	cond, err := condition(r)
-	if err != nil {
-		return err
-	}
-	body, err := readDocuments(w, r)
-	if err != nil {
-		return err
-	}
-	rev, created, err := s.rules.Put(r.Context(), rules.Change{Kind: k, Name: name, Text: body, If: cond})
-	if err != nil {
-		return err
-	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
-	w.Header().Set("ETag", rev.ETag())
-	stored := documentOf(rev, rules.Live)
-	_, problems := rules.Check(s.rules.Current(), rules.Source{Name: bodyName, Text: body})
-	stored.Warnings = warningsOf(problems)
-	return encode(w, status, stored)
-}
-
-func (s *server) deleteDocument(k rules.Kind) handler {
+func (s *server) putDocument(k rules.Kind) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		name, err := nameIn(r)
 		if err != nil {
@@ -131,12 +103,53 @@ func (s *server) deleteDocument(k rules.Kind) handler {
 		if err != nil {
 			return err
 		}
-		if err := s.rules.Delete(r.Context(), k, name, cond); err != nil {
+		body, err := readDocuments(w, r)
+		if err != nil {
 			return err
 		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
+		rev, created, err := s.rules.Put(r.Context(), rules.Change{Kind: k, Name: name, Text: body, If: cond})
+		if err != nil {
+			return err
+		}
+		stored := documentOf(rev, rules.Live)
+		_, problems := rules.Check(s.rules.Current(), rules.Source{Name: bodyName, Text: body})
+		stored.Warnings = warningsOf(problems)
+		return written(w, rev, created, stored)
 	}
+}
+
+// written answers a PUT that made rev, or found it made.
+func written(w http.ResponseWriter, rev *rules.Revision, created bool, body any) error {
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	w.Header().Set("ETag", rev.ETag())
+	return encode(w, status, body)
+}
+
+func (s *server) deleteDocument(k rules.Kind) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		name, err := nameIn(r)
+		if err != nil {
+			return err
+		}
+		return remove(w, r, func(c rules.Condition) error { return s.rules.Delete(r.Context(), k, name, c) })
+	}
+}
+
+// remove answers a DELETE: do deletes what the address names, on the request's
+// condition.
+func remove(w http.ResponseWriter, r *http.Request, do func(rules.Condition) error) error {
+	cond, err := condition(r)
+	if err != nil {
+		return err
+	}
+	if err := do(cond); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (s *server) listRevisions(w http.ResponseWriter, r *http.Request) error {

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 
 	"github.com/caltrop/caltrop/rules"
 	"github.com/go-chi/chi/v5"
@@ -27,18 +29,18 @@ func entryOf(list string, e *rules.ListEntry, rev *rules.Revision) entry {
 	return entry{List: list, Value: e.Value, Attributes: attributes, Revision: rev.Revision}
 }
 
-func (s *server) putList(w http.ResponseWriter, r *http.Request) error {
-	return s.put(w, r, rules.KindList)
-}
-
-// entryIn returns the list and the value in the address.
+// entryIn returns the list and the value in the address. An entry that no list
+// can have is not found.
 func entryIn(r *http.Request) (list, value string, err error) {
 	if list, err = nameIn(r); err != nil {
 		return "", "", err
 	}
-	value, err = url.PathUnescape(chi.URLParam(r, "value"))
-	if err != nil || len(value) > entryBytesMax {
-		return "", "", &problem{status: http.StatusNotFound, detail: "no entry can have this value"}
+	value = chi.URLParam(r, "value")
+	if r.URL.RawPath != "" { // chi has read this one, in which nothing is decoded
+		value, err = url.PathUnescape(value)
+	}
+	if err != nil || len(value) > entryBytesMax || !utf8.ValidString(value) {
+		return "", "", &problem{status: http.StatusNotFound, detail: fmt.Sprintf("no entry can have this value: it is UTF-8 of at most %d bytes", entryBytesMax)}
 	}
 	return list, value, nil
 }
@@ -78,12 +80,7 @@ func (s *server) putEntry(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
-	w.Header().Set("ETag", rev.ETag())
-	return encode(w, status, entryOf(list, &e, rev))
+	return written(w, rev, created, entryOf(list, &e, rev))
 }
 
 func (s *server) deleteEntry(w http.ResponseWriter, r *http.Request) error {
@@ -91,13 +88,5 @@ func (s *server) deleteEntry(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	cond, err := condition(r)
-	if err != nil {
-		return err
-	}
-	if err := s.rules.DeleteEntry(r.Context(), list, value, cond); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return remove(w, r, func(c rules.Condition) error { return s.rules.DeleteEntry(r.Context(), list, value, c) })
 }

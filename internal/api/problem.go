@@ -56,9 +56,19 @@ func badRequest(pointer, format string, args ...any) *problem {
 // writes nothing and returns an error.
 type handler func(http.ResponseWriter, *http.Request) error
 
-// handle makes an http.Handler of h: the one place that turns errors into
+// handle makes an http.Handler of h for requests with these parameters.
+func (s *server) handle(h handler, parameters ...string) http.HandlerFunc {
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		if err := checkParameters(r, parameters); err != nil {
+			return err
+		}
+		return h(w, r)
+	})
+}
+
+// answer makes an http.Handler of h: the one place that turns errors into
 // responses.
-func (s *server) handle(h handler) http.HandlerFunc {
+func (s *server) answer(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := h(w, r)
 		if err == nil {

@@ -5,15 +5,18 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/sinks/alert"
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 )
 
 // History answers for alerts of the past. Both calls return JSON objects of
@@ -119,12 +122,12 @@ func New(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	r := chi.NewRouter()
-	r.Use(requests.middleware, s.recoverer, limitTime)
+	r.Use(requests.middleware, s.recoverer, limitTime, middleware.GetHead)
 	s.routes(r, o.Metrics.Handler(), description)
 	return r, nil
 }
 
-// routes is the whole interface on one page.
+// routes is the whole interface on one page, with the parameters of each route.
 func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) {
 	r.Get("/healthz", s.handle(s.health))
 	r.Get("/readyz", s.handle(s.readiness))
@@ -133,12 +136,12 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 
 	r.Get("/v1/streams", s.handle(s.listDocuments(rules.KindStream)))
 	r.Get("/v1/streams/{name}", s.handle(s.getDocument(rules.KindStream)))
-	r.Put("/v1/streams/{name}", s.handle(s.putStream))
+	r.Put("/v1/streams/{name}", s.handle(s.putDocument(rules.KindStream)))
 	r.Delete("/v1/streams/{name}", s.handle(s.deleteDocument(rules.KindStream)))
 
 	r.Get("/v1/rules", s.handle(s.listDocuments(rules.KindRule)))
 	r.Get("/v1/rules/{name}", s.handle(s.getDocument(rules.KindRule)))
-	r.Put("/v1/rules/{name}", s.handle(s.putRule))
+	r.Put("/v1/rules/{name}", s.handle(s.putRule, "state"))
 	r.Delete("/v1/rules/{name}", s.handle(s.deleteDocument(rules.KindRule)))
 	r.Get("/v1/rules/{name}/revisions", s.handle(s.listRevisions))
 	r.Post("/v1/rules:validate", s.handle(s.validate))
@@ -146,25 +149,38 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 
 	r.Get("/v1/lists", s.handle(s.listDocuments(rules.KindList)))
 	r.Get("/v1/lists/{name}", s.handle(s.getDocument(rules.KindList)))
-	r.Put("/v1/lists/{name}", s.handle(s.putList))
+	r.Put("/v1/lists/{name}", s.handle(s.putDocument(rules.KindList)))
 	r.Delete("/v1/lists/{name}", s.handle(s.deleteDocument(rules.KindList)))
 	r.Get("/v1/lists/{name}/entries/{value}", s.handle(s.getEntry))
 	r.Put("/v1/lists/{name}/entries/{value}", s.handle(s.putEntry))
 	r.Delete("/v1/lists/{name}/entries/{value}", s.handle(s.deleteEntry))
 
-	r.Get("/v1/alerts", s.handle(s.listAlerts))
+	r.Get("/v1/alerts", s.handle(s.listAlerts, "rule", "key", "status", "from", "to", "after", "limit"))
 	r.Get("/v1/alerts/{id}", s.handle(s.getAlert))
 	r.Get("/v1/jobs", s.handle(s.listJobs))
 
-	r.NotFound(s.handle(notFound))
-	r.MethodNotAllowed(s.handle(notAllowed))
+	r.NotFound(s.answer(notFound))
+	r.MethodNotAllowed(s.answer(notAllowed))
 }
 
 func notFound(_ http.ResponseWriter, r *http.Request) error {
 	return &problem{status: http.StatusNotFound, detail: "there is nothing at " + r.URL.Path}
 }
 
-func notAllowed(_ http.ResponseWriter, r *http.Request) error {
+// notAllowed names the methods that the address has.
+func notAllowed(w http.ResponseWriter, r *http.Request) error {
+	routes, path := chi.RouteContext(r.Context()).Routes, cmp.Or(r.URL.RawPath, r.URL.Path)
+	var allowed []string
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		asked := m
+		if m == http.MethodHead { // answered as GET
+			asked = http.MethodGet
+		}
+		if routes.Match(chi.NewRouteContext(), asked, path) {
+			allowed = append(allowed, m)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	return &problem{status: http.StatusMethodNotAllowed, detail: r.Method + " is not possible at " + r.URL.Path}
 }
 
