@@ -6,31 +6,34 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/valyala/fastjson"
 )
 
 // A Decoder turns records of one stream into events. It reads the declared
 // fields and nothing else; of the rest only the JSON structure is checked. It
 // keeps scratch space and belongs to one goroutine.
 type Decoder struct {
-	decl   Decl
+	view   view
 	reader reader
 }
 
 // NewDecoder returns the decoder of a stream.
-func NewDecoder(d Decl) *Decoder { return &Decoder{decl: d} }
+func NewDecoder(d Decl) *Decoder {
+	r := &Decoder{reader: reader{scanner: scanner{plan: newPlan()}}}
+	r.view = viewOf(&d, &r.reader.scanner.plan)
+	return r
+}
 
 // Decode reads value into ev: its schema, time, id and values. The id is ""
 // when the stream declares none; cluster, partition and offset are left as
-// they are. Space of ev.Values is reused, texts are fresh memory, value is not
-// kept. The error is a *Fault and leaves ev undefined.
+// they are. Space of ev.Values is reused, value is not kept. The texts of some
+// events share memory: whoever keeps one event for long calls its Own. The
+// error is a *Fault and leaves ev undefined.
 func (d *Decoder) Decode(value []byte, ev *Event) error {
-	defer d.reader.release(len(value))
-	root, fault := d.reader.parse(value, d.decl.maxBytes())
+	fault := d.reader.parse(value, d.view.decl.maxBytes())
 	if fault == nil {
-		fault = d.reader.project(&d.decl, root, ev)
+		fault = d.reader.project(&d.view, ev)
 	}
+	d.reader.release()
 	if fault != nil {
 		return fault
 	}
@@ -40,17 +43,21 @@ func (d *Decoder) Decode(value []byte, ev *Event) error {
 // A LineDecoder reads events of several streams, each record naming its
 // stream: {"stream":"payment", …}. It belongs to one goroutine.
 type LineDecoder struct {
-	decls    map[string]*Decl
+	views    map[string]*view
+	stream   int // leaf of the stream's name
 	maxBytes int
 	reader   reader
 }
 
 // NewLineDecoder returns the decoder of lines of the given streams.
 func NewLineDecoder(decls []Decl) *LineDecoder {
-	d := &LineDecoder{decls: make(map[string]*Decl, len(decls)), maxBytes: DefaultMaxBytes}
+	d := &LineDecoder{views: make(map[string]*view, len(decls)), maxBytes: DefaultMaxBytes,
+		reader: reader{scanner: scanner{plan: newPlan()}}}
+	d.stream = d.reader.scanner.plan.want([]string{"stream"})
 	for i := range decls {
-		d.decls[decls[i].Schema.Stream] = &decls[i]
-		d.maxBytes = max(d.maxBytes, decls[i].maxBytes())
+		v := viewOf(&decls[i], &d.reader.scanner.plan)
+		d.views[v.decl.Schema.Stream] = &v
+		d.maxBytes = max(d.maxBytes, v.decl.maxBytes())
 	}
 	return d
 }
@@ -58,22 +65,53 @@ func NewLineDecoder(decls []Decl) *LineDecoder {
 // Decode reads one line into ev as Decoder.Decode does; ev.Schema tells the
 // stream.
 func (d *LineDecoder) Decode(line []byte, ev *Event) error {
-	defer d.reader.release(len(line))
-	root, fault := d.reader.parse(line, d.maxBytes)
+	fault := d.decode(line, ev)
+	d.reader.release()
 	if fault != nil {
 		return fault
 	}
-	decl := d.decls[string(root.GetStringBytes("stream"))]
-	if decl == nil {
-		return unknownStream(root.GetStringBytes("stream"))
-	}
-	if len(line) > decl.maxBytes() {
-		return tooLarge(len(line), decl.maxBytes())
-	}
-	if fault := d.reader.project(decl, root, ev); fault != nil {
+	return nil
+}
+
+func (d *LineDecoder) decode(line []byte, ev *Event) *Fault {
+	if fault := d.reader.parse(line, d.maxBytes); fault != nil {
 		return fault
 	}
-	return nil
+	var name []byte
+	if t := d.reader.scanner.tokens[d.stream]; t.kind == isString {
+		name = d.reader.plain(t)
+	}
+	v := d.views[string(name)]
+	switch {
+	case v == nil:
+		return unknownStream(name)
+	case len(line) > v.decl.maxBytes():
+		return tooLarge(len(line), v.decl.maxBytes())
+	}
+	return d.reader.project(v, ev)
+}
+
+// A view is a stream's declaration with the leaves where a scan leaves its
+// values.
+type view struct {
+	decl     *Decl
+	time, id int   // leaves; id is noLeaf when the stream declares none
+	fields   []int // leaves, by position in the schema
+	keys     []bool
+}
+
+func viewOf(d *Decl, p *plan) view {
+	v := view{decl: d, id: noLeaf, time: p.want(d.Time), keys: make([]bool, len(d.Schema.Fields))}
+	if d.ID != nil {
+		v.id = p.want(d.ID)
+	}
+	for i := range d.Schema.Fields {
+		v.fields = append(v.fields, p.want(d.Schema.Fields[i].Path))
+	}
+	for _, i := range d.Keys {
+		v.keys[i] = true
+	}
+	return v
 }
 
 func unknownStream(name []byte) *Fault {
@@ -89,49 +127,70 @@ func tooLarge(got, limit int) *Fault {
 
 // A reader holds what decoding needs between records.
 type reader struct {
-	json  fastjson.Parser
-	text  []byte // texts of the event being read, made one string at its end
-	spans []span
-	num   []byte
+	scanner scanner
+	texts   strings.Builder // of this event and of those before it
+	spans   []span
+	scratch []byte // a text without its escapes
 }
 
-// A span is a text value still in reader.text.
+// A span is a text value that lies in reader.texts.
 type span struct{ pos, from, to int }
 
-// keptBytes is the largest record whose scratch space is kept for the next: a
-// parsed tree takes up to 40 times the record.
-const keptBytes = 64 << 10
+const (
+	// textsBytes is how much text events share one piece of memory for.
+	textsBytes = 16 << 10
+	// keptBytes is the largest scratch space that is kept for the next record.
+	keptBytes = 64 << 10
+)
 
-// release lets go of the scratch space of a large record.
-func (r *reader) release(size int) {
-	if size > keptBytes {
-		*r = reader{}
+// release lets go of the record, and of the space that a large one took.
+func (r *reader) release() {
+	r.scanner.b = nil
+	if cap(r.scratch) > keptBytes {
+		r.scratch = nil
+	}
+	if cap(r.scanner.name) > keptBytes {
+		r.scanner.name = nil
+	}
+	if r.texts.Cap() > keptBytes {
+		r.texts.Reset()
 	}
 }
 
 // idPos is the span position of the event's id.
 const idPos = -1
 
-func (r *reader) parse(value []byte, limit int) (*fastjson.Value, *Fault) {
+func (r *reader) parse(value []byte, limit int) *Fault {
 	switch {
 	case value == nil:
-		return nil, &Fault{NullValue, "", "the record has no value"}
+		return &Fault{NullValue, "", "the record has no value"}
 	case len(value) > limit:
-		return nil, tooLarge(len(value), limit)
+		return tooLarge(len(value), limit)
 	case !utf8.Valid(value):
-		return nil, &Fault{InvalidUTF8, "", "the record is not UTF-8"}
+		return &Fault{InvalidUTF8, "", "the record is not UTF-8"}
 	}
-	root, err := r.json.ParseBytes(value)
-	if err != nil {
-		return nil, badJSON(value)
+	kind, ok := r.scanner.scan(value)
+	switch {
+	case !ok:
+		return badJSON(value)
+	case kind != isObject:
+		return &Fault{NotObject, "", "the record is " + kind.String() + ", not an object"}
+	case r.scanner.members > FieldsMax:
+		return &Fault{TooManyFields, "", fmt.Sprintf("%d members, the limit is %d", r.scanner.members, FieldsMax)}
 	}
-	if root.Type() != fastjson.TypeObject {
-		return nil, &Fault{NotObject, "", "the record is " + jsonType(root) + ", not an object"}
+	return nil
+}
+
+// raw is a token as the record has it.
+func (r *reader) raw(t token) []byte { return r.scanner.b[t.from:t.to] }
+
+// plain is what a text token says, until the next call.
+func (r *reader) plain(t token) []byte {
+	if !t.escaped {
+		return r.raw(t)
 	}
-	if n := root.GetObject().Len(); n > FieldsMax {
-		return nil, &Fault{TooManyFields, "", fmt.Sprintf("%d members, the limit is %d", n, FieldsMax)}
-	}
-	return root, nil
+	r.scratch = unescape(r.scratch[:0], r.raw(t))
+	return r.scratch
 }
 
 // badJSON tells nesting past the parser's limit from any other bad text. The
@@ -158,16 +217,19 @@ func badJSON(value []byte) *Fault {
 	return &Fault{BadJSON, "", "the record is not one JSON value"}
 }
 
-func (r *reader) project(d *Decl, root *fastjson.Value, ev *Event) *Fault {
+func (r *reader) project(v *view, ev *Event) *Fault {
+	d := v.decl
 	ev.Schema, ev.ID = d.Schema, ""
-	r.text, r.spans = r.text[:0], r.spans[:0]
-	if fault := r.time(d, root, ev); fault != nil {
+	r.reserve()
+	if fault := r.time(d, r.scanner.tokens[v.time], ev); fault != nil {
 		return fault
 	}
-	if fault := r.id(d, root); fault != nil {
-		return fault
+	if v.id != noLeaf {
+		if fault := r.id(d, r.scanner.tokens[v.id]); fault != nil {
+			return fault
+		}
 	}
-	if fault := r.fields(d, root, ev); fault != nil {
+	if fault := r.fields(v, ev); fault != nil {
 		return fault
 	}
 	for _, i := range d.Keys {
@@ -179,64 +241,71 @@ func (r *reader) project(d *Decl, root *fastjson.Value, ev *Event) *Fault {
 	return nil
 }
 
-func (r *reader) fields(d *Decl, root *fastjson.Value, ev *Event) *Fault {
-	n := len(d.Schema.Fields)
+// reserve makes room for the texts of the record, so that those of one event
+// lie in one piece: none is longer than it is written.
+func (r *reader) reserve() {
+	r.spans = r.spans[:0]
+	size := 0
+	for i := range r.scanner.tokens {
+		t := &r.scanner.tokens[i]
+		size += t.to - t.from
+	}
+	if r.texts.Cap()-r.texts.Len() < size {
+		r.texts.Reset()
+		r.texts.Grow(max(size, textsBytes))
+	}
+}
+
+func (r *reader) fields(v *view, ev *Event) *Fault {
+	schema := v.decl.Schema
+	n := len(schema.Fields)
 	if cap(ev.Values) < n {
 		ev.Values = make([]Value, n)
 	}
 	ev.Values = ev.Values[:n]
-	clear(ev.Values)
-	for i := range d.Schema.Fields {
-		f := &d.Schema.Fields[i]
-		v := root.Get(f.Path...)
-		if v == nil || v.Type() == fastjson.TypeNull {
-			if f.Optional || d.isKey(i) {
+	for i := range schema.Fields {
+		f := &schema.Fields[i]
+		t := r.scanner.tokens[v.fields[i]]
+		if t.kind <= isNull {
+			if f.Optional || v.keys[i] {
+				ev.Values[i] = Value{}
 				continue
 			}
 			return &Fault{MissingField, f.Name, "missing or null, and not declared optional"}
 		}
-		if fault := r.value(d, i, v, &ev.Values[i]); fault != nil {
+		if fault := r.value(v.decl, i, t, &ev.Values[i]); fault != nil {
 			return fault
 		}
 	}
 	return nil
 }
 
-func (d *Decl) isKey(pos int) bool {
-	for _, k := range d.Keys {
-		if k == pos {
-			return true
-		}
-	}
-	return false
-}
-
 // value reads one declared field that is there.
-func (r *reader) value(d *Decl, pos int, v *fastjson.Value, out *Value) *Fault {
+func (r *reader) value(d *Decl, pos int, t token, out *Value) *Fault {
 	f := &d.Schema.Fields[pos]
 	switch f.Type {
 	case String:
-		return r.str(f, pos, v, out)
+		return r.str(f, pos, t, out)
 	case Bool:
-		if t := v.Type(); t != fastjson.TypeTrue && t != fastjson.TypeFalse {
-			return wrongType(f, v)
+		if t.kind != isTrue && t.kind != isFalse {
+			return wrongType(f, t)
 		}
-		*out = BoolOf(v.Type() == fastjson.TypeTrue)
+		*out = BoolOf(t.kind == isTrue)
 	case StringList:
-		return r.list(f, v, out)
+		return r.list(f, t, out)
 	case Timestamp:
-		return r.timestamp(d, f, v, out)
+		return r.timestamp(d, f, t, out)
 	default:
-		return r.number(f, v, out)
+		return r.number(f, t, out)
 	}
 	return nil
 }
 
-func (r *reader) str(f *Field, pos int, v *fastjson.Value, out *Value) *Fault {
-	b, err := v.StringBytes()
-	if err != nil {
-		return wrongType(f, v)
+func (r *reader) str(f *Field, pos int, t token, out *Value) *Fault {
+	if t.kind != isString {
+		return wrongType(f, t)
 	}
+	b := r.plain(t)
 	if len(b) > FieldBytesMax {
 		return fieldTooLarge(f.Name, len(b))
 	}
@@ -245,19 +314,23 @@ func (r *reader) str(f *Field, pos int, v *fastjson.Value, out *Value) *Fault {
 	return nil
 }
 
-func (r *reader) list(f *Field, v *fastjson.Value, out *Value) *Fault {
-	items, err := v.Array()
-	if err != nil {
-		return wrongType(f, v)
+func (r *reader) list(f *Field, t token, out *Value) *Fault {
+	if t.kind != isArray {
+		return wrongType(f, t)
 	}
-	texts, size := make([]string, len(items)), 0
-	for i, item := range items {
-		b, err := item.StringBytes()
-		if err != nil {
-			return &Fault{WrongType, f.Name, fmt.Sprintf("item %d is %s, want string", i, jsonType(item))}
+	var texts []string
+	size, b := 0, r.scanner.b
+	for i := space(b, t.from+1); b[i] != ']'; {
+		var item token
+		i = space(b, r.scanner.value(&item, i, 0)) // the scan has been here: it is well formed
+		if item.kind != isString {
+			return &Fault{WrongType, f.Name, fmt.Sprintf("item %d is %s, want string", len(texts), item.kind)}
 		}
-		texts[i] = string(b)
-		size += len(b)
+		texts = append(texts, string(r.plain(item)))
+		size += len(texts[len(texts)-1])
+		if b[i] == ',' {
+			i = space(b, i+1)
+		}
 	}
 	if size > FieldBytesMax {
 		return fieldTooLarge(f.Name, size)
@@ -266,10 +339,10 @@ func (r *reader) list(f *Field, v *fastjson.Value, out *Value) *Fault {
 	return nil
 }
 
-func (r *reader) number(f *Field, v *fastjson.Value, out *Value) *Fault {
-	text, ok := r.digits(v, f.Type == Decimal)
+func (r *reader) number(f *Field, t token, out *Value) *Fault {
+	text, ok := r.digits(t, f.Type == Decimal)
 	if !ok {
-		return wrongType(f, v)
+		return wrongType(f, t)
 	}
 	var reason Reason
 	switch f.Type {
@@ -302,6 +375,9 @@ func numberFault(f *Field, reason Reason) *Fault {
 }
 
 func doubleOf(text []byte) (Value, Reason) {
+	if n, digits, ok := plainNumber(text); ok && n != 0 && n > -doubleExact && n < doubleExact {
+		return DoubleOf(float64(n) / float64(powers[digits])), ""
+	}
 	if _, ok := scanNumber(text); !ok {
 		return Value{}, WrongType
 	}
@@ -312,21 +388,25 @@ func doubleOf(text []byte) (Value, Reason) {
 	return DoubleOf(x), ""
 }
 
+// doubleExact bounds the integers that doubles hold exactly. The quotient of
+// two such numbers is rounded once, so it is the nearest double. (W. Clinger,
+// "How to read floating point numbers accurately", PLDI 1990.)
+const doubleExact = 1 << 53
+
 // digits returns the text of a JSON number, or of a string where numbers may
-// come as text, in scratch space.
-func (r *reader) digits(v *fastjson.Value, quoted bool) ([]byte, bool) {
+// come as text.
+func (r *reader) digits(t token, quoted bool) ([]byte, bool) {
 	switch {
-	case v.Type() == fastjson.TypeNumber:
-		r.num = v.MarshalTo(r.num[:0])
-		return r.num, true
-	case quoted && v.Type() == fastjson.TypeString:
-		return v.GetStringBytes(), true
+	case t.kind == isNumber:
+		return r.raw(t), true
+	case quoted && t.kind == isString:
+		return r.plain(t), true
 	}
 	return nil, false
 }
 
-func (r *reader) timestamp(d *Decl, f *Field, v *fastjson.Value, out *Value) *Fault {
-	us, reason := r.instant(d.Unit, v)
+func (r *reader) timestamp(d *Decl, f *Field, t token, out *Value) *Fault {
+	us, reason := r.instant(d.Unit, t)
 	switch reason {
 	case "":
 		*out = TimestampOf(us)
@@ -337,29 +417,28 @@ func (r *reader) timestamp(d *Decl, f *Field, v *fastjson.Value, out *Value) *Fa
 	return &Fault{WrongType, f.Name, "no time, want RFC 3339 text or a number in the stream's time unit"}
 }
 
-func (r *reader) instant(u TimeUnit, v *fastjson.Value) (int64, Reason) {
-	if v.Type() == fastjson.TypeString {
-		if us, ok := instantOfText(string(v.GetStringBytes())); ok {
+func (r *reader) instant(u TimeUnit, t token) (int64, Reason) {
+	if t.kind == isString {
+		if us, ok := instantOfText(r.plain(t)); ok {
 			return us, ""
 		}
 		return 0, WrongType
 	}
-	text, ok := r.digits(v, false)
+	text, ok := r.digits(t, false)
 	if !ok || u == RFC3339 {
 		return 0, WrongType
 	}
 	return instantOf(text, u)
 }
 
-func (r *reader) time(d *Decl, root *fastjson.Value, ev *Event) *Fault {
-	v := root.Get(d.Time...)
-	if v == nil || v.Type() == fastjson.TypeNull {
+func (r *reader) time(d *Decl, t token, ev *Event) *Fault {
+	if t.kind <= isNull {
 		return &Fault{BadTime, strings.Join(d.Time, "."), "missing or null"}
 	}
-	if isText := v.Type() == fastjson.TypeString; isText != (d.Unit == RFC3339) {
-		return &Fault{BadTime, strings.Join(d.Time, "."), jsonType(v) + " does not fit the stream's time unit"}
+	if isText := t.kind == isString; isText != (d.Unit == RFC3339) {
+		return &Fault{BadTime, strings.Join(d.Time, "."), t.kind.String() + " does not fit the stream's time unit"}
 	}
-	us, reason := r.instant(d.Unit, v)
+	us, reason := r.instant(d.Unit, t)
 	switch {
 	case reason == NumberRange || reason == "" && us > instantMax:
 		return &Fault{BadTime, strings.Join(d.Time, "."), "after the year 9999: is time.unit right?"}
@@ -373,18 +452,14 @@ func (r *reader) time(d *Decl, root *fastjson.Value, ev *Event) *Fault {
 }
 
 // id reads the event's id: text, or a number as it is written.
-func (r *reader) id(d *Decl, root *fastjson.Value) *Fault {
-	if d.ID == nil {
-		return nil
-	}
-	v := root.Get(d.ID...)
-	if v == nil || v.Type() == fastjson.TypeNull {
+func (r *reader) id(d *Decl, t token) *Fault {
+	if t.kind <= isNull {
 		return &Fault{MissingField, strings.Join(d.ID, "."), "missing or null, but the stream's id"}
 	}
-	text, ok := r.digits(v, true)
+	text, ok := r.digits(t, true)
 	switch {
 	case !ok:
-		return &Fault{WrongType, strings.Join(d.ID, "."), jsonType(v) + ", want string or number as the id"}
+		return &Fault{WrongType, strings.Join(d.ID, "."), t.kind.String() + ", want string or number as the id"}
 	case len(text) == 0:
 		return &Fault{MissingField, strings.Join(d.ID, "."), "empty, but the stream's id"}
 	case len(text) > FieldBytesMax:
@@ -395,14 +470,14 @@ func (r *reader) id(d *Decl, root *fastjson.Value) *Fault {
 }
 
 func (r *reader) keep(pos int, b []byte) {
-	from := len(r.text)
-	r.text = append(r.text, b...)
-	r.spans = append(r.spans, span{pos, from, len(r.text)})
+	from := r.texts.Len()
+	r.texts.Write(b)
+	r.spans = append(r.spans, span{pos, from, from + len(b)})
 }
 
-// settle gives the texts of an event one piece of memory.
+// settle gives the event its texts.
 func (r *reader) settle(ev *Event) {
-	all := string(r.text)
+	all := r.texts.String()
 	for _, s := range r.spans {
 		if s.pos == idPos {
 			ev.ID = all[s.from:s.to]
@@ -412,8 +487,8 @@ func (r *reader) settle(ev *Event) {
 	}
 }
 
-func wrongType(f *Field, v *fastjson.Value) *Fault {
-	return &Fault{WrongType, f.Name, jsonType(v) + ", want " + f.describe()}
+func wrongType(f *Field, t token) *Fault {
+	return &Fault{WrongType, f.Name, t.kind.String() + ", want " + f.describe()}
 }
 
 func fieldTooLarge(name string, got int) *Fault {
@@ -425,13 +500,4 @@ func (f *Field) describe() string {
 		return fmt.Sprintf("decimal(%d)", f.Scale)
 	}
 	return f.Type.String()
-}
-
-func jsonType(v *fastjson.Value) string {
-	switch t := v.Type(); t {
-	case fastjson.TypeTrue, fastjson.TypeFalse:
-		return "bool"
-	default:
-		return t.String()
-	}
 }

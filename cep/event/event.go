@@ -107,3 +107,22 @@ func sign(less bool) int {
 	}
 	return 1
 }
+
+// Own gives the event memory of its own for its texts, which the texts of
+// other events may share. It is for events that are kept for long.
+func (e *Event) Own() {
+	size := len(e.ID)
+	for i := range e.Values {
+		size += len(e.Values[i].str)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	own := func(s string) string {
+		b.WriteString(s)
+		return b.String()[b.Len()-len(s):]
+	}
+	e.ID = own(e.ID)
+	for i := range e.Values {
+		e.Values[i].str = own(e.Values[i].str)
+	}
+}

@@ -11,6 +11,11 @@ const numberDigitsMax = 400
 // scale are rounded down; without, they are refused unless they are zero. The
 // reason is empty on success.
 func exact(text []byte, scale int, floor bool) (int64, Reason) {
+	if n, digits, ok := plainNumber(text); ok && scale >= digits && scale-digits < len(powers) {
+		if power := powers[scale-digits]; n <= math.MaxInt64/power && n >= math.MinInt64/power {
+			return n * power, ""
+		}
+	}
 	n, ok := scanNumber(text)
 	switch {
 	case !ok:
@@ -21,6 +26,43 @@ func exact(text []byte, scale int, floor bool) (int64, Reason) {
 		return 0, NumberRange
 	}
 	return n.scaled(scale, floor)
+}
+
+// plainDigitsMax is how many digits plainNumber takes: any so many fit.
+const plainDigitsMax = 18
+
+// powers are the powers of ten that fit.
+var powers = [plainDigitsMax + 1]int64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18}
+
+// plainNumber reads the usual number, of few digits and without an exponent:
+// n / 10^fraction. It refuses any other, and all that is no JSON number.
+func plainNumber(text []byte) (n int64, fraction int, ok bool) {
+	i := 0
+	if len(text) > 0 && text[0] == '-' {
+		i = 1
+	}
+	from, point := i, len(text)
+	if len(text)-from > plainDigitsMax || len(text) == from {
+		return 0, 0, false
+	}
+	for ; i < len(text); i++ {
+		d := text[i] - '0'
+		switch {
+		case d <= 9:
+			n = n*10 + int64(d)
+		case text[i] == '.' && point == len(text):
+			point = i
+		default:
+			return 0, 0, false
+		}
+	}
+	if point == from || point == len(text)-1 || point-from > 1 && text[from] == '0' {
+		return 0, 0, false
+	}
+	if from == 1 {
+		n = -n
+	}
+	return n, max(len(text)-point-1, 0), true
 }
 
 // A number is JSON number text taken apart: ±whole.frac × 10^exp.

@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 )
 
 // A Value is one typed scalar or list of strings. The zero Value is "absent".
@@ -54,6 +55,12 @@ func ListOf(items []string) Value {
 		buf = append(buf, s...)
 	}
 	return Value{typ: StringList, num: int64(len(items)), str: string(buf)}
+}
+
+// Own returns the value with memory of its own for its text.
+func (v Value) Own() Value {
+	v.str = strings.Clone(v.str)
+	return v
 }
 
 // Type returns the value's type; Invalid means absent.

@@ -2,7 +2,6 @@ package match
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
@@ -183,7 +182,7 @@ func (m *Machine) emit(c *candidate, by By) {
 	}
 	for _, measure := range m.rule.Measures {
 		if v, ok := measure.Expr.Eval(&m.frame); ok {
-			f.Measures = append(f.Measures, NamedValue{measure.Name, v})
+			f.Measures = append(f.Measures, NamedValue{measure.Name, v.Own()})
 		}
 	}
 	f.Summary = string(m.rule.Summary.Append(nil, &m.frame))
@@ -205,7 +204,7 @@ func (m *Machine) evidence(step string, events []int32) StepEvents {
 
 func clone(ev *event.Event) *event.Event {
 	c := *ev
-	c.ID = strings.Clone(ev.ID)
 	c.Values = slices.Clone(ev.Values)
+	c.Own()
 	return &c
 }

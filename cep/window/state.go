@@ -217,5 +217,6 @@ func (w *rule) unpack(buf []byte, keys keyring, origin int64) (*event.Event, err
 func clone(ev *event.Event) *event.Event {
 	c := *ev
 	c.Values = append([]event.Value(nil), ev.Values...)
+	c.Own()
 	return &c
 }

@@ -198,7 +198,7 @@ func (w *rule) raise(o outcome, accs []agg.Acc, latest []*event.Event, out *matc
 	}
 	for _, m := range w.Measures {
 		if v, ok := m.Expr.Eval(&w.frame); ok {
-			f.Measures = append(f.Measures, match.NamedValue{Name: m.Name, Value: v})
+			f.Measures = append(f.Measures, match.NamedValue{Name: m.Name, Value: v.Own()})
 		}
 	}
 	if w.Summary != nil {

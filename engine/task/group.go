@@ -217,6 +217,7 @@ func (t *Task) deliver(g *group, h *held) {
 		}
 	}
 	if kept {
+		ev.Own()
 		ev.Holders = keptForEver
 	}
 	t.let(ev)
