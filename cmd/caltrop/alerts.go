@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -102,14 +103,23 @@ func (o *alertsOptions) source() (find finder, done func(), err error) {
 		if len(o.rules) > 1 {
 			return nil, nil, errors.New("--rule may be given once with --api")
 		}
+		if u, err := url.Parse(o.api); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return nil, nil, fmt.Errorf("--api %s is no address as %s", o.api, defaultAPI)
+		}
 		return o.remote, func() {}, nil
 	}
 	if len(o.rules) == 0 && o.key == "" {
 		return nil, nil, errors.New("--history needs --rule or --key")
 	}
 	q := alert.Query{Rules: o.rules, Key: o.key, Status: alert.Status(o.status)}
+	if q.Status != "" && !q.Status.Known() {
+		return nil, nil, fmt.Errorf("--status %s is none of raised, changed, retracted", o.status)
+	}
 	if q.From, q.To, err = o.box(time.Now()); err != nil {
 		return nil, nil, err
+	}
+	if _, err := os.Stat(o.history); err != nil { // or it would be made
+		return nil, nil, fmt.Errorf("opening the history: %w", err)
 	}
 	h, err := pebble.Open(o.history, pebble.Options{})
 	if err != nil {
@@ -129,6 +139,9 @@ func (o *alertsOptions) box(now time.Time) (from, to int64, err error) {
 		return 0, 0, err
 	}
 	begin, err := timeFlag("from", o.from, end.Add(-defaultSpan))
+	if err == nil && !begin.Before(end) {
+		err = fmt.Errorf("--from %s is not before --to %s", begin.Format(time.RFC3339Nano), end.Format(time.RFC3339Nano))
+	}
 	return begin.UnixMicro(), end.UnixMicro(), err
 }
 

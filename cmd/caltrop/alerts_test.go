@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -59,6 +60,10 @@ func TestAlertsThatCannotBeListed(t *testing.T) {
 		{[]string{"--limit", "0"}, "--limit 0 is less than 1"},
 		{[]string{"--rule", "a", "--rule", "b"}, "--rule may be given once with --api"},
 		{[]string{"--history", t.TempDir()}, "--history needs --rule or --key"},
+		{[]string{"--history", filepath.Join(t.TempDir(), "none"), "--key", "c1"}, "no such file or directory"},
+		{[]string{"--history", t.TempDir(), "--key", "c1", "--status", "rised"}, "--status rised is none of raised, changed, retracted"},
+		{[]string{"--history", t.TempDir(), "--key", "c1", "--from", "2026-03-02T00:00:00Z", "--to", "2026-03-01T00:00:00Z"}, "is not before"},
+		{[]string{"--api", "localhost", "--key", "c1"}, "--api localhost is no address"},
 		{[]string{"--history", t.TempDir(), "--key", "c1", "--from", "yesterday"}, "--from yesterday is not a time"},
 	} {
 		out, err := listed(t, c.args...)

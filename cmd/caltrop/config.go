@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -78,7 +80,7 @@ func (b *byteSize) UnmarshalYAML(n *yaml.Node) error {
 		return fmt.Errorf("line %d: %q is no size: write 512MiB or 1GiB", n.Line, n.Value)
 	}
 	scale, ok := map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
-	if !ok || number <= 0 {
+	if !ok || number <= 0 || number > math.MaxInt64/scale {
 		return fmt.Errorf("line %d: %q is no size: write 512MiB or 1GiB", n.Line, n.Value)
 	}
 	*b = byteSize(number * scale)
@@ -102,15 +104,21 @@ func readConfig(path string) (*config, error) {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, configBytesMax))
+	text, err := io.ReadAll(io.LimitReader(f, configBytesMax+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if len(text) > configBytesMax {
+		return nil, fmt.Errorf("the configuration %s is over %d bytes", path, configBytesMax)
 	}
 	var c config
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("reading the configuration %s: %w", path, err)
+	}
+	if err := dec.Decode(&config{}); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("the configuration %s holds more than one document", path)
 	}
 	c.fill()
 	if err := c.validate(); err != nil {
@@ -150,6 +158,7 @@ func (c *config) validate() error {
 	check(c.Memory >= memoryMin, "memory is %d bytes, want at least 32MiB", c.Memory)
 	check(c.History.Kind == "cassandra" || c.History.Kind == "pebble", "history.kind is %q, want cassandra or pebble", c.History.Kind)
 	check(c.History.Kind != "cassandra" || len(c.History.Cassandra.Hosts) > 0, "history.cassandra.hosts: at least one is needed")
+	check(new(slog.Level).UnmarshalText([]byte(c.Log.Level)) == nil, "log.level is %q, want debug, info, warn or error", c.Log.Level)
 	check(c.Log.Format == "text" || c.Log.Format == "json", "log.format is %q, want text or json", c.Log.Format)
 	return errors.Join(errs...)
 }

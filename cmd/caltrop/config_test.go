@@ -37,13 +37,17 @@ func TestAWrongConfigurationSaysWhatIsWrong(t *testing.T) {
 		{"too little memory", good + "memory: 1MiB\n", "want at least 32MiB"},
 		{"an unknown history", good + "history: {kind: oracle}\n", `history.kind is "oracle"`},
 		{"Cassandra without hosts", good + "history: {kind: cassandra}\n", "history.cassandra.hosts"},
+		{"more than one document", good + "---\njob: two\n", "more than one document"},
+		{"a size that no machine has", good + "memory: 99999999999GiB\n", `"99999999999GiB" is no size`},
+		{"a file that is too long", good + "#" + strings.Repeat("x", 1<<20), "over 1048576 bytes"},
+		{"an unknown level of the log", good + "log: {level: loud}\n", `log.level is "loud"`},
 		{"checkpoints too often", good + "checkpoints: {every: 1ms}\n", "checkpoints.every is 1ms"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := readConfig(writeConfig(t, c.text))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%q: got %v, want an error with %q", c.text, err, c.want)
+				t.Errorf("%.200q: got %v, want an error with %q", c.text, err, c.want)
 			}
 		})
 	}
@@ -72,6 +76,30 @@ func TestServeSaysThatAnAddressIsTaken(t *testing.T) {
 	if _, err := newNode(&second, log); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("a taken data directory: %v", err)
 	}
+}
+
+// Whatever is wrong with the history, what was opened before is closed again.
+func TestServeSaysWhatIsWrongWithTheHistory(t *testing.T) {
+	c := &config{Data: t.TempDir()}
+	c.Kafka.Brokers = []string{"127.0.0.1:1"}
+	c.HTTP.Address = "127.0.0.1:0"
+	c.History.Kind = "cassandra"
+	c.History.Cassandra = cassandraConfig{Hosts: []string{"127.0.0.1"}, Keyspace: "a-b;c", Consistency: "many"}
+	c.fill()
+	log, err := newLog(t.Output(), c.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newNode(c, log); err == nil || !strings.Contains(err.Error(), "keyspace") {
+		t.Errorf("got %v, want an error about the keyspace", err)
+	}
+	c.History.Cassandra.Keyspace, c.History.Cassandra.Consistency = "", ""
+	c.fill()
+	n, err := newNode(c, log)
+	if err != nil {
+		t.Fatalf("the directory is not free again: %v", err)
+	}
+	n.close()
 }
 
 func writeConfig(t *testing.T, text string) string {

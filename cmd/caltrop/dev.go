@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -82,6 +83,9 @@ Exit codes: 0 it ran until it was stopped, 1 it could not.`,
 }
 
 func dev(ctx context.Context, o devOptions, out, problems io.Writer) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
 	conf := o.config()
 	if err := conf.validate(); err != nil {
 		return err
@@ -107,6 +111,21 @@ func dev(ctx context.Context, o devOptions, out, problems io.Writer) error {
 	g.Go(func() error { return d.run(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
+	}
+	return nil
+}
+
+// validate refuses flags that cannot be, before anything is started.
+func (o *devOptions) validate() error {
+	switch {
+	case o.data == "":
+		return errors.New("--data is empty, want a directory")
+	case o.kafka < 1 || o.kafka > math.MaxUint16:
+		return fmt.Errorf("--kafka %d is no port, want 1 to %d", o.kafka, math.MaxUint16)
+	case !(o.rate > 0): // nor NaN
+		return fmt.Errorf("--rate %v is no positive number; --no-generator starts without traffic", o.rate)
+	case o.past < 0:
+		return fmt.Errorf("--past %s lies ahead, want 0s or more", o.past)
 	}
 	return nil
 }
@@ -198,7 +217,7 @@ func (d *demo) live(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	o := genOptions{past: d.opts.past, Options: fraudgen.Options{Seed: d.opts.seed, Rate: d.opts.rate, Cards: devCards,
+	o := genOptions{past: max(d.opts.past, time.Millisecond), Options: fraudgen.Options{Seed: d.opts.seed, Rate: d.opts.rate, Cards: devCards,
 		Disorder: devDisorder, Incidents: devIncidents}}
 	if !d.fresh { // what was played before must not be played again
 		o.past = time.Millisecond

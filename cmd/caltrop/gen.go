@@ -155,6 +155,8 @@ func (o *genOptions) cast() {
 // place fills in where event time begins.
 func (o *genOptions) place(now time.Time) error {
 	switch {
+	case o.past < 0:
+		return fmt.Errorf("--past %s lies ahead", o.past)
 	case o.start != "" && o.past > 0:
 		return errors.New("--start and --past exclude each other")
 	case o.past > 0:

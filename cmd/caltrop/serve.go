@@ -74,11 +74,15 @@ func openHistory(c *config, log *slog.Logger) (history, error) {
 		}
 		return h, nil
 	}
-	h := c.History.Cassandra
-	return cassandra.New(cassandra.Options{
-		Hosts: h.Hosts, Port: h.Port, Keyspace: h.Keyspace, Datacenter: h.Datacenter, Replication: h.Replication,
-		Consistency: h.Consistency, Username: h.Username, Password: h.Password, TTL: h.TTL, Log: log,
+	o := c.History.Cassandra
+	h, err := cassandra.New(cassandra.Options{
+		Hosts: o.Hosts, Port: o.Port, Keyspace: o.Keyspace, Datacenter: o.Datacenter, Replication: o.Replication,
+		Consistency: o.Consistency, Username: o.Username, Password: o.Password, TTL: o.TTL, Log: log,
 	})
+	if err != nil {
+		return nil, err // not h: a nil *History in an interface is no nil
+	}
+	return h, nil
 }
 
 // What the heap may take beside the tasks' state, and how much of it may be

@@ -57,9 +57,7 @@ func (s *server) listAlerts(w http.ResponseWriter, r *http.Request) error {
 // `from` it is alertsSpanDefault long.
 func (s *server) alertQuery(v url.Values) (alert.Query, error) {
 	q := alert.Query{Key: v.Get("key"), Status: alert.Status(v.Get("status")), After: v.Get("after"), Limit: alertsLimitDefault}
-	switch q.Status {
-	case "", alert.Raised, alert.Changed, alert.Retracted:
-	default:
+	if q.Status != "" && !q.Status.Known() {
 		return q, badRequest("", "status %s is none of raised, changed, retracted", q.Status)
 	}
 	if text := v.Get("limit"); text != "" {

@@ -15,6 +15,9 @@ const (
 	Retracted Status = "retracted"
 )
 
+// Known reports whether s is one of the statuses.
+func (s Status) Known() bool { return s == Raised || s == Changed || s == Retracted }
+
 // An Alert is one version of one alert. Times are µs since the Unix epoch.
 type Alert struct {
 	ID         ID
