@@ -13,8 +13,8 @@ import (
 )
 
 func rulesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rules", Short: "Check, test and explain rule documents"}
-	cmd.AddCommand(rulesCheckCommand(), rulesTestCommand(), rulesExplainCommand())
+	cmd := &cobra.Command{Use: "rules", Short: "Check, test, explain and format rule documents"}
+	cmd.AddCommand(rulesCheckCommand(), rulesTestCommand(), rulesExplainCommand(), rulesFmtCommand())
 	return cmd
 }
 
