@@ -55,12 +55,9 @@ func (c *compiler) windowWarnings() {
 	if dead == len(w.Where) {
 		c.warnf(c.doc.Window.Pos, "/window", hintBounds, "this rule can never fire: no event is ever in its window")
 	}
-	if !c.havingNever() && c.rule.Having.Verdict.Always {
-		when := "every window with an event raises an alert"
-		if w.Kind == "rolling" {
-			when = "every event that finds the window empty raises an alert"
-		}
-		c.warnf(c.doc.Having.Pos, "/having", "say from which value on it is worth an alert", "having always holds: %s", when)
+	if !c.havingNever() && w.Kind == "rolling" && c.rule.Having.Verdict.Always {
+		c.warnf(c.doc.Having.Pos, "/having", "say from which value on it is worth an alert",
+			"having always holds: every event that finds the window empty raises an alert")
 	}
 }
 
