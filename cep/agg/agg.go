@@ -71,9 +71,8 @@ type Acc struct {
 // detail is what only some aggregates need.
 type detail struct {
 	value   event.Value // Min, Max, First, Last
-	squares wide        // Stddev of exact types: the sum of the squares
-	mean    float64     // Sum, Avg of doubles: the compensation; Stddev: the mean
-	moment  float64     // Sum, Avg of doubles: the sum; Stddev: of the squared differences
+	total   long        // of doubles: Sum, Avg, Stddev: the sum
+	squares long        // Stddev: the sum of the squares
 	set     *set        // Distinct
 	values  []event.Value
 }
@@ -89,14 +88,8 @@ func (a *Acc) detail() *detail {
 func (a *Acc) Add(s Spec, v event.Value) {
 	a.n++
 	switch s.Func {
-	case Sum, Avg:
-		if s.exact() {
-			a.sum.add(v.Int())
-		} else {
-			a.detail().addDouble(s.double(v))
-		}
-	case Stddev:
-		a.addMoments(s, v)
+	case Sum, Avg, Stddev:
+		a.sums(s, v, 1)
 	case Min, Max:
 		if d := a.detail(); a.n == 1 || better(s, v, d.value) {
 			d.value = v
@@ -172,34 +165,50 @@ func compareDoubles(a, b float64, nanLast bool) int {
 	return -1
 }
 
-// addDouble adds to a compensated sum (A. Neumaier, ZAMM 54, 1974).
-func (d *detail) addDouble(x float64) {
-	t := d.moment + x
-	if math.IsInf(t, 0) || t != t {
-		d.moment, d.mean = t, 0
-		return
+// Removable reports whether values can be taken out again: what is left is
+// then the aggregate of the others, to the last bit.
+func (f Func) Removable() bool { return f == Count || f == Sum || f == Avg || f == Stddev }
+
+// Remove takes out a value that Add took. It panics when the function is not
+// removable.
+func (a *Acc) Remove(s Spec, v event.Value) {
+	if !s.Func.Removable() {
+		panic("agg: " + s.Func.String() + " cannot forget a value")
 	}
-	if math.Abs(d.moment) >= math.Abs(x) {
-		d.mean += (d.moment - t) + x
-	} else {
-		d.mean += (x - t) + d.moment
+	a.n--
+	if s.Func != Count {
+		a.sums(s, v, -1)
 	}
-	d.moment = t
 }
 
-// addMoments keeps exact sums for integers, Welford's mean and squared
-// differences for doubles (B. P. Welford, Technometrics 4, 1962).
-func (a *Acc) addMoments(s Spec, v event.Value) {
-	d := a.detail()
-	if s.exact() {
-		a.sum.add(v.Int())
-		d.squares.addSquare(v.Int())
+// sums adds sign times a value to the sum and, for Stddev, its square.
+func (a *Acc) sums(s Spec, v event.Value, sign int64) {
+	if !s.exact() {
+		d, x := a.detail(), s.double(v)
+		d.total.add(x, sign)
+		if s.Func == Stddev {
+			d.squares.addSquare(x, sign)
+		}
 		return
 	}
-	x := s.double(v)
-	delta := x - d.mean
-	d.mean += delta / float64(a.n)
-	d.moment += delta * (x - d.mean)
+	if sign < 0 {
+		a.sum.sub(v.Int())
+	} else {
+		a.sum.add(v.Int())
+	}
+	if s.Func == Stddev {
+		a.detail().squares.addIntSquare(v.Int(), sign)
+	}
+}
+
+// Reset empties the accumulator and keeps its memory.
+func (a *Acc) Reset() {
+	*a = Acc{more: a.more}
+	if d := a.more; d != nil {
+		d.total.reset()
+		d.squares.reset()
+		*d = detail{total: d.total, squares: d.squares, values: d.values[:0]}
+	}
 }
 
 // Clone returns an independent copy.
@@ -210,6 +219,7 @@ func (a *Acc) Clone() Acc {
 	}
 	d := *a.more
 	d.values = append([]event.Value(nil), d.values...)
+	d.total, d.squares = d.total.clone(), d.squares.clone()
 	if d.set != nil {
 		d.set = d.set.clone()
 	}
@@ -233,25 +243,19 @@ func (a *Acc) Merge(s Spec, o *Acc) error {
 		*a = o.Clone()
 		return nil
 	}
-	was := a.n
 	a.n += o.n
 	a.sum.merge(o.sum)
 	if o.more == nil {
 		return nil
 	}
-	return a.detail().merge(s, o.more, was, o.n)
+	return a.detail().merge(s, o.more)
 }
 
-func (d *detail) merge(s Spec, o *detail, n, m int64) error {
+func (d *detail) merge(s Spec, o *detail) error {
 	switch s.Func {
-	case Sum, Avg:
-		d.addDouble(o.moment)
-		d.mean += o.mean
-	case Stddev:
-		d.squares.addSquares(o.squares)
-		if !s.exact() {
-			d.mergeMoments(o, float64(n), float64(m))
-		}
+	case Sum, Avg, Stddev:
+		d.total.merge(&o.total)
+		d.squares.merge(&o.squares)
 	case Min, Max:
 		if better(s, o.value, d.value) {
 			d.value = o.value
@@ -264,12 +268,4 @@ func (d *detail) merge(s Spec, o *detail, n, m int64) error {
 		d.values = append(d.values, o.values...)
 	}
 	return nil
-}
-
-// mergeMoments joins two means and sums of squared differences (T. F. Chan,
-// G. H. Golub, R. J. LeVeque, 1979).
-func (d *detail) mergeMoments(o *detail, n, m float64) {
-	delta := o.mean - d.mean
-	d.mean += delta * m / (n + m)
-	d.moment += o.moment + delta*delta*n*m/(n+m)
 }

@@ -13,7 +13,7 @@ import (
 
 // format is the first byte of every encoding that is not of an empty Acc,
 // whose encoding is the one byte 0.
-const format = 1
+const format = 2
 
 // ErrCorrupt is what Decode's errors match when the bytes are no encoding of
 // the aggregate.
@@ -34,12 +34,14 @@ func (a *Acc) AppendTo(buf []byte, s Spec) []byte {
 		if s.exact() {
 			return appendWide(buf, a.sum)
 		}
-		return appendFloat(appendFloat(buf, a.more.moment), a.more.mean)
+		return a.more.total.appendTo(buf)
 	case Stddev:
 		if s.exact() {
-			return appendWide(appendWide(buf, a.sum), a.more.squares)
+			buf = appendWide(buf, a.sum)
+		} else {
+			buf = a.more.total.appendTo(buf)
 		}
-		return appendFloat(appendFloat(buf, a.more.moment), a.more.mean)
+		return a.more.squares.appendTo(buf)
 	case Min, Max, First, Last:
 		return appendValue(buf, s.Type, a.more.value)
 	case Distinct:
@@ -50,10 +52,6 @@ func (a *Acc) AppendTo(buf []byte, s Spec) []byte {
 		}
 	}
 	return buf
-}
-
-func appendFloat(buf []byte, f float64) []byte {
-	return binary.BigEndian.AppendUint64(buf, math.Float64bits(f))
 }
 
 // appendWide writes a number of 64 bits as the varint of twice its zigzag
@@ -102,9 +100,10 @@ func (s *set) appendTo(buf []byte, spec Spec) []byte {
 	return append(buf, data...)
 }
 
-// Decode reads what AppendTo wrote and returns the bytes after it.
+// Decode reads what AppendTo wrote and returns the bytes after it. It reuses
+// the memory of what a held before.
 func (a *Acc) Decode(buf []byte, s Spec) ([]byte, error) {
-	*a = Acc{}
+	a.Reset()
 	if len(buf) == 0 {
 		return nil, fmt.Errorf("reading the format of %d: %w", s.Func, ErrCorrupt)
 	}
@@ -132,13 +131,12 @@ func (a *Acc) decode(r *reader, s Spec) {
 	case Sum, Avg, Stddev:
 		if s.exact() {
 			a.sum = r.wide()
-			if s.Func == Stddev {
-				a.detail().squares = r.wide()
-			}
-			return
+		} else {
+			r.long(&a.detail().total)
 		}
-		d := a.detail()
-		d.moment, d.mean = r.float(), r.float()
+		if s.Func == Stddev {
+			r.long(&a.detail().squares)
+		}
 	case Min, Max, First, Last:
 		a.detail().value = r.value(s)
 	case Distinct:

@@ -9,9 +9,9 @@ import (
 )
 
 // Result returns the aggregate's value; false when it is an error: anything
-// but count, sum and distinct of no values, a sum of ints that leaves the
-// range of int, a stddev of ints whose squares sum up to more than 2^127. Sums, averages and the like of decimals are doubles, rounded
-// once from the exact number.
+// but count, sum and distinct of no values, and a sum of ints that leaves the
+// range of int. All sums are exact and rounded once, so they do not depend on
+// order; those of decimals are doubles.
 func (a *Acc) Result(s Spec) (event.Value, bool) {
 	switch s.Func {
 	case Count:
@@ -28,9 +28,6 @@ func (a *Acc) Result(s Spec) (event.Value, bool) {
 	case Avg:
 		return event.DoubleOf(a.mean(s)), true
 	case Stddev:
-		if a.more.squares.hi < 0 {
-			return event.Value{}, false
-		}
 		return event.DoubleOf(math.Sqrt(a.variance(s))), true
 	case Percentile:
 		return s.out(a.more.rank(s)), true
@@ -63,7 +60,7 @@ func (a *Acc) total(s Spec) (event.Value, bool) {
 	case a.more == nil:
 		return event.DoubleOf(0), true
 	}
-	return event.DoubleOf(a.more.moment + a.more.mean), true
+	return event.DoubleOf(a.more.total.float()), true
 }
 
 // divided is the number over d, rounded once; d is a power of ten.
@@ -83,7 +80,7 @@ func bigInt(d float64) *big.Int {
 
 func (a *Acc) mean(s Spec) float64 {
 	if !s.exact() {
-		return (a.more.moment + a.more.mean) / float64(a.n)
+		return a.more.total.float() / float64(a.n)
 	}
 	const whole = 1 << 53
 	per := s.unit() * float64(a.n)
@@ -95,19 +92,37 @@ func (a *Acc) mean(s Spec) float64 {
 	return f
 }
 
-// variance of the population; never negative.
+// variance of the population, (n·Σx² − (Σx)²) / n², exact until the one
+// rounding at the end; NaN when a value is no number.
 func (a *Acc) variance(s Spec) float64 {
-	if !s.exact() {
-		return max(0, a.more.moment/float64(a.n))
+	if a.more.total.odd != (odds{}) || a.more.squares.odd != (odds{}) {
+		return math.NaN()
 	}
-	// (n·Σx² − (Σx)²) / (n·unit)², exact until the last division.
+	squares, low := a.more.squares.big()
 	n := big.NewInt(a.n)
-	top := new(big.Int).Mul(n, a.more.squares.big())
-	sum := a.sum.big()
-	top.Sub(top, sum.Mul(sum, sum))
+	top := squares.Mul(squares, n)
+	sum, exp := a.sum.big(), 0
+	if !s.exact() {
+		sum, exp = a.more.total.big()
+	}
+	sum.Mul(sum, sum)
+	exp *= 2
+	if low > exp {
+		top.Lsh(top, uint(low-exp))
+		low = exp
+	} else {
+		sum.Lsh(sum, uint(exp-low))
+	}
+	top.Sub(top, sum)
 	under := n.Mul(n, bigInt(s.unit()))
-	f, _ := new(big.Rat).SetFrac(top, under.Mul(under, under)).Float64()
-	return max(0, f)
+	under.Mul(under, under)
+	if low > 0 {
+		top.Lsh(top, uint(low))
+	} else {
+		under.Lsh(under, uint(-low))
+	}
+	f, _ := new(big.Rat).SetFrac(top, under).Float64()
+	return f
 }
 
 // rank is the value at the nearest rank ⌈p·n⌉ of the sorted values.

@@ -5,8 +5,7 @@ import (
 	"math/bits"
 )
 
-// A wide is a signed 128-bit integer: any sum of 64-bit values fits. A sum of
-// squares, which is never negative, may not; it is then negative for good.
+// A wide is a signed 128-bit integer: any sum of 64-bit values fits.
 type wide struct {
 	hi int64
 	lo uint64
@@ -24,23 +23,10 @@ func (w *wide) merge(o wide) {
 	w.hi += o.hi + int64(carry)
 }
 
-// addSquare adds n² to a sum of squares.
-func (w *wide) addSquare(n int64) {
-	m := uint64(n)
-	if n < 0 {
-		m = -m
-	}
-	hi, lo := bits.Mul64(m, m)
-	w.addSquares(wide{hi: int64(hi), lo: lo})
-}
-
-// addSquares joins two sums of squares.
-func (w *wide) addSquares(o wide) {
-	if w.hi < 0 || o.hi < 0 {
-		w.hi = -1
-		return
-	}
-	w.merge(o)
+func (w *wide) sub(n int64) {
+	var borrow uint64
+	w.lo, borrow = bits.Sub64(w.lo, uint64(n), 0)
+	w.hi -= n>>63 + int64(borrow)
 }
 
 // int64 returns the number when it fits.
