@@ -2,6 +2,7 @@ package ceptest
 
 import (
 	"math"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -26,9 +27,12 @@ func reduceSome(s agg.Spec, values []event.Value) event.Value {
 		rank := int(math.Ceil(s.P * float64(len(sorted))))
 		return sorted[max(rank, 1)-1]
 	case agg.Stddev:
-		return event.DoubleOf(math.Sqrt(variance(values)))
+		return event.DoubleOf(math.Sqrt(rounded(variance(values)).Double()))
 	}
-	return event.DoubleOf(mean(values))
+	if s.Type == event.Double {
+		return event.DoubleOf(rounded(total(values)).Double() / float64(len(values)))
+	}
+	return rounded(mean(values))
 }
 
 func compareValues(a, b event.Value) int {
@@ -47,43 +51,52 @@ func compareValues(a, b event.Value) int {
 	return compareInt(a.Int(), b.Int())
 }
 
-// sum adds ints and decimals exactly, doubles in key order.
-func sum(s agg.Spec, values []event.Value) event.Value {
-	var whole int64
-	var double float64
-	for _, v := range values {
-		whole += v.Int()
-		double += v.Double()
-	}
-	switch s.Type {
+// exact is a number without rounding.
+func exact(v event.Value) *big.Rat {
+	switch v.Type() {
 	case event.Double:
-		return event.DoubleOf(double)
+		return new(big.Rat).SetFloat64(v.Double())
 	case event.Decimal:
-		return event.DecimalOf(whole, s.Scale)
-	case event.Duration:
-		return event.DurationOf(whole)
+		under := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(v.Scale())), nil)
+		return new(big.Rat).SetFrac(big.NewInt(v.Int()), under)
 	}
-	return event.IntOf(whole)
+	return new(big.Rat).SetInt64(v.Int())
 }
 
-func mean(values []event.Value) float64 {
-	if v := values[0]; v.Type() == event.Decimal {
-		total := sum(agg.Spec{Type: event.Decimal, Scale: v.Scale()}, values)
-		return total.Double() / float64(len(values))
-	}
-	total := 0.0
+func total(values []event.Value) *big.Rat {
+	t := new(big.Rat)
 	for _, v := range values {
-		total += v.Double()
+		t.Add(t, exact(v))
 	}
-	return total / float64(len(values))
+	return t
 }
 
-func variance(values []event.Value) float64 {
-	m, total := mean(values), 0.0
-	for _, v := range values {
-		total += (v.Double() - m) * (v.Double() - m)
+func mean(values []event.Value) *big.Rat {
+	return new(big.Rat).Quo(total(values), new(big.Rat).SetInt64(int64(len(values))))
+}
+
+// sum is exact and rounded once; one of ints that is no int is an error.
+func sum(s agg.Spec, values []event.Value) (event.Value, bool) {
+	t := total(values)
+	if s.Type == event.Int {
+		return event.IntOf(t.Num().Int64()), t.Num().IsInt64()
 	}
-	return total / float64(len(values))
+	return rounded(t), true
+}
+
+func rounded(r *big.Rat) event.Value {
+	f, _ := r.Float64()
+	return event.DoubleOf(f)
+}
+
+func variance(values []event.Value) *big.Rat {
+	m, squares := mean(values), new(big.Rat)
+	for _, v := range values {
+		d := exact(v)
+		d.Sub(d, m)
+		squares.Add(squares, d.Mul(d, d))
+	}
+	return squares.Quo(squares, new(big.Rat).SetInt64(int64(len(values))))
 }
 
 func distinct(values []event.Value) int {

@@ -250,7 +250,7 @@ func reduce(s agg.Spec, values []event.Value) (event.Value, bool) {
 	case agg.Distinct:
 		return event.IntOf(int64(distinct(values))), true
 	case agg.Sum:
-		return sum(s, values), true
+		return sum(s, values)
 	}
 	if len(values) == 0 {
 		return event.Value{}, false

@@ -101,7 +101,7 @@ func randomEvents(rng *rand.Rand, s *ceptest.Setting, n int) []*event.Event {
 		ev := &event.Event{Schema: schema, Time: at, ID: fmt.Sprintf("e%d", i), Offset: int64(i), Values: make([]event.Value, len(schema.Fields))}
 		ev.Values[0] = event.StringOf(pick(rng, "k1", "k1", "k2"))
 		ev.Values[1] = event.IntOf(int64(rng.IntN(6)))
-		ev.Values[2] = event.DoubleOf([]float64{0.25, 0.5, 1.5, 1 << 40, -3.75, 2.5}[rng.IntN(6)])
+		ev.Values[2] = event.DoubleOf([]float64{0.1, 0.25, 0.7, 1 << 60, -3.75, -1e-9}[rng.IntN(6)])
 		ev.Values[3] = event.DecimalOf(int64(rng.IntN(1000)), 2)
 		ev.Values[4] = event.StringOf(pick(rng, "a", "b", "c"))
 		if rng.IntN(2) == 0 {
