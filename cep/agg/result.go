@@ -129,7 +129,5 @@ func (a *Acc) variance(s Spec) float64 {
 func (d *detail) rank(s Spec) event.Value {
 	sorted := slices.Clone(d.values)
 	slices.SortFunc(sorted, func(a, b event.Value) int { return compare(s, a, b) })
-	n := len(sorted)
-	i := int(math.Ceil(s.P*float64(n))) - 1
-	return sorted[min(max(i, 0), n-1)]
+	return sorted[s.Nearest(len(sorted))]
 }

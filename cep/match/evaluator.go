@@ -35,6 +35,19 @@ type Knowing interface {
 	Facts() *expr.Facts
 }
 
+// A Paging store also keeps pages of a key: further records by number, for
+// evaluators whose state is too large to be read whole at each event. Pages
+// leave only when they are removed. The evaluator removes all of them before
+// it removes the state of the key.
+type Paging interface {
+	// Page returns a page of key, or nil. The bytes are valid until the next
+	// call of any method and must not be changed.
+	Page(key []byte, number uint64) []byte
+	// PutPage replaces a page of key; an empty one is removed. The store copies
+	// it.
+	PutPage(key []byte, number uint64, page []byte)
+}
+
 // FactsOf returns what an evaluation of the rule may read besides events, nil
 // when it reads nothing or the store knows nothing.
 func FactsOf(r *prog.Rule, s Store) *expr.Facts {

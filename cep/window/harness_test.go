@@ -20,6 +20,24 @@ type store struct {
 	raised []raised
 }
 
+// A pagingStore also keeps pages.
+type pagingStore struct {
+	*store
+	pages map[string][]byte
+}
+
+func (s *pagingStore) Page(key []byte, number uint64) []byte {
+	return slices.Clone(s.pages[fmt.Sprint(string(key), number)])
+}
+
+func (s *pagingStore) PutPage(key []byte, number uint64, page []byte) {
+	name := fmt.Sprint(string(key), number)
+	delete(s.pages, name)
+	if len(page) > 0 {
+		s.pages[name] = slices.Clone(page)
+	}
+}
+
 type raised struct {
 	key   event.Value
 	found match.Found
@@ -58,7 +76,7 @@ func (s *store) due(until int64) (key string, at int64) {
 // sets them for ever fails.
 const deadlinesMax = 10_000
 
-func (s *store) fire(t testing.TB, e match.Evaluator, until int64) {
+func (s *store) fire(t testing.TB, e match.Evaluator, until int64, as match.Store) {
 	for n := 0; ; n++ {
 		key, at := s.due(until)
 		if at == 0 {
@@ -69,7 +87,7 @@ func (s *store) fire(t testing.TB, e match.Evaluator, until int64) {
 		}
 		delete(s.timers, key)
 		var out match.Output
-		e.Deadline([]byte(key), at, s, &out)
+		e.Deadline([]byte(key), at, as, &out)
 		s.take(event.StringOf(key), &out)
 	}
 }
@@ -83,6 +101,11 @@ func (s *store) take(key event.Value, out *match.Output) {
 // feed runs events, in any order, through an evaluator and closes event time.
 func (s *store) feed(t testing.TB, rule *prog.Rule, events []*event.Event) {
 	t.Helper()
+	s.feedAs(t, rule, events, s)
+}
+
+func (s *store) feedAs(t testing.TB, rule *prog.Rule, events []*event.Event, as match.Store) {
+	t.Helper()
 	e := window.New(rule)
 	events = slices.SortedFunc(slices.Values(events), event.Compare)
 	for _, ev := range events {
@@ -94,12 +117,12 @@ func (s *store) feed(t testing.TB, rule *prog.Rule, events []*event.Event) {
 		if !key.Present() {
 			continue
 		}
-		s.fire(t, e, ev.Time)
+		s.fire(t, e, ev.Time, as)
 		var out match.Output
-		e.Event([]byte(key.Str()), ev, 1, s, &out)
+		e.Event([]byte(key.Str()), ev, 1, as, &out)
 		s.take(key, &out)
 	}
-	s.fire(t, e, 1<<62)
+	s.fire(t, e, 1<<62, as)
 }
 
 func (s *store) alerts() []ceptest.Alert {

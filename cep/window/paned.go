@@ -178,6 +178,6 @@ func (p *paned) close(f *frames, out *match.Output) {
 	}
 	evidence, err := p.events(f.trail, f.keys, f.origin, w.start)
 	p.mustRead(err)
-	o := outcome{at: end, by: match.ByWindow, instant: w.start, events: w.n}
-	p.raise(o, w.accs, evidence, out)
+	o := outcome{at: end, by: match.ByWindow, instant: w.start, events: w.n, approx: approximate(w.accs)}
+	p.raise(o, evidence, out)
 }

@@ -9,39 +9,65 @@ import (
 )
 
 // rolling evaluates at every event that the window takes, over the events in
-// (time − size, time]. The aggregates are computed anew from the arguments
-// kept for each event, in their order, so a sum of doubles is always that of
-// the events in the window and never carries the rounding of those that left.
+// (time − size, time]. What an event costs does not grow with the window.
 type rolling struct {
 	*rule
+	slots     []slot
+	mergeable bool // some slot cannot forget
+	moved     bool // the front of the queue has changed
+	pages     pages
+
+	head      []byte // the state being worked on
+	frontPage []byte // pages of its queue,
+	backPage  []byte
+	suffix    []byte // and of suffixes
+	tail      []byte // the newest events
 }
 
 // A ring is the state of a rolling window:
 //
 //	format   one byte
-//	held     one byte: having was true at the last event
+//	flags    one byte: having was true at the last event; events were lost
 //	origin   time that other times are relative to, signed varint
 //	lost     time of the newest event that left early by limits.window_events,
-//	         minus origin, signed; smallest when there is none
+//	         minus origin, signed; where flags say so
 //	keys     the key's values
-//	base     time that the first entry is relative to, minus origin, signed
-//	n        entries
-//	entries  length in bytes, then each: time minus the one before, arguments
-//	         but those of bare counts
-//	trail    see trail
+//	queue    see queue
+//	recent   see recent
+//	slots    see slot
+//	pages    those that are near, see pages
 type ring struct {
-	held    bool
-	origin  int64
-	lost    int64
-	keys    keyring
-	base    int64
-	n       int
-	entries []byte
-	trail   trail
+	held   bool
+	origin int64
+	lost   int64
+	keys   keyring
+	queue  queue
+	recent recent
 }
 
 // neverLost is ring.lost before any event left early.
 const neverLost = math.MinInt64
+
+const (
+	flagHeld = 1 << iota
+	flagLost
+)
+
+func newRolling(w *rule) *rolling {
+	r := &rolling{rule: w, slots: newSlots(w)}
+	r.eachMergeable(func(*slot) { r.mergeable = true })
+	return r
+}
+
+// open gets ready for one key. A rule with early timing is set back to earlier
+// states, which must then be whole: its pages stay near.
+func (r *rolling) open(key []byte, s match.Store) {
+	r.facts = match.FactsOf(r.Rule, s)
+	r.pages = pages{key: key, near: r.pages.near[:0]}
+	if far, ok := s.(match.Paging); ok && !r.Early {
+		r.pages.far = far
+	}
+}
 
 func (r *rolling) decode(state []byte) (ring, error) {
 	c := cursor{buf: state}
@@ -50,20 +76,38 @@ func (r *rolling) decode(state []byte) (ring, error) {
 		return g, errCorrupt
 	}
 	flags := c.byte()
-	g.held = flags&1 != 0
+	g.held = flags&flagHeld != 0
 	g.origin = c.varint()
-	if flags&2 != 0 {
+	if flags&flagLost != 0 {
 		g.lost = c.varint() + g.origin
 	}
 	g.keys = c.keyring(len(r.KeyTypes))
-	g.base = c.varint() + g.origin
-	g.n = int(c.uvarint())
-	g.entries = c.take(c.uvarint())
-	g.trail = c.trail()
-	if g.n < g.trail.n || g.n > len(g.entries) || len(c.buf) != 0 {
+	g.queue = c.queue(g.origin)
+	g.recent = c.recent()
+	for i := range r.slots {
+		r.slots[i].decode(&c)
+	}
+	r.pages.near = c.pages(r.pages.near[:0])
+	if len(c.buf) != 0 {
 		c.bad = true
 	}
 	return g, c.err()
+}
+
+// load reads the state of a key; false when it has none.
+func (r *rolling) load(key []byte, s match.Store) (g ring, ok bool) {
+	r.open(key, s)
+	state := s.Get(key)
+	if len(state) == 0 {
+		for i := range r.slots {
+			r.slots[i].reset()
+		}
+		return g, false
+	}
+	r.head = append(r.head[:0], state...)
+	g, err := r.decode(r.head)
+	r.mustRead(err)
+	return g, true
 }
 
 // Event adds ev to the window of key and evaluates it there.
@@ -73,94 +117,71 @@ func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 	if !ok {
 		return
 	}
-	g := ring{origin: ev.Time, lost: neverLost, base: ev.Time}
-	if state := s.Get(key); len(state) > 0 {
-		var err error
-		g, err = r.decode(state)
-		r.mustRead(err)
-	} else {
-		g.keys = r.appendKeyring(nil, stream, ev)
+	r.read(ev)
+	g, ok := r.load(key, s)
+	if !ok {
+		g = ring{origin: ev.Time, lost: neverLost, keys: r.appendKeyring(r.head[:0], stream, ev)}
 		s.Timer(key, ev.Time+r.Window.Size)
 	}
-	r.read(ev)
-	last, err := r.slide(&g, ev.Time-r.Window.Size, out)
-	r.mustRead(err)
+	r.slide(&g, ev.Time-r.Window.Size, out)
+	r.push(&g.queue, ev.Time)
 	r.evaluate(&g, ev, out)
-	r.state = r.append(r.state[:0], &g, last, stream, ev)
+	r.keep(&g, stream, ev)
+	r.state = r.append(r.state[:0], &g)
 	s.Put(key, r.state)
 }
 
 // slide drops what is at or before cutoff, and the oldest events beyond the
-// ring's capacity, and gives the rest to fresh accumulators. It returns the
-// time of the newest entry.
-func (r *rolling) slide(g *ring, cutoff int64, out *match.Output) (last int64, err error) {
-	clear(r.accs)
-	c := cursor{buf: g.entries}
-	at := g.base
-	n := g.n
-	for i := range n {
-		at += int64(c.uvarint())
-		early := n-i >= r.Limits.WindowEvents && at > cutoff
-		if at <= cutoff || early {
-			r.skip(&c)
-			g.base, g.entries, g.n = at, c.buf, g.n-1
-			if early {
-				g.lost = at
-				out.Stats.WindowTruncated++
-			}
-			continue
-		}
-		r.replay(&c)
-	}
-	if at <= cutoff { // emptied by time; an event that left early still counts
+// ring's capacity with the one that comes.
+func (r *rolling) slide(g *ring, cutoff int64, out *match.Output) {
+	q := &g.queue
+	if q.n > 0 && q.last <= cutoff { // emptied by time; an event that left early still counts
 		g.held = false
 	}
-	if c.bad {
-		return 0, errCorrupt
+	r.moved = false
+	for q.n > 0 {
+		at := r.peek(q)
+		if at > cutoff {
+			if q.n < r.Limits.WindowEvents {
+				break
+			}
+			g.lost = at
+			out.Stats.WindowTruncated++
+		}
+		r.pop(q, at)
 	}
-	return at, g.trail.drop(g.trail.n - min(g.n, r.kept, g.trail.n))
-}
-
-// replay gives one kept entry to the accumulators.
-func (r *rolling) replay(c *cursor) {
-	for i := range r.args {
-		v := always()
-		if !r.bare(i) {
-			v = c.value()
-		}
-		if v.Present() {
-			r.give(&r.accs[i], i, v)
-		}
+	if r.moved {
+		r.rescan(q)
 	}
 }
 
-// evaluate adds the current event, whose arguments are in r.args, and raises
-// an alert when having turns true.
+// evaluate raises an alert at the current event when having turns true.
 func (r *rolling) evaluate(g *ring, ev *event.Event, out *match.Output) {
-	r.add(r.accs, r.args)
-	holds := r.holds(r.accs, ev.Time, out)
+	for i := range r.slots {
+		r.aggs[i] = r.slots[i].result(&r.pages)
+	}
+	holds := r.judge(ev.Time, out)
 	turned := holds && !g.held
 	g.held = holds
 	if !turned {
 		return
 	}
-	evidence, err := r.events(g.trail, g.keys, g.origin, math.MinInt64)
-	r.mustRead(err)
+	evidence := r.latest(g, min(g.queue.n, r.kept)-1)
 	current := clone(ev)
 	r.raise(outcome{
-		at: ev.Time, by: match.ByEvent, event: current, events: g.n + 1,
+		at: ev.Time, by: match.ByEvent, event: current, events: g.queue.n,
 		truncated: g.lost != neverLost && g.lost > ev.Time-r.Window.Size,
-	}, r.accs, append(evidence, current), out)
+	}, append(evidence, current), out)
 }
 
-// append writes the ring with the current event as its newest entry.
-func (r *rolling) append(buf []byte, g *ring, last int64, stream int, ev *event.Event) []byte {
+// append writes the state.
+func (r *rolling) append(buf []byte, g *ring) []byte {
 	flags := byte(0)
 	if g.held {
-		flags |= 1
+		flags |= flagHeld
 	}
 	if g.lost != neverLost {
-		flags |= 2
+		flags |= flagLost
 	}
 	buf = append(buf, formatRolling, flags)
 	buf = binary.AppendVarint(buf, g.origin)
@@ -168,57 +189,30 @@ func (r *rolling) append(buf []byte, g *ring, last int64, stream int, ev *event.
 		buf = binary.AppendVarint(buf, g.lost-g.origin)
 	}
 	buf = append(buf, g.keys...)
-	if g.n == 0 {
-		g.base, last = ev.Time, ev.Time
+	buf = g.queue.append(buf, g.origin)
+	buf = g.recent.append(buf)
+	for i := range r.slots {
+		buf = r.slots[i].append(buf)
 	}
-	buf = binary.AppendVarint(buf, g.base-g.origin)
-	r.packed = binary.AppendUvarint(r.packed[:0], uint64(ev.Time-last))
-	for i, v := range r.args {
-		if !r.bare(i) {
-			r.packed = event.AppendValue(r.packed, v)
-		}
-	}
-	buf = binary.AppendUvarint(buf, uint64(g.n+1))
-	buf = binary.AppendUvarint(buf, uint64(len(g.entries)+len(r.packed)))
-	buf = append(append(buf, g.entries...), r.packed...)
-	return r.appendTrail(buf, g.trail, stream, ev, g.origin)
+	return r.pages.append(buf)
 }
 
 // Deadline removes the state of a key whose window is empty by then; of any
 // other it comes back when the newest event leaves. It raises nothing.
 func (r *rolling) Deadline(key []byte, at int64, s match.Store, _ *match.Output) {
-	state := s.Get(key)
-	if len(state) == 0 {
+	g, ok := r.load(key, s)
+	if !ok {
 		s.Timer(key, 0)
 		return
 	}
-	g, err := r.decode(state)
-	r.mustRead(err)
-	last, err := r.newest(&g)
-	r.mustRead(err)
-	if empty := last + r.Window.Size; empty > at {
+	if empty := g.queue.last + r.Window.Size; empty > at {
 		s.Timer(key, empty)
 		return
 	}
+	for q := &g.queue; q.n > 0; {
+		r.pop(q, r.peek(q))
+	}
+	r.shorten(&g.recent, 0)
 	s.Put(key, nil)
 	s.Timer(key, 0)
-}
-
-func (r *rolling) newest(g *ring) (int64, error) {
-	c := cursor{buf: g.entries}
-	last := g.base
-	for range g.n {
-		last += int64(c.uvarint())
-		r.skip(&c)
-	}
-	return last, c.err()
-}
-
-// skip passes over the arguments of one entry.
-func (r *rolling) skip(c *cursor) {
-	for i := range r.args {
-		if !r.bare(i) {
-			c.skipValue()
-		}
-	}
 }

@@ -102,8 +102,8 @@ func (r *session) Deadline(key []byte, at int64, s match.Store, out *match.Outpu
 	if r.holds(t.accs, end, out) {
 		evidence, err := r.events(t.trail, t.keys, t.start, math.MinInt64)
 		r.mustRead(err)
-		o := outcome{at: end, by: match.ByWindow, instant: t.start, events: t.n}
-		r.raise(o, t.accs, evidence, out)
+		o := outcome{at: end, by: match.ByWindow, instant: t.start, events: t.n, approx: approximate(t.accs)}
+		r.raise(o, evidence, out)
 	}
 	s.Put(key, nil)
 	s.Timer(key, 0)

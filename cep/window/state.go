@@ -9,7 +9,7 @@ import (
 
 // formatState is the first byte of every window state, per kind of window.
 const (
-	formatRolling = 0x11
+	formatRolling = 0x12
 	formatPaned   = 0x21
 	formatSession = 0x31
 )
@@ -167,9 +167,7 @@ func (w *rule) appendTrail(buf []byte, t trail, stream int, ev *event.Event, ori
 	if t.n >= w.kept {
 		w.mustRead(t.drop(t.n - w.kept + 1))
 	}
-	w.packed = binary.AppendVarint(w.packed[:0], ev.Time-origin)
-	w.packed = binary.AppendUvarint(w.packed, uint64(stream))
-	w.packed = event.AppendEvent(w.packed, ev, event.Packing{Omit: w.omit[stream], Base: ev.Time})
+	w.pack(stream, ev, origin)
 	var size [binary.MaxVarintLen64]byte
 	head := binary.PutUvarint(size[:], uint64(len(w.packed)))
 	buf = binary.AppendUvarint(buf, uint64(t.n+1))
@@ -177,6 +175,13 @@ func (w *rule) appendTrail(buf []byte, t trail, stream int, ev *event.Event, ori
 	buf = append(buf, t.buf...)
 	buf = append(buf, size[:head]...)
 	return append(buf, w.packed...)
+}
+
+// pack makes w.packed an event as a trail has it, but for its length.
+func (w *rule) pack(stream int, ev *event.Event, origin int64) {
+	w.packed = binary.AppendVarint(w.packed[:0], ev.Time-origin)
+	w.packed = binary.AppendUvarint(w.packed, uint64(stream))
+	w.packed = event.AppendEvent(w.packed, ev, event.Packing{Omit: w.omit[stream], Base: ev.Time})
 }
 
 // events reads a trail whole. from leaves out events before that time.

@@ -43,14 +43,11 @@ func decoderOf(kind string) (formatByte byte, decode func([]byte) error) {
 	w := newRule(plain(kind))
 	switch kind {
 	case "rolling":
-		r := &rolling{rule: w}
+		r := newRolling(w)
 		return formatRolling, func(b []byte) error {
 			g, err := r.decode(b)
 			if err == nil {
-				_, err = r.newest(&g)
-			}
-			if err == nil {
-				_, err = r.events(g.trail, g.keys, g.origin, 0)
+				_, err = r.events(g.recent.trail, g.keys, g.origin, 0)
 			}
 			return err
 		}

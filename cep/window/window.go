@@ -6,6 +6,7 @@ package window
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/caltrop/caltrop/cep/agg"
 	"github.com/caltrop/caltrop/cep/event"
@@ -29,7 +30,7 @@ func New(r *prog.Rule) match.Evaluator {
 	w := newRule(r)
 	switch r.Window.Kind {
 	case "rolling":
-		return &rolling{rule: w}
+		return newRolling(w)
 	case "tumbling", "sliding":
 		return &paned{rule: w, every: everyOf(r.Window)}
 	case "session":
@@ -151,6 +152,11 @@ func (w *rule) give(acc *agg.Acc, i int, v event.Value) {
 	acc.Add(s, v)
 }
 
+// approximate reports whether some accumulator is an estimate.
+func approximate(accs []agg.Acc) bool {
+	return slices.ContainsFunc(accs, func(a agg.Acc) bool { return a.Approximate() })
+}
+
 // An outcome is what an alert of a window is made from.
 type outcome struct {
 	at        int64
@@ -159,9 +165,10 @@ type outcome struct {
 	instant   int64
 	events    int  // of the window
 	truncated bool // events left the window early
+	approx    bool // an aggregate is an estimate
 }
 
-// holds evaluates values and having over the aggregates.
+// holds evaluates values and having over accumulators.
 func (w *rule) holds(accs []agg.Acc, at int64, out *match.Output) bool {
 	for i := range accs {
 		v, ok := accs[i].Result(w.Window.Aggs.List[i].Spec)
@@ -170,6 +177,11 @@ func (w *rule) holds(accs []agg.Acc, at int64, out *match.Output) bool {
 		}
 		w.aggs[i] = v
 	}
+	return w.judge(at, out)
+}
+
+// judge evaluates values and having over the aggregates in w.aggs.
+func (w *rule) judge(at int64, out *match.Output) bool {
 	w.frame = expr.Frame{Time: at, Aggs: w.aggs, Values: w.values, Facts: w.facts}
 	clear(w.values)
 	for i := range w.Window.Values {
@@ -189,13 +201,10 @@ func (w *rule) holds(accs []agg.Acc, at int64, out *match.Output) bool {
 
 // raise reports the alert of the evaluation that holds just made. latest are
 // the newest of the window's events.
-func (w *rule) raise(o outcome, accs []agg.Acc, latest []*event.Event, out *match.Output) {
+func (w *rule) raise(o outcome, latest []*event.Event, out *match.Output) {
 	evidence := w.fitting(latest)
-	f := match.Found{At: o.at, By: o.by, Event: o.event, Instant: o.instant, Truncated: o.truncated || len(evidence) < o.events}
+	f := match.Found{At: o.at, By: o.by, Event: o.event, Instant: o.instant, Truncated: o.truncated || len(evidence) < o.events, Approx: o.approx}
 	f.Evidence = []match.StepEvents{{Step: stepName, Events: evidence}}
-	for i := range accs {
-		f.Approx = f.Approx || accs[i].Approximate()
-	}
 	for _, m := range w.Measures {
 		if v, ok := m.Expr.Eval(&w.frame); ok {
 			f.Measures = append(f.Measures, match.NamedValue{Name: m.Name, Value: v.Own()})

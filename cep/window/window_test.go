@@ -1,6 +1,7 @@
 package window_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -114,6 +115,8 @@ func randomEvents(rng *rand.Rand, s *ceptest.Setting, n int) []*event.Event {
 
 // randomRules is how many random rules are compared with the oracle, each
 // over eventsPerRule sequences.
+var longRules = flag.Int("window.long", 40, "how many rules TestLongRollingWindowsEqualTheOracle compares")
+
 const (
 	randomRules      = 400
 	sequencesPerRule = 10
@@ -147,6 +150,54 @@ func TestRandomWindowsEqualTheOracle(t *testing.T) {
 	if alerts < randomRules*sequencesPerRule/4 {
 		t.Errorf("only %d alerts in %d cases", alerts, randomRules*sequencesPerRule)
 	}
+}
+
+// TestLongRollingWindowsEqualTheOracle compares windows whose events, evidence,
+// distinct values and sorted numbers fill many pages, near and far.
+func TestLongRollingWindowsEqualTheOracle(t *testing.T) {
+	alerts := 0
+	for seed := range uint64(*longRules) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		f := pick(rng, "v", "d", "m", "u")
+		aggregates := []string{"sum(F)", "avg(F)", "min(F)", "max(F)", "stddev(F)", "distinct(F)", "first(F)", "last(F)", "count(v > 50)", "percentile(F, 0.5)", "percentile(F, 0.9)", "distinct(s)"}
+		a, b := strings.ReplaceAll(pick(rng, aggregates...), "F", f), strings.ReplaceAll(pick(rng, aggregates...), "F", f)
+		text := streams + fmt.Sprintf("window: {stream: e, rolling: %ds}\nvalues: {n: count(), a: '%s', b: '%s'}\nhaving: 'double(a) > double(b)'\nalert: {measures: {n: n, a: a, b: b}}\nlimits: {window_events: %d}\n",
+			20+rng.IntN(800), a, b, []int{4096, 4096, 100, 37}[rng.IntN(4)])
+		s := setting(t, text)
+		oracle, err := ceptest.New(s.Rule, s.Schemas)
+		if err != nil {
+			t.Fatalf("%s\n%v", s.Text, err)
+		}
+		events := randomEvents(rng, s, 500)
+		spread := 1 + rng.IntN(400)
+		for i, ev := range events {
+			ev.Values[1], ev.Values[4] = event.IntOf(int64(rng.IntN(spread))), event.StringOf(fmt.Sprint("s", rng.IntN(spread)))
+			if rng.IntN(3) > 0 {
+				ev.Values[2] = event.DoubleOf(float64(rng.IntN(spread)) / 10)
+			}
+			if spread%2 == 0 { // rising: every value stays a candidate for min
+				ev.Values[3] = event.DecimalOf(int64(i), 2)
+			}
+		}
+		want := format(oracle.Alerts(events, 0))
+		near, far := newStore(), &pagingStore{newStore(), map[string][]byte{}}
+		near.feed(t, compile(t, s), events)
+		far.feedAs(t, compile(t, s), events, far)
+		if got := format(near.alerts()); got != want {
+			t.Fatalf("seed %d:\n%s\ngot\n%swant\n%s", seed, s.Text[len(streams):], got, want)
+		}
+		if got := format(far.alerts()); got != want {
+			t.Fatalf("seed %d, far pages:\n%s\ngot\n%swant\n%s", seed, s.Text[len(streams):], got, want)
+		}
+		if len(near.states) != 0 || len(far.states) != 0 || len(far.pages) != 0 || len(far.timers) != 0 {
+			t.Fatalf("seed %d: %d and %d states and %d pages are left when the window is empty", seed, len(near.states), len(far.states), len(far.pages))
+		}
+		alerts += len(far.raised)
+	}
+	if alerts < *longRules {
+		t.Errorf("only %d alerts in %d cases", alerts, *longRules)
+	}
+	t.Logf("%d rules raised %d alerts", *longRules, alerts)
 }
 
 func list(events []*event.Event) string {

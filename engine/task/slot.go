@@ -2,6 +2,7 @@ package task
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -42,9 +43,13 @@ type store struct {
 	task  *Task
 	slot  *slot
 	facts expr.Facts
+	page  []byte // the key of a page
 }
 
-var _ match.Knowing = (*store)(nil)
+var (
+	_ match.Knowing = (*store)(nil)
+	_ match.Paging  = (*store)(nil)
+)
 
 func (s *store) Get(key []byte) []byte { return s.task.cfg.State.Get(s.slot.id, key) }
 
@@ -59,6 +64,24 @@ func (s *store) Put(key, state []byte) {
 func (s *store) Timer(key []byte, at int64) {
 	s.task.timers++
 	s.task.cfg.State.SetTimer(s.slot.id, key, at)
+}
+
+// pagesBit marks the State's slot for the pages of a slot. Ids of slots do not
+// grow that far.
+const pagesBit = 1 << 31
+
+func (s *store) Page(key []byte, number uint64) []byte {
+	return s.task.cfg.State.Get(s.slot.id|pagesBit, s.pageKey(key, number))
+}
+
+func (s *store) PutPage(key []byte, number uint64, page []byte) {
+	s.task.cfg.State.Put(s.slot.id|pagesBit, s.pageKey(key, number), page, Never)
+}
+
+// pageKey is the key followed by the eight bytes of the number.
+func (s *store) pageKey(key []byte, number uint64) []byte {
+	s.page = binary.BigEndian.AppendUint64(append(s.page[:0], key...), number)
+	return s.page
 }
 
 func (s *store) Covered() int64 { return s.slot.covered }
@@ -240,6 +263,9 @@ func (g *group) survey() {
 	}
 }
 
+// paged reports whether the rule's evaluator keeps pages.
+func (s *slot) paged() bool { return s.rule.Window != nil && s.rule.Window.Kind == "rolling" }
+
 // attach adds a slot to its group; arrange must follow.
 func (t *Task) attach(g *group, s *slot) {
 	for _, i := range g.streams {
@@ -248,6 +274,9 @@ func (t *Task) attach(g *group, s *slot) {
 		}
 	}
 	t.cfg.State.Open(Slot{ID: s.id, Wheel: g.id})
+	if s.paged() {
+		t.cfg.State.Open(Slot{ID: s.id | pagesBit, Wheel: g.id})
+	}
 	g.slots = append(g.slots, s)
 	t.slots[s.id] = s
 	t.openQuiet(g, s.rule)
@@ -277,6 +306,9 @@ func (t *Task) retire(g *group) {
 		if gone(s) {
 			t.timers++
 			t.cfg.State.Drop(s.id)
+			if s.paged() {
+				t.cfg.State.Drop(s.id | pagesBit)
+			}
 			delete(t.slots, s.id)
 		}
 	}
