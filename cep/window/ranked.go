@@ -2,6 +2,7 @@ package window
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/caltrop/caltrop/cep/agg"
@@ -9,9 +10,11 @@ import (
 )
 
 // ranked keeps the numbers of a rolling window sorted, for percentiles: in
-// pages of up to rankedMax numbers, and a directory of them in the state.
+// pages, and a directory of them in the state. Pages grow with the root of how
+// many numbers there are, so that neither they nor the directory grow much.
 type ranked struct {
 	slot    int
+	n       int    // numbers
 	next    uint64 // number of the next page
 	dir     []stretch
 	scratch []byte
@@ -25,11 +28,11 @@ type stretch struct {
 	page uint64
 }
 
-const (
-	rankedMax   = 256 // numbers in a page; one more splits it
-	rankedJoin  = 128 // numbers of two neighbours that become one
-	rankedBytes = 8
-)
+const rankedBytes = 8 // of one number
+
+// pageMax is how many numbers a page takes; one more splits it, and two
+// neighbours with half as many become one.
+func (r *ranked) pageMax() int { return 64 + 2*int(math.Sqrt(float64(r.n))) }
 
 // at returns the index of the stretch where a number is or belongs.
 func (r *ranked) at(x uint64) int {
@@ -84,7 +87,8 @@ func (r *ranked) add(p *pages, x uint64) {
 	copy(page[at+rankedBytes:], page[at:])
 	binary.BigEndian.PutUint64(page[at:], x)
 	r.scratch = page
-	if n := len(page) / rankedBytes; n > rankedMax {
+	r.n++
+	if n := len(page) / rankedBytes; n > r.pageMax() {
 		half := n / 2 * rankedBytes
 		r.open(i + 1)
 		r.write(p, i+1, page[half:])
@@ -110,6 +114,7 @@ func (r *ranked) remove(p *pages, x uint64) bool {
 		return false
 	}
 	page = append(page[:at*rankedBytes], page[(at+1)*rankedBytes:]...)
+	r.n--
 	r.write(p, i, page)
 	r.join(p, i)
 	if len(r.dir) == 0 {
@@ -120,7 +125,7 @@ func (r *ranked) remove(p *pages, x uint64) bool {
 
 // join makes one of stretch i and the next when both are small.
 func (r *ranked) join(p *pages, i int) {
-	if i+1 >= len(r.dir) || r.dir[i].n+r.dir[i+1].n > rankedJoin {
+	if i+1 >= len(r.dir) || r.dir[i].n+r.dir[i+1].n > r.pageMax()/2 {
 		return
 	}
 	page := append(r.read(p, i), p.get(pageNumber(pageRanked, r.slot, r.dir[i+1].page))...)
@@ -131,14 +136,10 @@ func (r *ranked) join(p *pages, i int) {
 
 // result is the percentile; absent when the window has no number.
 func (r *ranked) result(p *pages, s agg.Spec) event.Value {
-	n := 0
-	for i := range r.dir {
-		n += r.dir[i].n
-	}
-	if n == 0 {
+	if r.n == 0 {
 		return event.Value{}
 	}
-	at := s.Nearest(n)
+	at := s.Nearest(r.n)
 	i := 0
 	for ; at >= r.dir[i].n; i++ {
 		at -= r.dir[i].n
@@ -160,7 +161,7 @@ func (r *ranked) append(buf []byte) []byte {
 }
 
 func (r *ranked) decode(c *cursor) {
-	r.dir = r.dir[:0]
+	r.dir, r.n = r.dir[:0], 0
 	n := c.uvarint()
 	r.next = c.uvarint()
 	for ; n > 0 && !c.bad; n-- {
@@ -168,6 +169,7 @@ func (r *ranked) decode(c *cursor) {
 		if c.bad {
 			return
 		}
-		r.dir = append(r.dir, stretch{binary.BigEndian.Uint64(most), int(c.uvarint()), c.uvarint()})
+		s := stretch{binary.BigEndian.Uint64(most), int(c.uvarint()), c.uvarint()}
+		r.dir, r.n = append(r.dir, s), r.n+s.n
 	}
 }
