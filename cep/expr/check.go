@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"sort"
+	"strings"
 
 	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common"
@@ -16,7 +17,11 @@ import (
 // have; event.Invalid accepts any scalar. On failure the program is nil and
 // there is at least one error.
 func Compile(src string, want event.Type, sc *Scope) (*Program, []Error) {
-	return compileAt(src, 0, want, sc)
+	p, errs := compileAt(src, 0, want, sc)
+	if p != nil {
+		p.Text = strings.TrimSpace(src)
+	}
+	return p, errs
 }
 
 // compileAt compiles an expression that starts at offset base of a larger

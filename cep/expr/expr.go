@@ -134,6 +134,11 @@ type Program struct {
 	// that read the current event only, nil when there is none. Where it does
 	// not hold, the whole does not.
 	Filter *Program
+	// Text is the source. Two conditions of one text that read the current
+	// event only, and nothing outside, are one condition; filters have none.
+	Text string
+	// Needs are comparisons without which a condition does not hold.
+	Needs []Need
 	Const  *bool // the value when the expression is a constant bool, else nil
 	// Verdict is what can be said of a condition without an event.
 	Verdict Verdict

@@ -33,17 +33,24 @@ type deadline struct {
 	since uint64 // Task.timers when it was asked for; 0: never
 }
 
-// A feed is what one stream of a group goes to.
+// A feed is what one stream of a group goes to, by revision of the stream:
+// usually one.
 type feed struct {
 	keyers []*keyer
+	routes []route
+}
+
+// A route is what the events of one schema go to.
+type route struct {
+	schema *event.Schema
 	taps   []tap
+	sieve  *match.Sieve
 }
 
 // A tap leads from a stream to one slot: a key a role.
 type tap struct {
-	slot   *slot
-	schema *event.Schema // that the rule was compiled against
-	roles  []*keyer
+	slot  *slot
+	roles []*keyer
 }
 
 // A reader is a group that reads a stream, and the stream's feed there.
@@ -202,18 +209,18 @@ func (d dueTimer) age() uint32 {
 	return d.slot.id
 }
 
-// deliver applies one event to the rules that read its stream.
+// deliver applies one event to the rules that read its stream and to which it
+// may matter.
 func (t *Task) deliver(g *group, h *held) {
 	ev := h.ev
 	t.now, t.since = ev.Time, h.epoch
 	f := &g.feeds[h.feed]
-	for _, k := range f.keyers {
-		k.read(ev)
-	}
 	kept := false
-	for i := range f.taps {
-		if tap := &f.taps[i]; tap.schema == ev.Schema {
-			kept = t.offer(tap, h) || kept
+	if r := f.route(ev.Schema); r != nil {
+		f.begin(ev, r)
+		set := r.sieve.Pass(ev)
+		for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
+			kept = t.offer(&r.taps[i], h) || kept
 		}
 	}
 	if kept {
@@ -223,6 +230,32 @@ func (t *Task) deliver(g *group, h *held) {
 	t.let(ev)
 }
 
+func (f *feed) route(schema *event.Schema) *route {
+	for i := range f.routes {
+		if f.routes[i].schema == schema {
+			return &f.routes[i]
+		}
+	}
+	return nil
+}
+
+// begin makes ev the event that the keyers read, and counts it with the rules
+// whose key it lacks.
+func (f *feed) begin(ev *event.Event, r *route) {
+	whole := true
+	for _, k := range f.keyers {
+		whole = k.begin(ev) && whole
+	}
+	if whole {
+		return
+	}
+	for i := range r.taps {
+		if p := &r.taps[i]; !slices.ContainsFunc(p.roles, func(k *keyer) bool { return k.ok }) {
+			p.slot.counts.NoKey++
+		}
+	}
+}
+
 // keptForEver are the holders of an event that an alert refers to: more than
 // will ever let it go.
 const keptForEver = math.MaxInt32 / 2
@@ -230,20 +263,15 @@ const keptForEver = math.MaxInt32 / 2
 // offer shows an event to one rule under each of its keys, and reports whether
 // an alert refers to the event now.
 func (t *Task) offer(p *tap, h *held) (kept bool) {
-	found := false
 	for i, k := range p.roles {
 		if !k.ok || repeatedKey(p.roles[:i], k) {
 			continue
 		}
-		found = true
-		p.slot.eval.Event(k.key, h.ev, sameKey(p.roles, i), &p.slot.store, &t.out)
+		p.slot.eval.Event(k.bytes(), h.ev, sameKey(p.roles, i), &p.slot.store, &t.out)
 		if len(t.out.Found) > 0 || t.out.Stats != (match.Stats{}) {
 			kept = kept || len(t.out.Found) > 0
-			t.collect(p.slot, k.key, p.slot.born <= h.epoch && h.epoch < p.slot.died)
+			t.collect(p.slot, k.bytes(), p.slot.born <= h.epoch && h.epoch < p.slot.died)
 		}
-	}
-	if !found {
-		p.slot.counts.NoKey++
 	}
 	return kept
 }
@@ -253,7 +281,7 @@ func (t *Task) offer(p *tap, h *held) (kept bool) {
 func sameKey(roles []*keyer, i int) uint64 {
 	bits := uint64(1) << i
 	for j := i + 1; j < len(roles); j++ {
-		if roles[j].ok && string(roles[j].key) == string(roles[i].key) {
+		if roles[j].ok && string(roles[j].bytes()) == string(roles[i].bytes()) {
 			bits |= 1 << j
 		}
 	}
@@ -262,7 +290,7 @@ func sameKey(roles []*keyer, i int) uint64 {
 
 func repeatedKey(before []*keyer, k *keyer) bool {
 	for _, b := range before {
-		if b.ok && string(b.key) == string(k.key) {
+		if b.ok && string(b.bytes()) == string(k.bytes()) {
 			return true
 		}
 	}

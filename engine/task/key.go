@@ -7,16 +7,34 @@ import (
 	"github.com/caltrop/caltrop/cep/event"
 )
 
-// A keyer computes one key projection of the events of one stream, once per
-// event for all rules that share it.
+// A keyer computes one key projection of the events of one stream, at most
+// once an event for all rules that share it.
 type keyer struct {
 	fields []int
-	key    []byte
-	ok     bool // the event has every field
+	ev     *event.Event
+	ok     bool   // the event has every field
+	key    []byte // once made is true
+	made   bool
 }
 
-// read sets the key of ev.
-func (k *keyer) read(ev *event.Event) { k.key, k.ok = AppendKey(k.key[:0], ev, k.fields) }
+// begin makes ev the event whose key is asked for, and reports whether it has
+// one.
+func (k *keyer) begin(ev *event.Event) bool {
+	k.ev, k.made, k.ok = ev, false, true
+	for _, f := range k.fields {
+		k.ok = k.ok && f < len(ev.Values) && ev.Values[f].Present()
+	}
+	return k.ok
+}
+
+// bytes returns the event's key, where it is ok.
+func (k *keyer) bytes() []byte {
+	if !k.made {
+		k.key, k.made = k.key[:0], true
+		k.key, _ = AppendKey(k.key, k.ev, k.fields)
+	}
+	return k.key
+}
 
 // AppendKey appends the run-time key of an event: the only field's text when
 // that is a string; else each field in turn, a string behind its length as a

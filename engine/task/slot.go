@@ -377,12 +377,37 @@ func (g *group) wire(t *Task) {
 		}
 		for i, sch := range s.rule.Streams {
 			f := &g.feeds[g.feedOf(t, sch.Stream)]
-			p := tap{slot: s, schema: sch}
+			p := tap{slot: s}
 			for _, fields := range s.rule.Keys[i].Roles {
 				p.roles = append(p.roles, f.keyer(fields))
 			}
-			f.taps = append(f.taps, p)
+			f.tap(sch, p)
 		}
+	}
+	for i := range g.feeds {
+		g.feeds[i].sift()
+	}
+}
+
+// tap adds a tap for events of the schema that its rule was compiled against.
+func (f *feed) tap(schema *event.Schema, p tap) {
+	r := f.route(schema)
+	if r == nil {
+		f.routes = append(f.routes, route{schema: schema})
+		r = &f.routes[len(f.routes)-1]
+	}
+	r.taps = append(r.taps, p)
+}
+
+// sift makes the sieves of a feed whose taps are laid out.
+func (f *feed) sift() {
+	for i := range f.routes {
+		r := &f.routes[i]
+		evaluators := make([]match.Evaluator, len(r.taps))
+		for j := range r.taps {
+			evaluators[j] = r.taps[j].slot.eval
+		}
+		r.sieve = match.NewSieve(r.schema, evaluators)
 	}
 }
 

@@ -1,15 +1,32 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
 
-// streamDocuments declares the streams of the traffic. Without ids the id of
-// an event is its place, and repeats are not looked for.
-func streamDocuments(ids bool, lateness string) string {
-	id := ""
-	if ids {
+// streams is how a suite declares the streams of the traffic.
+type streams struct {
+	ids      bool   // else the id of an event is its place, and repeats are not looked for
+	lateness string // "" means 0s
+	more     string // fields besides the four that all suites read
+}
+
+// Further fields.
+const places = "  lat: double\n  lon: double\n"
+
+func owns() string {
+	var b strings.Builder
+	for i := range fields {
+		fmt.Fprintf(&b, "  f%d: {type: string, optional: true}\n", i)
+	}
+	return b.String()
+}
+
+func (s streams) text() string {
+	id, lateness := "", cmp.Or(s.lateness, "0s")
+	if s.ids {
 		id = "id: event_id\n"
 	}
 	var b strings.Builder
@@ -26,13 +43,8 @@ fields:
   amount: decimal(2)
   status: string
   merchant_id: string
-  lat: double
-  lon: double
-`, name, name, id, lateness)
-		for i := range fields {
-			fmt.Fprintf(&b, "  f%d: {type: string, optional: true}\n", i)
-		}
-		b.WriteString("---\n")
+%s---
+`, name, name, id, lateness, s.more)
 	}
 	return b.String()
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/caltrop/caltrop/rules"
 )
@@ -40,7 +41,13 @@ func sparse(keys int) Traffic { return Traffic{Events: events, Keys: keys, Probe
 func dense(keys int) Traffic { return Traffic{Events: events, Keys: keys, Probes: 100, Large: 10} }
 
 func suite(name, documents string, t Traffic) Suite {
-	return Suite{Name: name, Documents: streamDocuments(false, "0s") + documents, Traffic: t, Lane: Parsed, Prefix: prefix}
+	return Suite{Name: name, Documents: streams{}.text() + documents, Traffic: t, Lane: Parsed, Prefix: prefix}
+}
+
+// declaring replaces the suite's streams.
+func (s Suite) declaring(d streams) Suite {
+	s.Documents = d.text() + strings.TrimPrefix(s.Documents, streams{}.text())
+	return s
 }
 
 func (s Suite) over(lane Lane) Suite {
@@ -57,10 +64,6 @@ func sequenceSuites() []Suite {
 	one := sequences(1, constants, first)
 	million := sparse(1_000_000)
 	million.Events = manyEvents
-	late := suite("sequence/sparse/1k/lateness", "", sparse(1000))
-	late.Documents = streamDocuments(false, "30s") + one
-	ids := suite("sequence/sparse/1k/ids", "", sparse(1000))
-	ids.Documents = streamDocuments(true, "0s") + one
 	return []Suite{
 		suite("sequence/sparse/1k", one, sparse(1000)),
 		suite("sequence/sparse/100k", one, sparse(100_000)),
@@ -69,7 +72,8 @@ func sequenceSuites() []Suite {
 		suite("sequence/sparse/1k/all", sequences(1, constants, all), sparse(1000)),
 		suite("sequence/dense/1k/all", sequences(1, constants, all), shortened(dense(1000), fewEvents)).judged(fewPrefix),
 		suite("sequence/sparse/1k/bytes", one, sparse(1000)).over(Bytes),
-		late, ids,
+		suite("sequence/sparse/1k/lateness", one, sparse(1000)).declaring(streams{lateness: "30s"}),
+		suite("sequence/sparse/1k/ids", one, sparse(1000)).declaring(streams{ids: true}),
 	}
 }
 
@@ -88,7 +92,7 @@ func ruleSuites() []Suite {
 	for _, n := range []int{10, 100, 1000} {
 		suites = append(suites,
 			suite(fmt.Sprintf("rules=%d/sparse/1k", n), sequences(n, constants, first), shortened(sparse(1000), events/5)).judged(min(prefix, 200_000/n)),
-			suite(fmt.Sprintf("rules=%d/disjoint/1k", n), sequences(n, disjoint, first), shortened(sparse(1000), events/5)).judged(min(prefix, 200_000/n)),
+			suite(fmt.Sprintf("rules=%d/disjoint/1k", n), sequences(n, disjoint, first), shortened(sparse(1000), events/5)).declaring(streams{more: owns()}).judged(min(prefix, 200_000/n)),
 			suite(fmt.Sprintf("rules=%d/tenth/1k", n), sequences(n, tenth, first), shortened(sparse(1000), events/5)).judged(min(prefix, 200_000/n)))
 	}
 	return suites
@@ -102,10 +106,10 @@ func shapeSuites() []Suite {
 	absence := rule("absence", "10m", "large -> !declined", first, large, declined)
 	travel := rule("travel", "10m", "here -> there", first, step("here", "payment", "amount > 500"),
 		step("there", "payment", "amount > 500 && geo.km(here.lat, here.lon, lat, lon) / hours(time - here.time) > 900.0"))
-	streams := rule("streams", "10m", "login -> pay -> move", first, step("login", "login", `status == "declined"`),
+	three := rule("streams", "10m", "login -> pay -> move", first, step("login", "login", `status == "declined"`),
 		step("pay", "payment", "amount > 500"), step("move", "transfer", "amount > 500"))
-	three := sparse(1000)
-	three.Streams = true
+	mixed := sparse(1000)
+	mixed.Streams = true
 	idle := func(n int) string {
 		return sequences(n, func(i int) (string, string) { return tenth(10*i + 1) }, first)
 	}
@@ -113,8 +117,8 @@ func shapeSuites() []Suite {
 		suite("strict/1k", strict, sparse(1000)),
 		suite("velocity/1k", velocity("5m"), sparse(1000)),
 		suite("absence/1k", absence, sparse(1000)),
-		suite("travel/1k", travel, sparse(1000)),
-		suite("streams/1k", streams, three),
+		suite("travel/1k", travel, sparse(1000)).declaring(streams{more: places}),
+		suite("streams/1k", three, mixed),
 		suite("idle/rules=1", idle(1), sparse(1000)),
 		suite("idle/rules=101", idle(101), sparse(1000)),
 	}
