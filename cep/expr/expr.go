@@ -139,7 +139,7 @@ type Program struct {
 	Text string
 	// Needs are comparisons without which a condition does not hold.
 	Needs []Need
-	Const  *bool // the value when the expression is a constant bool, else nil
+	Const *bool // the value when the expression is a constant bool, else nil
 	// Verdict is what can be said of a condition without an event.
 	Verdict Verdict
 	// Count bounds the result where it is a number of events or of distinct

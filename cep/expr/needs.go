@@ -26,8 +26,8 @@ type NeedOp uint8
 // The sides.
 const (
 	Is      NeedOp = iota // equal to Text
-	AtMost                 // not above Limit
-	AtLeast                // not below Limit
+	AtMost                // not above Limit
+	AtLeast               // not below Limit
 )
 
 // needs collects the needs among the operands of the top-level &&.
