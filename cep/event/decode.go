@@ -95,8 +95,10 @@ func (d *LineDecoder) decode(line []byte, ev *Event) *Fault {
 // values.
 type view struct {
 	decl     *Decl
-	time, id int   // leaves; id is noLeaf when the stream declares none
-	fields   []int // leaves, by position in the schema
+	time, id int     // leaves; id is noLeaf when the stream declares none
+	leaves   []int   // by position in the schema
+	fields   [][]int // positions in the schema, by leaf
+	required []int   // positions in the schema
 	keys     []bool
 }
 
@@ -105,11 +107,17 @@ func viewOf(d *Decl, p *plan) view {
 	if d.ID != nil {
 		v.id = p.want(d.ID)
 	}
-	for i := range d.Schema.Fields {
-		v.fields = append(v.fields, p.want(d.Schema.Fields[i].Path))
-	}
 	for _, i := range d.Keys {
 		v.keys[i] = true
+	}
+	for i := range d.Schema.Fields {
+		leaf := p.want(d.Schema.Fields[i].Path)
+		v.leaves = append(v.leaves, leaf)
+		v.fields = append(v.fields, make([][]int, max(0, p.leaves-len(v.fields)))...)
+		v.fields[leaf] = append(v.fields[leaf], i)
+		if !d.Schema.Fields[i].Optional || v.keys[i] {
+			v.required = append(v.required, i)
+		}
 	}
 	return v
 }
@@ -129,12 +137,8 @@ func tooLarge(got, limit int) *Fault {
 type reader struct {
 	scanner scanner
 	texts   strings.Builder // of this event and of those before it
-	spans   []span
-	scratch []byte // a text without its escapes
+	scratch []byte          // a text without its escapes
 }
-
-// A span is a text value that lies in reader.texts.
-type span struct{ pos, from, to int }
 
 const (
 	// textsBytes is how much text events share one piece of memory for.
@@ -156,9 +160,6 @@ func (r *reader) release() {
 		r.texts.Reset()
 	}
 }
-
-// idPos is the span position of the event's id.
-const idPos = -1
 
 func (r *reader) parse(value []byte, limit int) *Fault {
 	switch {
@@ -218,66 +219,71 @@ func badJSON(value []byte) *Fault {
 }
 
 func (r *reader) project(v *view, ev *Event) *Fault {
-	d := v.decl
-	ev.Schema, ev.ID = d.Schema, ""
-	r.reserve()
-	if fault := r.time(d, r.scanner.tokens[v.time], ev); fault != nil {
+	ev.Schema, ev.ID = v.decl.Schema, ""
+	if r.texts.Cap()-r.texts.Len() < r.scanner.texts {
+		r.texts.Reset()
+		r.texts.Grow(max(r.scanner.texts, textsBytes))
+	}
+	if fault := r.time(v.decl, r.scanner.tokens[v.time], ev); fault != nil {
 		return fault
 	}
 	if v.id != noLeaf {
-		if fault := r.id(d, r.scanner.tokens[v.id]); fault != nil {
+		if fault := r.id(v.decl, r.scanner.tokens[v.id], ev); fault != nil {
 			return fault
 		}
 	}
-	if fault := r.fields(v, ev); fault != nil {
-		return fault
-	}
-	for _, i := range d.Keys {
-		if !ev.Values[i].Present() {
-			return &Fault{MissingKey, d.Schema.Fields[i].Name, "missing or null, but part of the stream's partition key"}
-		}
-	}
-	r.settle(ev)
-	return nil
-}
-
-// reserve makes room for the texts of the record, so that those of one event
-// lie in one piece: none is longer than it is written.
-func (r *reader) reserve() {
-	r.spans = r.spans[:0]
-	size := 0
-	for i := range r.scanner.tokens {
-		t := &r.scanner.tokens[i]
-		size += t.to - t.from
-	}
-	if r.texts.Cap()-r.texts.Len() < size {
-		r.texts.Reset()
-		r.texts.Grow(max(size, textsBytes))
-	}
-}
-
-func (r *reader) fields(v *view, ev *Event) *Fault {
-	schema := v.decl.Schema
-	n := len(schema.Fields)
+	n := len(v.leaves)
 	if cap(ev.Values) < n {
 		ev.Values = make([]Value, n)
 	}
 	ev.Values = ev.Values[:n]
-	for i := range schema.Fields {
-		f := &schema.Fields[i]
-		t := r.scanner.tokens[v.fields[i]]
-		if t.kind <= isNull {
-			if f.Optional || v.keys[i] {
-				ev.Values[i] = Value{}
-				continue
-			}
-			return &Fault{MissingField, f.Name, "missing or null, and not declared optional"}
-		}
-		if fault := r.value(v.decl, i, t, &ev.Values[i]); fault != nil {
-			return fault
-		}
+	clear(ev.Values)
+	if !r.fields(v, ev) {
+		return r.refuse(v, ev)
 	}
 	return nil
+}
+
+// fields reads the declared fields that are there; false when one of them, or
+// one that is not, makes the record no event.
+func (r *reader) fields(v *view, ev *Event) bool {
+	for _, leaf := range r.scanner.found {
+		if leaf >= len(v.fields) {
+			continue // of another stream
+		}
+		for _, i := range v.fields[leaf] {
+			if r.value(v.decl, i, r.scanner.tokens[leaf], &ev.Values[i]) != nil {
+				return false
+			}
+		}
+	}
+	for _, i := range v.required {
+		if !ev.Values[i].Present() {
+			return false
+		}
+	}
+	return true
+}
+
+// refuse finds what is wrong first, in the order of the schema.
+func (r *reader) refuse(v *view, ev *Event) *Fault {
+	for i, leaf := range v.leaves {
+		f, t := &v.decl.Schema.Fields[i], r.scanner.tokens[leaf]
+		switch {
+		case t.kind != absent:
+			if fault := r.value(v.decl, i, t, &ev.Values[i]); fault != nil {
+				return fault
+			}
+		case !f.Optional && !v.keys[i]:
+			return &Fault{MissingField, f.Name, "missing or null, and not declared optional"}
+		}
+	}
+	for _, i := range v.decl.Keys {
+		if !ev.Values[i].Present() {
+			return &Fault{MissingKey, v.decl.Schema.Fields[i].Name, "missing or null, but part of the stream's partition key"}
+		}
+	}
+	panic("event: a record was refused for no reason")
 }
 
 // value reads one declared field that is there.
@@ -285,7 +291,7 @@ func (r *reader) value(d *Decl, pos int, t token, out *Value) *Fault {
 	f := &d.Schema.Fields[pos]
 	switch f.Type {
 	case String:
-		return r.str(f, pos, t, out)
+		return r.str(f, t, out)
 	case Bool:
 		if t.kind != isTrue && t.kind != isFalse {
 			return wrongType(f, t)
@@ -301,7 +307,7 @@ func (r *reader) value(d *Decl, pos int, t token, out *Value) *Fault {
 	return nil
 }
 
-func (r *reader) str(f *Field, pos int, t token, out *Value) *Fault {
+func (r *reader) str(f *Field, t token, out *Value) *Fault {
 	if t.kind != isString {
 		return wrongType(f, t)
 	}
@@ -309,8 +315,7 @@ func (r *reader) str(f *Field, pos int, t token, out *Value) *Fault {
 	if len(b) > FieldBytesMax {
 		return fieldTooLarge(f.Name, len(b))
 	}
-	*out = StringOf("")
-	r.keep(pos, b)
+	*out = StringOf(r.keep(b))
 	return nil
 }
 
@@ -376,7 +381,7 @@ func numberFault(f *Field, reason Reason) *Fault {
 
 func doubleOf(text []byte) (Value, Reason) {
 	if n, digits, ok := plainNumber(text); ok && n != 0 && n > -doubleExact && n < doubleExact {
-		return DoubleOf(float64(n) / float64(powers[digits])), ""
+		return DoubleOf(float64(n) / doublePowers[digits]), ""
 	}
 	if _, ok := scanNumber(text); !ok {
 		return Value{}, WrongType
@@ -387,6 +392,10 @@ func doubleOf(text []byte) (Value, Reason) {
 	}
 	return DoubleOf(x), ""
 }
+
+// doublePowers are the powers of ten that doubles hold exactly, as far as they
+// are asked for.
+var doublePowers = [plainDigitsMax]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17}
 
 // doubleExact bounds the integers that doubles hold exactly. The quotient of
 // two such numbers is rounded once, so it is the nearest double. (W. Clinger,
@@ -432,7 +441,7 @@ func (r *reader) instant(u TimeUnit, t token) (int64, Reason) {
 }
 
 func (r *reader) time(d *Decl, t token, ev *Event) *Fault {
-	if t.kind <= isNull {
+	if t.kind == absent {
 		return &Fault{BadTime, strings.Join(d.Time, "."), "missing or null"}
 	}
 	if isText := t.kind == isString; isText != (d.Unit == RFC3339) {
@@ -452,8 +461,8 @@ func (r *reader) time(d *Decl, t token, ev *Event) *Fault {
 }
 
 // id reads the event's id: text, or a number as it is written.
-func (r *reader) id(d *Decl, t token) *Fault {
-	if t.kind <= isNull {
+func (r *reader) id(d *Decl, t token, ev *Event) *Fault {
+	if t.kind == absent {
 		return &Fault{MissingField, strings.Join(d.ID, "."), "missing or null, but the stream's id"}
 	}
 	text, ok := r.digits(t, true)
@@ -465,26 +474,15 @@ func (r *reader) id(d *Decl, t token) *Fault {
 	case len(text) > FieldBytesMax:
 		return fieldTooLarge(strings.Join(d.ID, "."), len(text))
 	}
-	r.keep(idPos, text)
+	ev.ID = r.keep(text)
 	return nil
 }
 
-func (r *reader) keep(pos int, b []byte) {
+// keep returns a text as memory of the event.
+func (r *reader) keep(b []byte) string {
 	from := r.texts.Len()
 	r.texts.Write(b)
-	r.spans = append(r.spans, span{pos, from, from + len(b)})
-}
-
-// settle gives the event its texts.
-func (r *reader) settle(ev *Event) {
-	all := r.texts.String()
-	for _, s := range r.spans {
-		if s.pos == idPos {
-			ev.ID = all[s.from:s.to]
-		} else {
-			ev.Values[s.pos] = StringOf(all[s.from:s.to])
-		}
-	}
+	return r.texts.String()[from:]
 }
 
 func wrongType(f *Field, t token) *Fault {

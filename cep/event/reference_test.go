@@ -15,6 +15,11 @@ import (
 // A reference decodes with the tree that a library makes of the whole record,
 // and reads every number the long way: what the scanner and the readers of
 // plain numbers must agree with.
+// A span is a text value that lies in reference.text.
+type span struct{ pos, from, to int }
+
+const idPos = -1
+
 type reference struct {
 	json  fastjson.Parser
 	text  []byte

@@ -51,7 +51,9 @@ type token struct {
 type scanner struct {
 	plan    plan
 	b       []byte
-	tokens  []token // by leaf
+	tokens  []token // by leaf, of the values that are there and not null
+	found   []int   // their leaves, in the order of the record
+	texts   int     // length of those that are texts, as they are written
 	members int     // of the top object
 	name    []byte  // of a member with escapes
 }
@@ -65,7 +67,10 @@ func (s *scanner) scan(b []byte) (kind, bool) {
 	if len(s.tokens) != s.plan.leaves {
 		s.tokens = make([]token, s.plan.leaves)
 	}
-	clear(s.tokens)
+	for _, leaf := range s.found {
+		s.tokens[leaf].kind = absent
+	}
+	s.found, s.texts = s.found[:0], 0
 	s.plan.record++
 	s.b = b
 	i := space(b, 0)
@@ -160,8 +165,12 @@ func (s *scanner) take(m *member, i, depth int) int {
 	} else {
 		i = s.value(&t, i, depth)
 	}
-	if m.leaf != noLeaf {
+	if m.leaf != noLeaf && t.kind != isNull {
 		s.tokens[m.leaf] = t
+		s.found = append(s.found, m.leaf)
+		if t.kind == isString {
+			s.texts += t.to - t.from
+		}
 	}
 	return i
 }
