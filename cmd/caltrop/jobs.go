@@ -19,7 +19,9 @@ func (j jobs) Jobs(context.Context) ([]api.Job, error) {
 	for _, r := range j.node.registry.Current().Rules {
 		job.Rules = append(job.Rules, r.Doc.Name)
 	}
-	for _, t := range j.node.engine.Status().Tasks {
+	status := j.node.engine.Status()
+	job.Missing = append([]string{}, status.Missing...)
+	for _, t := range status.Tasks {
 		job.Tasks = append(job.Tasks, taskOf(&t))
 	}
 	return []api.Job{job}, nil

@@ -61,6 +61,7 @@ type Engine struct {
 		err       error
 		tasks     map[TaskID]TaskStatus
 		halted    map[string]string // by topic
+		missing   []string          // topics that do not exist
 	}
 }
 
@@ -82,7 +83,7 @@ func NewEngine(c *Cluster, r Rules, o EngineOptions) *Engine {
 func (e *Engine) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := Status{Reachable: e.mu.reachable, Err: e.mu.err}
+	s := Status{Reachable: e.mu.reachable, Err: e.mu.err, Missing: slices.Clone(e.mu.missing)}
 	for _, t := range e.mu.tasks {
 		s.Tasks = append(s.Tasks, t)
 	}
@@ -116,9 +117,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	watched := make(chan struct{})
 	go func() { defer close(watched); e.watch(watching) }()
 	err = e.loop(ctx)
+	stop()
 	e.stop(func(*worker) bool { return true })
 	clear(e.assigned) // leaving the group rebalances once more
-	stop()
 	<-watched
 	if closing := member.Close(); err == nil && closing != nil {
 		err = fmt.Errorf("leaving the group: %w", closing)

@@ -66,8 +66,9 @@ func (t *tenure) publish(now time.Time) {
 
 // A Status is how the engine of this process is doing.
 type Status struct {
-	Reachable bool  // a broker answered when last asked
-	Err       error // why not, else why there are no tasks yet
+	Reachable bool     // a broker answered when last asked
+	Err       error    // why not, else why there are no tasks yet
+	Missing   []string // topics of streams that do not exist, in order
 	Tasks     []TaskStatus
 }
 

@@ -3,12 +3,14 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
 // watch asks the cluster from time to time, until ctx ends, whether it is there
-// and whether the inputs still have their partitions.
+// and whether the inputs have their topics, with the partitions they had.
 func (e *Engine) watch(ctx context.Context) {
 	admin, err := e.cluster.admin()
 	if err != nil {
@@ -17,25 +19,12 @@ func (e *Engine) watch(ctx context.Context) {
 	}
 	counts := map[string]int{}
 	for ctx.Err() == nil {
-		err := ask(ctx, admin)
+		err := e.look(admin, counts)
 		if ctx.Err() == nil {
 			e.saw(err)
 		}
-		if err == nil {
-			e.recount(admin, counts)
-		}
 		pause(ctx, watchEvery)
 	}
-}
-
-// ask returns nil when a broker answers.
-func ask(ctx context.Context, admin *ck.AdminClient) error {
-	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
-	defer cancel()
-	if _, err := admin.ClusterID(ctx); err != nil {
-		return fmt.Errorf("kafka does not answer: %w", err)
-	}
-	return nil
 }
 
 func (e *Engine) saw(err error) {
@@ -44,21 +33,51 @@ func (e *Engine) saw(err error) {
 	e.mu.reachable, e.mu.err = err == nil, err
 }
 
-// recount halts the inputs whose topics have another number of partitions than
-// when they were first seen: their keys have moved between partitions.
-func (e *Engine) recount(admin *ck.AdminClient, counts map[string]int) {
-	for topic := range e.inputs() {
+// look returns nil when a broker answers. It asks for what changes: the
+// cluster's id the client remembers, and tells it when no broker is there.
+func (e *Engine) look(admin *ck.AdminClient, counts map[string]int) error {
+	if _, err := partitions(admin, e.cluster.Topics().Rules()); err != nil {
+		return fmt.Errorf("kafka does not answer: %w", err)
+	}
+	var missing []string
+	for _, topic := range slices.Sorted(maps.Keys(e.inputs())) {
 		n, err := partitions(admin, topic)
-		if err != nil || n == 0 {
-			continue
+		switch {
+		case err != nil: // of this topic, and passing: its tasks tell
+		case n == 0:
+			missing = append(missing, topic)
+		default:
+			e.count(topic, n, counts)
 		}
-		if counts[topic] == 0 {
-			counts[topic] = n
-		}
-		if counts[topic] != n {
-			e.mu.Lock()
-			e.mu.halted[topic] = fmt.Sprintf("topic %s went from %d to %d partitions: keys have moved; start a new generation", topic, counts[topic], n)
-			e.mu.Unlock()
+	}
+	e.miss(missing)
+	return nil
+}
+
+// count halts an input whose topic has another number of partitions than when
+// it was first seen: its keys have moved between partitions.
+func (e *Engine) count(topic string, n int, counts map[string]int) {
+	if counts[topic] == 0 {
+		counts[topic] = n
+	}
+	if counts[topic] == n {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.mu.halted[topic] = fmt.Sprintf("topic %s went from %d to %d partitions: keys have moved; start a new generation", topic, counts[topic], n)
+}
+
+// miss takes note of the topics that do not exist, and logs those that were not
+// missing before.
+func (e *Engine) miss(topics []string) {
+	e.mu.Lock()
+	was := e.mu.missing
+	e.mu.missing = topics
+	e.mu.Unlock()
+	for _, topic := range topics {
+		if !slices.Contains(was, topic) {
+			e.cluster.opts.Log.Warn("a stream's topic does not exist; it is read once it does", "topic", topic)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func TestFaultsMakeUnready(t *testing.T) {
 type oneJob struct{}
 
 func (oneJob) Jobs(context.Context) ([]api.Job, error) {
-	return []api.Job{{Name: "job", Instance: "a", Rules: []string{"probe"}, Tasks: []api.Task{{
+	return []api.Job{{Name: "job", Instance: "a", Rules: []string{"probe"}, Missing: []string{"logins"}, Tasks: []api.Task{{
 		Input: "payments", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
 		Watermark: "2026-03-01T11:00:00Z", Rules: 4, Counts: api.Counts{Records: 7, Accepted: 6, Late: 1},
 	}}}}, nil
@@ -379,6 +379,24 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Before the rules log has been read nothing is said of what it holds.
+func TestNothingIsKnownBeforeTheLogIsRead(t *testing.T) {
+	h, err := api.New(api.Options{Registry: rules.NewRegistry(rules.Options{Log: &rules.MemoryLog{}}), History: &history{}, Jobs: oneJob{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &rig{t: t, handler: h, described: describe(t, h)}
+	for _, target := range []string{"/v1/rules", "/v1/rules/probe", "/v1/rules/probe/revisions", "/v1/streams/payment", "/v1/lists/trusted/entries/a", "/v1/alerts", "/readyz"} {
+		if w := g.want(http.StatusServiceUnavailable, "GET", target, ""); w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", target)
+		}
+	}
+	g.want(http.StatusServiceUnavailable, "POST", "/v1/rules:validate", rule)
+	g.want(http.StatusServiceUnavailable, "DELETE", "/v1/rules/probe", "")
+	g.want(http.StatusOK, "GET", "/healthz", "")
+	g.want(http.StatusOK, "GET", "/v1/jobs", "")
+}
+
 // A method that is not there is told which ones are.
 func TestMethods(t *testing.T) {
 	g := newRig(t)
@@ -524,7 +542,8 @@ func TestJobsTellPositionsAndLag(t *testing.T) {
 	g := newRig(t)
 	answer := read[struct {
 		Jobs []struct {
-			Tasks []struct {
+			Missing []string `json:"missing_topics"`
+			Tasks   []struct {
 				Partition, Lag int
 				Position       struct{ Offset, Seq int }
 			}
@@ -532,6 +551,9 @@ func TestJobsTellPositionsAndLag(t *testing.T) {
 	}](t, g.want(http.StatusOK, "GET", "/v1/jobs", ""))
 	if task := answer.Jobs[0].Tasks[0]; task.Partition != 3 || task.Lag != 5 || task.Position.Offset != 7 || task.Position.Seq != 2 {
 		t.Errorf("task %+v", task)
+	}
+	if missing := answer.Jobs[0].Missing; len(missing) != 1 || missing[0] != "logins" {
+		t.Errorf("missing topics %v, want logins", missing)
 	}
 }
 

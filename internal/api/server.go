@@ -39,6 +39,7 @@ type Job struct {
 	Name     string   `json:"name"`
 	Instance string   `json:"instance"` // the process that answers; it knows its own tasks only
 	Rules    []string `json:"rules"`
+	Missing  []string `json:"missing_topics"` // of streams; they are read once they exist
 	Tasks    []Task   `json:"tasks"`
 }
 
@@ -130,32 +131,33 @@ func New(o Options) (http.Handler, error) {
 // routes is the whole interface on one page, with the parameters of each route.
 func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) {
 	r.Get("/healthz", s.handle(s.health))
-	r.Get("/readyz", s.handle(s.readiness))
+	documents := r.With(s.whenRead)
+	documents.Get("/readyz", s.handle(s.readiness))
 	r.Method(http.MethodGet, "/metrics", metrics)
 	r.Get("/v1/openapi.json", s.handle(serveJSON(description)))
 
-	r.Get("/v1/streams", s.handle(s.listDocuments(rules.KindStream)))
-	r.Get("/v1/streams/{name}", s.handle(s.getDocument(rules.KindStream)))
-	r.Put("/v1/streams/{name}", s.handle(s.putDocument(rules.KindStream)))
-	r.Delete("/v1/streams/{name}", s.handle(s.deleteDocument(rules.KindStream)))
+	documents.Get("/v1/streams", s.handle(s.listDocuments(rules.KindStream)))
+	documents.Get("/v1/streams/{name}", s.handle(s.getDocument(rules.KindStream)))
+	documents.Put("/v1/streams/{name}", s.handle(s.putDocument(rules.KindStream)))
+	documents.Delete("/v1/streams/{name}", s.handle(s.deleteDocument(rules.KindStream)))
 
-	r.Get("/v1/rules", s.handle(s.listDocuments(rules.KindRule)))
-	r.Get("/v1/rules/{name}", s.handle(s.getDocument(rules.KindRule)))
-	r.Put("/v1/rules/{name}", s.handle(s.putRule, "state"))
-	r.Delete("/v1/rules/{name}", s.handle(s.deleteDocument(rules.KindRule)))
-	r.Get("/v1/rules/{name}/revisions", s.handle(s.listRevisions))
-	r.Post("/v1/rules:validate", s.handle(s.validate))
-	r.Post("/v1/rules:test", s.handle(s.test))
+	documents.Get("/v1/rules", s.handle(s.listDocuments(rules.KindRule)))
+	documents.Get("/v1/rules/{name}", s.handle(s.getDocument(rules.KindRule)))
+	documents.Put("/v1/rules/{name}", s.handle(s.putRule, "state"))
+	documents.Delete("/v1/rules/{name}", s.handle(s.deleteDocument(rules.KindRule)))
+	documents.Get("/v1/rules/{name}/revisions", s.handle(s.listRevisions))
+	documents.Post("/v1/rules:validate", s.handle(s.validate))
+	documents.Post("/v1/rules:test", s.handle(s.test))
 
-	r.Get("/v1/lists", s.handle(s.listDocuments(rules.KindList)))
-	r.Get("/v1/lists/{name}", s.handle(s.getDocument(rules.KindList)))
-	r.Put("/v1/lists/{name}", s.handle(s.putDocument(rules.KindList)))
-	r.Delete("/v1/lists/{name}", s.handle(s.deleteDocument(rules.KindList)))
-	r.Get("/v1/lists/{name}/entries/{value}", s.handle(s.getEntry))
-	r.Put("/v1/lists/{name}/entries/{value}", s.handle(s.putEntry))
-	r.Delete("/v1/lists/{name}/entries/{value}", s.handle(s.deleteEntry))
+	documents.Get("/v1/lists", s.handle(s.listDocuments(rules.KindList)))
+	documents.Get("/v1/lists/{name}", s.handle(s.getDocument(rules.KindList)))
+	documents.Put("/v1/lists/{name}", s.handle(s.putDocument(rules.KindList)))
+	documents.Delete("/v1/lists/{name}", s.handle(s.deleteDocument(rules.KindList)))
+	documents.Get("/v1/lists/{name}/entries/{value}", s.handle(s.getEntry))
+	documents.Put("/v1/lists/{name}/entries/{value}", s.handle(s.putEntry))
+	documents.Delete("/v1/lists/{name}/entries/{value}", s.handle(s.deleteEntry))
 
-	r.Get("/v1/alerts", s.handle(s.listAlerts, "rule", "key", "status", "from", "to", "after", "limit"))
+	documents.Get("/v1/alerts", s.handle(s.listAlerts, "rule", "key", "status", "from", "to", "after", "limit"))
 	r.Get("/v1/alerts/{id}", s.handle(s.getAlert))
 	r.Get("/v1/jobs", s.handle(s.listJobs))
 
@@ -184,16 +186,25 @@ func notAllowed(w http.ResponseWriter, r *http.Request) error {
 	return &problem{status: http.StatusMethodNotAllowed, detail: r.Method + " is not possible at " + r.URL.Path}
 }
 
+// whenRead answers 503 until the rules log has been read: before, every document
+// would be said not to exist.
+func (s *server) whenRead(next http.Handler) http.Handler {
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		select {
+		case <-s.rules.Ready():
+			next.ServeHTTP(w, r)
+			return nil
+		default:
+			return rules.ErrNotReady
+		}
+	})
+}
+
 func (s *server) health(w http.ResponseWriter, _ *http.Request) error {
 	return encode(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 func (s *server) readiness(w http.ResponseWriter, _ *http.Request) error {
-	select {
-	case <-s.rules.Ready():
-	default:
-		return rules.ErrNotReady
-	}
 	if faults := s.rules.Current().Faults; len(faults) > 0 {
 		return &problem{status: http.StatusServiceUnavailable, retry: retrySeconds,
 			detail: fmt.Sprintf("%d stored documents do not compile in this build and are not run, first %s", len(faults), &faults[0])}
