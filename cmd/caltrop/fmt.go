@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/caltrop/caltrop/docs/schema"
 	"github.com/caltrop/caltrop/rules/format"
 	"github.com/spf13/cobra"
 )
@@ -69,4 +70,18 @@ func formatFile(cmd *cobra.Command, path string, write, check bool) (changed boo
 		}
 	}
 	return changed, nil
+}
+
+func rulesSchemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of documents, for editors",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := cmd.OutOrStdout().Write(schema.Document()); err != nil {
+				return fmt.Errorf("writing the schema: %w", err)
+			}
+			return nil
+		},
+	}
 }

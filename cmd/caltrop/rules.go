@@ -14,7 +14,7 @@ import (
 
 func rulesCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "rules", Short: "Check, test, explain and format rule documents"}
-	cmd.AddCommand(rulesCheckCommand(), rulesTestCommand(), rulesExplainCommand(), rulesFmtCommand())
+	cmd.AddCommand(rulesCheckCommand(), rulesTestCommand(), rulesExplainCommand(), rulesFmtCommand(), rulesSchemaCommand())
 	return cmd
 }
 

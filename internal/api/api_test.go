@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caltrop/caltrop/docs/schema"
 	"github.com/caltrop/caltrop/internal/api"
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/sinks/alert"
@@ -434,6 +435,13 @@ func TestLongLinesAreNotSentBack(t *testing.T) {
 	w := g.want(http.StatusUnprocessableEntity, "POST", "/v1/rules:validate", strings.Repeat("k", 500_000))
 	if w.Body.Len() > 10_000 {
 		t.Errorf("the answer has %d bytes", w.Body.Len())
+	}
+}
+
+func TestTheSchemaIsServed(t *testing.T) {
+	w := newRig(t).want(http.StatusOK, "GET", "/v1/schema", "")
+	if got := w.Header().Get("Content-Type"); got != "application/json" || !bytes.Equal(w.Body.Bytes(), schema.Document()) {
+		t.Errorf("%s, %d bytes", got, w.Body.Len())
 	}
 }
 

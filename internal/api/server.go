@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caltrop/caltrop/docs/schema"
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/sinks/alert"
 	"github.com/go-chi/chi/v5"
@@ -135,6 +136,7 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	documents.Get("/readyz", s.handle(s.readiness))
 	r.Method(http.MethodGet, "/metrics", metrics)
 	r.Get("/v1/openapi.json", s.handle(serveJSON(description)))
+	r.Get("/v1/schema", s.handle(serveJSON(schema.Document())))
 
 	documents.Get("/v1/streams", s.handle(s.listDocuments(rules.KindStream)))
 	documents.Get("/v1/streams/{name}", s.handle(s.getDocument(rules.KindStream)))

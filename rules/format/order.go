@@ -40,7 +40,6 @@ var orders = map[string][]string{
 	"View":                  whole("tags", "owner", "key", "window", "values", "to", "every"),
 	"View/window":           windowKeys,
 	"List":                  whole("tags", "owner", "key", "attributes", "entries", "topic"),
-	"List/attributes/*":     fieldKeys,
 	"Silence":               whole("tags", "match", "reason", "owner", "from", "until"),
 	"Silence/match":         matcherKeys,
 	"Sink":                  whole("tags", "owner", "type", "of", "match", "timing", "options"),
@@ -50,7 +49,7 @@ var orders = map[string][]string{
 func whole(keys ...string) []string { return slices.Concat(head, keys) }
 
 // named are the mappings whose keys are the author's names.
-var named = map[string]bool{"Stream/fields": true, "Rule/steps": true, "List/attributes": true}
+var named = map[string]bool{"Stream/fields": true, "Rule/steps": true}
 
 // below is the path of a key's value.
 func below(path, key string) string {
