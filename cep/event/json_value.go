@@ -13,7 +13,28 @@ const timeLayout = "2006-01-02T15:04:05.000000Z"
 // AppendTime appends a time in µs since the Unix epoch as RFC 3339 UTC with
 // six decimals, unquoted.
 func AppendTime(dst []byte, us int64) []byte {
-	return time.UnixMicro(us).UTC().AppendFormat(dst, timeLayout)
+	t := time.UnixMicro(us).UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(dst, timeLayout)
+	}
+	hour, minute, second := t.Clock()
+	dst = append(appendDigits(dst, year, 4), '-')
+	dst = append(appendDigits(dst, int(month), 2), '-')
+	dst = append(appendDigits(dst, day, 2), 'T')
+	dst = append(appendDigits(dst, hour, 2), ':')
+	dst = append(appendDigits(dst, minute, 2), ':')
+	dst = append(appendDigits(dst, second, 2), '.')
+	return append(appendDigits(dst, t.Nanosecond()/1000, 6), 'Z')
+}
+
+// appendDigits appends n, which is not negative, in so many digits, six at most.
+func appendDigits(dst []byte, n, digits int) []byte {
+	dst = append(dst, "000000"[:digits]...)
+	for i := len(dst) - 1; n > 0; i, n = i-1, n/10 {
+		dst[i] = byte('0' + n%10)
+	}
+	return dst
 }
 
 // AppendText appends the value as bare text: strings as they are, doubles in

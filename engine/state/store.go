@@ -134,7 +134,7 @@ func (s *Store) Full() bool { return s.over() && s.underway() }
 
 // Get implements task.State.
 func (s *Store) Get(slot uint32, key []byte) []byte {
-	r := s.load(slot, key)
+	r := s.load(hashOf(slot, key), slot, key)
 	if r == nil || r.valueLen() == 0 {
 		return nil
 	}
@@ -142,8 +142,7 @@ func (s *Store) Get(slot uint32, key []byte) []byte {
 }
 
 // load finds a record in the heap or brings it there; nil when there is none.
-func (s *Store) load(slot uint32, key []byte) record {
-	hash := hashOf(slot, key)
+func (s *Store) load(hash, slot uint32, key []byte) record {
 	if i := s.table.find(&s.arena, hash, slot, key); i >= 0 {
 		r := record(s.arena.at(ref(s.table.entries[i])))
 		r.set(flagTouched)
@@ -183,19 +182,18 @@ func (s *Store) insert(hash, slot uint32, key []byte, img image, flags uint16) r
 
 // Put implements task.State.
 func (s *Store) Put(slot uint32, key, value []byte, dies int64) {
-	r := s.load(slot, key)
+	hash := hashOf(slot, key)
+	r := s.load(hash, slot, key)
 	switch {
 	case r == nil && len(value) == 0:
 		return
 	case r == nil:
-		hash := hashOf(slot, key)
 		s.touch(s.insert(hash, slot, key, image{value: value, dies: dies}, 0), hash)
 		return
 	case len(key) > math.MaxUint16:
 		s.fail(fmt.Errorf("a key of %d bytes: the limit is %d", len(key), math.MaxUint16))
 		return
 	}
-	hash := hashOf(slot, key)
 	r = s.resize(r, hash, value)
 	r.setDies(dies)
 	s.settle(r, hash)
@@ -250,11 +248,11 @@ func (s *Store) free(i int) {
 
 // SetTimer implements task.State.
 func (s *Store) SetTimer(slot uint32, key []byte, at int64) {
-	r := s.load(slot, key)
+	hash := hashOf(slot, key)
+	r := s.load(hash, slot, key)
 	if r == nil && at == 0 || r != nil && r.timer() == at {
 		return
 	}
-	hash := hashOf(slot, key)
 	t := s.wheel(s.slots[slot])
 	if at != 0 {
 		t.push(deadline{at, slot, s.arena.putName(key)})
@@ -294,7 +292,8 @@ func (s *Store) holds(d deadline) bool {
 	if _, open := s.slots[d.slot]; !open {
 		return false
 	}
-	r := s.load(d.slot, s.arena.nameOf(d.name))
+	name := s.arena.nameOf(d.name)
+	r := s.load(hashOf(d.slot, name), d.slot, name)
 	return r != nil && r.timer() == d.at
 }
 

@@ -28,6 +28,9 @@ func (a *Alert) Fit(bytesMax int) {
 	if steps, cut := Trim(a.Evidence, EvidenceMax); cut {
 		a.Evidence, a.Truncated = steps, true
 	}
+	if a.bytesAtMost() <= bytesMax {
+		return
+	}
 	over := len(a.AppendJSON(nil)) - bytesMax
 	if over <= 0 {
 		return
