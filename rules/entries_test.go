@@ -1,11 +1,13 @@
 package rules_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caltrop/caltrop/rules"
@@ -75,6 +77,33 @@ func TestEntriesOfTwoInstances(t *testing.T) {
 	if want := "[\n4111,\n5222,\n1]}\n"; !strings.HasSuffix(rev.Text, want) {
 		t.Errorf("at the end the list is\n%s\nwant it to end with %s", rev.Text, want)
 	}
+}
+
+// A fencedLog fences its first writer for another one that then writes nothing.
+type fencedLog struct {
+	rules.MemoryLog
+	fenced bool
+}
+
+func (l *fencedLog) Append(ctx context.Context, last int64, records []rules.Record) (int64, error) {
+	if !l.fenced {
+		l.fenced = true
+		return 0, rules.ErrConflict
+	}
+	return l.MemoryLog.Append(ctx, last, records)
+}
+
+// Who is fenced by a writer that then fails does not wait for its entry for
+// ever.
+func TestAWriterOutlivesTheOneThatFencedIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, &fencedLog{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, _, err := r.Put(ctx, rules.Change{Kind: rules.KindList, Name: "bins", Text: []byte(binsList)}); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // What a write returns is what is read back later.

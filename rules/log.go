@@ -26,10 +26,11 @@ type Log interface {
 	// only looks whether the log has grown.
 	//
 	// On Kafka all writers share one transactional id, each Append makes its
-	// own producer: InitTransactions (which fences every other writer), read on
-	// from last+1 (read committed) to the end, give up with ErrConflict if
-	// anything is there, else produce and commit; being fenced on the way is
-	// ErrConflict too. So two writers can never both pass the check.
+	// own producer: InitTransactions (which fences every other writer), commit
+	// a mark at the end, read on from last+1 (read committed) to the mark, give
+	// up with ErrConflict if anything else is there, else produce and commit;
+	// being fenced on the way is ErrConflict too. So two writers can never both
+	// pass the check, whatever end of the topic a recovering broker shows.
 	Append(ctx context.Context, last int64, records []Record) (int64, error)
 }
 

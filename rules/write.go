@@ -182,11 +182,26 @@ func (r *Registry) commit(ctx context.Context, decide func(*state) ([]Record, er
 		case !errors.Is(err, ErrConflict):
 			return fmt.Errorf("writing %s %s: %w: %w", k, name, ErrUnavailable, err)
 		}
-		if err := r.applied(ctx, s.offset+1); err != nil {
+		if err := r.yield(ctx, s.offset+1); err != nil {
 			return err
 		}
 	}
 	return ErrBusy
+}
+
+// conflictWaitMax bounds the wait for the entry of the writer that came first:
+// it may have failed in turn, and then there is none.
+const conflictWaitMax = time.Second
+
+// yield waits until another writer's entry at offset has been applied, or
+// conflictWaitMax has passed.
+func (r *Registry) yield(ctx context.Context, offset int64) error {
+	wait, cancel := context.WithTimeout(ctx, conflictWaitMax)
+	defer cancel()
+	if err := r.applied(wait, offset); ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
 
 func (r *Registry) state(k Kind, name string) (*state, error) {

@@ -14,31 +14,42 @@ import (
 // broker that recovers may show an old one.
 type barrier struct{ progress, journal int64 }
 
-// barrierKey is the key of marks. No other record of the two topics has it.
+// barrierKey is the key of marks. No other record of the topics that have them
+// has it.
 var barrierKey = []byte("barrier")
 
 func isMark(m *ck.Message) bool { return bytes.Equal(m.Key, barrierKey) }
 
-// mark commits a barrier. The caller has fenced the earlier owners. A mark has
-// no value, so that compaction removes it in the end.
+// mark commits a barrier. The caller has fenced the earlier owners.
 func (t *tenure) mark(ctx context.Context) (barrier, error) {
-	progress, journal := make(chan ck.Event, 1), make(chan ck.Event, 1)
-	err := t.producer.sendReported(record(t.out.progress, t.id.Partition, barrierKey, nil), progress)
-	if err == nil {
-		err = t.producer.sendReported(record(t.out.journal, t.id.Partition, barrierKey, nil), journal)
-	}
-	if err == nil {
-		err = t.producer.commit(ctx)
-	}
+	ends, err := t.producer.mark(ctx, t.id.Partition, t.out.progress, t.out.journal)
 	if err != nil {
 		return barrier{}, fmt.Errorf("marking the end of the progress: %w", err)
 	}
-	var b barrier
-	if b.progress, err = lastOffset(progress, 1); err != nil {
-		return b, err
+	return barrier{progress: ends[0], journal: ends[1]}, nil
+}
+
+// mark commits a mark in one partition of each topic and returns their offsets.
+// A mark has no value, so that compaction removes it in the end.
+func (p *producer) mark(ctx context.Context, partition int32, topics ...string) ([]int64, error) {
+	reports := make([]chan ck.Event, len(topics))
+	for i, topic := range topics {
+		reports[i] = make(chan ck.Event, 1)
+		if err := p.sendReported(record(topic, partition, barrierKey, nil), reports[i]); err != nil {
+			return nil, err
+		}
 	}
-	b.journal, err = lastOffset(journal, 1)
-	return b, err
+	if err := p.commit(ctx); err != nil {
+		return nil, err
+	}
+	offsets := make([]int64, len(topics))
+	for i := range topics {
+		var err error
+		if offsets[i], err = lastOffset(reports[i], 1); err != nil {
+			return nil, err
+		}
+	}
+	return offsets, nil
 }
 
 // through hands every committed record before the mark at offset to do, in

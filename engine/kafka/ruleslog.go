@@ -13,7 +13,8 @@ var _ rules.Log = (*RulesLog)(nil)
 
 // A RulesLog is the log of documents in the compacted topic of rules. All
 // processes of one prefix share one transactional id for it, so of two writers
-// that look at the same end at most one commits. It is safe for concurrent use.
+// that look at the same end at most one commits. A writer marks the end that it
+// looks at, as a task's owner does. It is safe for concurrent use.
 type RulesLog struct{ cluster *Cluster }
 
 // RulesLog returns the log of documents. The topic must exist.
@@ -32,7 +33,7 @@ func (l *RulesLog) Tail(ctx context.Context, after int64, apply func(rules.Entry
 		if err != nil {
 			return err
 		}
-		if m != nil {
+		if m != nil && !isMark(m) {
 			if err := apply(entryOf(m)); err != nil {
 				return err
 			}
@@ -48,7 +49,7 @@ func (l *RulesLog) Tail(ctx context.Context, after int64, apply func(rules.Entry
 // Append writes records as one unit if the log still ends at last; see rules.Log.
 func (l *RulesLog) Append(ctx context.Context, last int64, records []rules.Record) (int64, error) {
 	if len(records) == 0 {
-		return last, l.unchanged(ctx, last)
+		return last, l.grown(last, func(r *reader, found func(*ck.Message) error) error { return r.rest(ctx, found) })
 	}
 	topic := l.cluster.Topics().Rules()
 	p, err := l.cluster.openProducer(ctx, topic)
@@ -56,7 +57,11 @@ func (l *RulesLog) Append(ctx context.Context, last int64, records []rules.Recor
 		return 0, conflict(err)
 	}
 	defer p.close()
-	if err := l.unchanged(ctx, last); err != nil {
+	ends, err := p.mark(ctx, 0, topic)
+	if err != nil {
+		return 0, conflict(err)
+	}
+	if err := l.grown(last, func(r *reader, found func(*ck.Message) error) error { return r.through(ctx, ends[0], found) }); err != nil {
 		return 0, err
 	}
 	reports := make(chan ck.Event, len(records))
@@ -84,14 +89,17 @@ func lastOffset(reports chan ck.Event, n int) (int64, error) {
 	return last, nil
 }
 
-// unchanged returns nil when no committed entry stands after last.
-func (l *RulesLog) unchanged(ctx context.Context, last int64) error {
+// grown returns nil when read finds no committed entry after last.
+func (l *RulesLog) grown(last int64, read func(r *reader, found func(*ck.Message) error) error) error {
 	r, err := l.cluster.openReader(l.cluster.Topics().Rules(), 0, startAfter(last))
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	return r.rest(ctx, func(m *ck.Message) error {
+	return read(r, func(m *ck.Message) error {
+		if isMark(m) {
+			return nil
+		}
 		return fmt.Errorf("%w: entry %d was written after %d", rules.ErrConflict, m.TopicPartition.Offset, last)
 	})
 }
