@@ -6,6 +6,7 @@ import (
 
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
+	"github.com/caltrop/caltrop/engine/task"
 )
 
 // compiledMax bounds the rules that a registry keeps compiled. Streams are
@@ -18,6 +19,7 @@ type compiler struct {
 	streams map[Ref]*Stream
 	rules   map[Ref]*compiled
 	lists   map[Ref]*List
+	alerts  map[string]*Stream // by its measures: a task holds on to its schema
 }
 
 // A compiled rule revision, with what its program is a function of besides its
@@ -34,11 +36,13 @@ func (c *compiler) init() {
 	c.streams = map[Ref]*Stream{}
 	c.rules = map[Ref]*compiled{}
 	c.lists = map[Ref]*List{}
+	c.alerts = map[string]*Stream{}
 }
 
 // set compiles exactly refs. A reference that revisions lacks is an error; a
-// document that does not compile is a fault of the set.
-func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision) (*Set, error) {
+// document that does not compile is a fault of the set. alerts is the stream
+// of alerts that readers are compiled over; nil works it out of the rules.
+func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref) (*Set, error) {
 	if len(c.rules) > compiledMax {
 		clear(c.rules)
 	}
@@ -61,10 +65,7 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision) (*Set, error) {
 		}
 	}
 	set.sort()
-	env := set.env()
-	for _, rev := range rules {
-		c.rule(set, env, rev)
-	}
+	c.rulesOf(set, rules, alerts)
 	set.sort()
 	return set, nil
 }
@@ -83,22 +84,85 @@ func (c *compiler) stream(set *Set, rev *Revision) {
 	set.Streams = append(set.Streams, st)
 }
 
-func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision) {
+// rulesOf compiles rules into the set: first those that read streams only,
+// then the readers of alerts in their order.
+func (c *compiler) rulesOf(set *Set, revs []*Revision, given *task.Ref) {
+	env := set.env()
+	tied := &chain{stream: c.alertsStream}
+	for _, rev := range revs {
+		known := c.known(set, rev)
+		if known == nil {
+			continue
+		}
+		if prog.UpstreamOf(known.doc) == nil {
+			tied.add(known.doc, c.rule(set, env, rev, known), nil)
+			continue
+		}
+		tied.add(known.doc, nil, func(env *prog.Env, final bool) *prog.Rule {
+			if final {
+				return c.rule(set, env, rev, known)
+			}
+			p, _ := prog.Compile(known.doc, env)
+			return p
+		})
+	}
+	tied.tie()
+	readers, circles := tied.order()
+	switch {
+	case len(readers) == 0:
+	case len(circles) > 0: // refused before they are stored
+		for _, l := range circles[0] {
+			set.Faults = append(set.Faults, Fault{Ref{Kind: KindRule, Name: l.doc.Name}, []syntax.Problem{circular(l.doc, circles[0])}})
+		}
+	case given != nil:
+		set.Alerts = c.alertsStream(given.Fields)
+		env.Streams[prog.AlertsStream], env.Schemas[prog.AlertsStream] = set.Alerts.Doc, set.Alerts.Schema
+		for _, l := range readers {
+			l.compile(env, true)
+		}
+	default:
+		tied.final = func(s *Stream) { set.Alerts = s }
+		tied.compileReaders(readers, env)
+	}
+	if given != nil && set.Alerts == nil {
+		set.Alerts = c.alertsStream(given.Fields)
+	}
+}
+
+// alertsStream returns the stream of alerts with these measures, always the
+// same one.
+func (c *compiler) alertsStream(fields string) *Stream {
+	st := c.alerts[fields]
+	if st == nil {
+		st = alertsStream(fields)
+		c.alerts[fields] = st
+	}
+	return st
+}
+
+// known returns a rule's revision, parsed; nil for a fault of the set.
+func (c *compiler) known(set *Set, rev *Revision) *compiled {
 	known := c.rules[rev.Ref]
 	if known == nil {
 		doc, problems := single[*syntax.Rule](rev)
 		if doc == nil {
 			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
+			return nil
 		}
 		known = &compiled{doc: doc, names: streamsRead(doc)}
 		c.rules[rev.Ref] = known
 	}
+	return known
+}
+
+// rule adds a rule to the set, compiling it where its streams or lists have
+// changed; nil for a fault of the set.
+func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision, known *compiled) *prog.Rule {
 	if known.rule == nil || !known.stillOver(set) {
 		program, problems := prog.Compile(known.doc, env)
 		if program == nil {
 			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
+			return nil
 		}
 		known.rule = &Rule{Doc: known.doc, Prog: program, Revision: rev.Revision}
 		known.read = shapesRead(program, set)
@@ -108,6 +172,7 @@ func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision) {
 		}
 	}
 	set.Rules = append(set.Rules, known.rule)
+	return known.rule.Prog
 }
 
 // stillOver reports whether the rule's streams and lists in the set are those

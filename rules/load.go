@@ -57,7 +57,7 @@ func (o Override) check(base *Set, sources []Source) (*Set, []syntax.Problem) {
 	}
 	c.borrow(base)
 	c.set.sort()
-	c.compile()
+	c.compile(base)
 	c.set.sort()
 	return c.set, c.sorted(sources)
 }
@@ -184,10 +184,10 @@ func (c *checker) borrow(base *Set) {
 
 // compile compiles the rules. A rule over a broken stream waits until the
 // stream is mended: what could be said of it now would mislead.
-func (c *checker) compile() {
+func (c *checker) compile(base *Set) {
 	env := c.set.env()
 	for _, r := range c.inspect {
-		if c.clear(r) {
+		if c.clear(r) && prog.UpstreamOf(r.doc) == nil {
 			for _, p := range prog.Inspect(r.doc, env) {
 				if p.Line > 0 && !c.reported(r.file, p.Line) {
 					c.report(r.file, p)
@@ -195,21 +195,47 @@ func (c *checker) compile() {
 			}
 		}
 	}
+	tied := &chain{final: func(s *Stream) { c.set.Alerts = s }}
 	for _, r := range c.rules {
-		if !c.clear(r) {
-			continue
-		}
-		compiled, problems := prog.Compile(r.doc, env)
-		for _, p := range problems {
-			c.report(r.file, p)
-		}
-		if compiled != nil {
-			for _, p := range misnamed(r.doc, c.set) {
-				c.report(r.file, p)
-			}
-			c.set.Rules = append(c.set.Rules, &Rule{Doc: r.doc, Prog: compiled, Revision: 1})
+		switch {
+		case !c.clear(r):
+		case prog.UpstreamOf(r.doc) == nil:
+			tied.add(r.doc, c.rule(r, env), nil)
+		default:
+			tied.add(r.doc, nil, func(env *prog.Env, final bool) *prog.Rule {
+				if final {
+					return c.rule(r, env)
+				}
+				p, _ := prog.Compile(r.doc, env)
+				return p
+			})
 		}
 	}
+	c.addRunning(tied, base)
+	tied.tie()
+	readers, circles := tied.order()
+	for _, circle := range circles {
+		c.reportCircle(circle)
+	}
+	if len(readers) > 0 && len(circles) == 0 {
+		c.explainConflicts(tied.compileReaders(readers, env))
+	}
+}
+
+// rule compiles one rule into the set; nil when it is refused.
+func (c *checker) rule(r sourced, env *prog.Env) *prog.Rule {
+	compiled, problems := prog.Compile(r.doc, env)
+	for _, p := range problems {
+		c.report(r.file, p)
+	}
+	if compiled == nil {
+		return nil
+	}
+	for _, p := range misnamed(r.doc, c.set) {
+		c.report(r.file, p)
+	}
+	c.set.Rules = append(c.set.Rules, &Rule{Doc: r.doc, Prog: compiled, Revision: 1})
+	return compiled
 }
 
 // clear reports whether no stream of the rule is broken.

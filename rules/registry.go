@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/caltrop/caltrop/engine/task"
 )
 
 // Limits of the registry.
@@ -103,10 +105,14 @@ func (r *Registry) Changed() <-chan struct{} {
 
 // At returns the set of exactly these revisions, for a task that goes on from
 // a journaled switch. It fails when one is not in the log or does not compile.
-func (r *Registry) At(refs []Ref) (*Set, error) {
+func (r *Registry) At(refs []Ref) (*Set, error) { return r.at(refs, nil) }
+
+// at is At with the stream of alerts as it was then; nil works it out of the
+// rules.
+func (r *Registry) at(refs []Ref, alerts *task.Ref) (*Set, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	set, err := r.mu.compiler.set(refs, r.mu.revisions)
+	set, err := r.mu.compiler.set(refs, r.mu.revisions, alerts)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +253,7 @@ func (r *Registry) caughtUp() {
 // publish makes the set of the current heads and wakes who waits for it.
 // Called with mu held.
 func (r *Registry) publish() error {
-	set, err := r.mu.compiler.set(r.liveRefs(), r.mu.revisions)
+	set, err := r.mu.compiler.set(r.liveRefs(), r.mu.revisions, nil)
 	if err != nil {
 		return err
 	}

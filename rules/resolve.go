@@ -6,6 +6,7 @@ import (
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/cep/syntax"
 	"github.com/caltrop/caltrop/engine/task"
 )
 
@@ -24,6 +25,9 @@ func (s *Set) Names() task.Set {
 	for _, st := range s.Streams {
 		names.Streams = append(names.Streams, task.Ref{Name: st.Doc.Name, Revision: st.Revision})
 	}
+	if s.Alerts != nil {
+		names.Streams = append(names.Streams, task.Ref{Name: prog.AlertsStream, Revision: s.Alerts.Revision, Fields: s.Alerts.fields})
+	}
 	for _, r := range s.Rules {
 		names.Rules = append(names.Rules, task.Ref{Name: r.Doc.Name, Revision: r.Revision})
 	}
@@ -40,9 +44,13 @@ func (s *Set) Restrict(stream string) *Set {
 	if st := s.Stream(stream); st != nil {
 		part.Streams = []*Stream{st}
 	}
-	users := s.usersOf(stream)
-	for _, name := range users {
-		part.Rules = append(part.Rules, s.Rule(name))
+	for _, r := range s.Rules {
+		if s.runsOn(r, stream) {
+			part.Rules = append(part.Rules, r)
+			if r.Prog.Upstream != nil {
+				part.Alerts = s.Alerts
+			}
+		}
 	}
 	for _, l := range s.Lists {
 		if slices.ContainsFunc(part.Rules, func(r *Rule) bool { return slices.Contains(r.Prog.Outside.Lists, l.Doc.Name) }) {
@@ -57,7 +65,7 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 	live := &task.Live{}
 	for _, ref := range names.Streams {
 		st := s.Stream(ref.Name)
-		if st == nil || st.Revision != ref.Revision {
+		if st == nil || st.Revision != ref.Revision || st.fields != ref.Fields {
 			return nil, fmt.Errorf("stream %s/%d is not in the set", ref.Name, ref.Revision)
 		}
 		live.Streams = append(live.Streams, st.live())
@@ -83,18 +91,34 @@ func (s *Stream) live() task.Stream {
 	return task.Stream{Doc: s.Doc, Schema: s.Schema, Decoder: event.NewDecoder(s.Decl())}
 }
 
+// runsOn reports whether a rule runs in the tasks of a stream: it reads the
+// stream, or the alerts of rules that do.
+func (s *Set) runsOn(r *Rule, stream string) bool {
+	reads := func(d *syntax.Rule) bool {
+		return slices.ContainsFunc(usesOf(d), func(u use) bool { return u.stream == stream })
+	}
+	return reads(r.Doc) || slices.ContainsFunc(s.upstreamOf(r), func(up *Rule) bool { return reads(up.Doc) })
+}
+
 // Resolve implements task.Resolver for any revisions that are in the log.
 func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
-	set, err := r.At(refsOf(names))
+	refs, alerts := refsOf(names)
+	set, err := r.at(refs, alerts)
 	if err != nil {
 		return nil, fmt.Errorf("resolving a journaled rule set: %w", err)
 	}
 	return set.Resolve(names)
 }
 
-func refsOf(names task.Set) []Ref {
-	refs := make([]Ref, 0, len(names.Streams)+len(names.Rules)+len(names.Lists))
-	for _, s := range names.Streams {
+// refsOf takes the names of a set apart: stored documents, and the stream of
+// alerts, nil when it is not among them.
+func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
+	refs = make([]Ref, 0, len(names.Streams)+len(names.Rules)+len(names.Lists))
+	for i, s := range names.Streams {
+		if s.Name == prog.AlertsStream {
+			alerts = &names.Streams[i]
+			continue
+		}
 		refs = append(refs, Ref{Kind: KindStream, Name: s.Name, Revision: s.Revision})
 	}
 	for _, r := range names.Rules {
@@ -103,5 +127,5 @@ func refsOf(names task.Set) []Ref {
 	for _, l := range names.Lists {
 		refs = append(refs, Ref{Kind: KindList, Name: l.Name, Revision: l.Revision})
 	}
-	return refs
+	return refs, alerts
 }

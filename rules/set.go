@@ -27,6 +27,7 @@ type Set struct {
 	Streams []*Stream // sorted by name
 	Rules   []*Rule   // sorted by name
 	Lists   []*List   // sorted by name
+	Alerts  *Stream   // the built-in stream of alerts; nil when no rule reads it
 	Faults  []Fault   // stored documents that this build cannot compile
 }
 
@@ -35,6 +36,8 @@ type Stream struct {
 	Doc      *syntax.Stream
 	Schema   *event.Schema
 	Revision int // 1 for a stream read from a file
+
+	fields string // of the built-in stream: what its measures are
 }
 
 // A Rule is a rule document with what it compiles to.
@@ -65,6 +68,9 @@ func (f *Fault) String() string { return fmt.Sprintf("%s: %s", f.Ref, f.Problems
 
 // Stream returns the stream called name, or nil.
 func (s *Set) Stream(name string) *Stream {
+	if name == prog.AlertsStream {
+		return s.Alerts
+	}
 	i, ok := slices.BinarySearchFunc(s.Streams, name, func(s *Stream, n string) int { return strings.Compare(s.Doc.Name, n) })
 	if !ok {
 		return nil

@@ -24,6 +24,7 @@ func Compile(doc *syntax.Rule, env *Env) (*Rule, []syntax.Problem) {
 		First:    doc.Emit != "all",
 		NoSkip:   doc.AfterMatch.Kind == "no_skip",
 		Limits:   doc.Limits,
+		Upstream: UpstreamOf(doc),
 	}}
 	c.refuseLater()
 	c.streams()
@@ -103,10 +104,6 @@ func (c *compiler) streams() {
 }
 
 func (c *compiler) unknownStream(name string, at mention) {
-	if name == "alerts" {
-		c.errorf(at.pos, at.pointer, "read a stream of events", "the stream alerts is not supported yet")
-		return
-	}
 	hint := "declare it with kind: Stream"
 	if near := syntax.Closest(name, slices.Sorted(maps.Keys(c.env.Schemas))); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)

@@ -31,6 +31,7 @@ type Rule struct {
 	Outside       expr.Outside // what expressions read besides events
 	Pattern       *Pattern     // nil for a window rule
 	Window        *Window      // nil for a pattern rule
+	Upstream      *Upstream    // whose alerts the rule reads; nil: it does not read the stream alerts
 }
 
 // KeyOf lists the key projections of one stream within a rule: usually one;

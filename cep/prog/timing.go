@@ -16,6 +16,9 @@ func (c *compiler) timing() {
 
 // finalBecause says why a late event might take an alert away, or "".
 func (c *compiler) finalBecause() string {
+	if c.rule.Upstream != nil {
+		return "the stream alerts holds final alerts only"
+	}
 	if w := c.rule.Window; w != nil {
 		if w.Kind != "rolling" {
 			return "the window is evaluated at its end"

@@ -35,7 +35,7 @@ func backtestCommand() *cobra.Command {
 With --labels, known incidents as 'caltrop gen --labels' writes them, it also
 prints recall and precision, and lists what was missed and what was raised for
 nothing. An incident is caught by a rule if the evidence of one of its alerts
-holds one of the incident's events; an incident is expected of the rule that is
+holds one of the incident's events, of an alert on alerts theirs; an incident is expected of the rule that is
 named as its scenario. An alert is of fraud if it holds an event of any
 incident.
 

@@ -20,7 +20,7 @@ type stream struct {
 	sources   []int
 	mark      int64 // the watermark, never back
 	live      *Stream
-	revision  int
+	ref       Ref
 	lateness  int64 // µs
 	maxFuture int64 // µs
 	keyFields []int // of the partition key
@@ -28,8 +28,8 @@ type stream struct {
 	seen      seen
 }
 
-func (s *stream) use(live *Stream, revision int) {
-	s.live, s.revision = live, revision
+func (s *stream) use(live *Stream, ref Ref) {
+	s.live, s.ref = live, ref
 	s.lateness = live.Doc.Lateness.Microseconds()
 	s.maxFuture = live.Doc.MaxFuture.Microseconds()
 	s.keyFields = s.keyFields[:0]
@@ -193,6 +193,7 @@ func (t *Task) raiseStream(st *stream, to int64) {
 	for _, r := range st.readers {
 		t.advance(r.group)
 	}
+	t.advanceReaders()
 }
 
 // tick moves the watermark of a silent stream to the clock.

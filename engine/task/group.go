@@ -15,6 +15,7 @@ import (
 type group struct {
 	id      uint32 // the wheel of its timers
 	streams []int  // positions in Task.streams, rising
+	above   bool   // its rules read alerts
 	mark    int64  // the watermark applied
 	first   int64  // time of the first event read; unset before
 	held    queue
@@ -105,8 +106,12 @@ func (t *Task) route() {
 	}
 }
 
-// advance brings a group up to its watermark.
+// advance brings a group up to its watermark; those over alerts follow the
+// others, see advanceReaders.
 func (t *Task) advance(g *group) {
+	if g.above {
+		return
+	}
 	least := int64(ended)
 	for _, i := range g.streams {
 		least = min(least, t.streams[i].mark)

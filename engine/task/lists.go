@@ -60,6 +60,9 @@ func (l *listing) forget(oldest uint32) {
 // lists of.
 func (t *Task) oldestEpoch() uint32 {
 	oldest := t.epoch
+	for _, h := range t.back.pending.all() {
+		oldest = min(oldest, h.epoch)
+	}
 	for _, g := range t.groups {
 		for _, h := range g.held.all() {
 			oldest = min(oldest, h.epoch)

@@ -20,6 +20,7 @@ func (t *Task) raise(s *slot, key []byte, f *match.Found) {
 	t.nameAll(f)
 	a := t.alertOf(s, key, f)
 	t.send(a)
+	t.publish(s, &a)
 	s.counts.Raised++
 	if q != nil && s.rule.Suppress > 0 {
 		t.openPeriod(q, key, &a, f.At+s.rule.Suppress)

@@ -74,6 +74,9 @@ type Set struct {
 type Ref struct {
 	Name     string
 	Revision int
+	// Fields are the measures that the stream alerts has as fields, as
+	// prog.AlertsDoc reads them; "" of any other.
+	Fields string `json:",omitempty"`
 }
 
 // Effects is what one call of Step, Apply or Close wants done. The caller

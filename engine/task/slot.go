@@ -32,6 +32,7 @@ type slot struct {
 	covered  int64  // since when its state is whole; unset before the first event
 	retain   int64  // µs after which an untouched record is of no use, Never: always
 	lateness int64  // µs, the greatest of its streams
+	level    int    // of a rule that reads alerts: above those it reads from; else 0
 	counts   RuleCounts
 	store    store
 }
@@ -97,7 +98,7 @@ func (s *store) Facts() *expr.Facts {
 func (s *slot) clamp(epoch uint32) uint32 { return min(max(epoch, s.born), s.died-1) }
 
 func (t *Task) newSlot(id uint32, r Rule, streams []Ref) *slot {
-	s := &slot{id: id, ref: Ref{r.Rule.Name, r.Revision}, streams: streams, rule: r.Rule,
+	s := &slot{id: id, ref: Ref{Name: r.Rule.Name, Revision: r.Revision}, streams: streams, rule: r.Rule,
 		born: t.epoch, died: alive, covered: unset, retain: retention(r.Rule)}
 	s.store = store{task: t, slot: s}
 	switch {
@@ -162,6 +163,7 @@ func (t *Task) install(set Set) error {
 		t.arrange(g)
 	}
 	t.route()
+	t.link()
 	return nil
 }
 
@@ -173,9 +175,9 @@ func (t *Task) useStreams(set Set, live *Live) {
 		at := slices.IndexFunc(set.Streams, func(r Ref) bool { return r.Name == st.name })
 		switch {
 		case at < 0:
-			st.live, st.revision = nil, 0
-		case st.live == nil || st.revision != set.Streams[at].Revision:
-			st.use(&live.Streams[at], set.Streams[at].Revision)
+			st.live, st.ref = nil, Ref{}
+		case st.live == nil || st.ref != set.Streams[at]:
+			st.use(&live.Streams[at], set.Streams[at])
 			t.schemas[st.live.Schema] = set.Streams[at]
 		}
 	}
@@ -185,6 +187,7 @@ func (t *Task) useStreams(set Set, live *Live) {
 func (t *Task) killSlots(set Set) {
 	for _, g := range t.groups {
 		g.survey()
+		t.surveyAlerts(g)
 		last := int64(unset)
 		for _, at := range g.spans {
 			last = max(last, at)
@@ -222,7 +225,7 @@ func (t *Task) start(r Rule, set Set) error {
 	if err != nil {
 		return err
 	}
-	ref := Ref{r.Rule.Name, r.Revision}
+	ref := Ref{Name: r.Rule.Name, Revision: r.Revision}
 	for _, s := range g.slots {
 		if s.died == alive && s.ref == ref {
 			return nil
@@ -336,6 +339,7 @@ func (t *Task) groupOf(r *prog.Rule) (*group, error) {
 	g := t.newGroup(streams)
 	t.fill(g)
 	g.survey()
+	t.surveyAlerts(g)
 	t.groups = append(t.groups, g)
 	return g, nil
 }
@@ -346,7 +350,8 @@ func (t *Task) newGroup(streams []int) *group {
 		lateness = max(lateness, t.streams[i].lateness)
 		mark = min(mark, t.streams[i].mark)
 	}
-	return &group{id: uint32(len(t.groups)), streams: streams, mark: mark, first: unset, held: newQueue(len(streams), lateness)}
+	return &group{id: uint32(len(t.groups)), streams: streams, mark: mark, first: unset, held: newQueue(len(streams), lateness),
+		above: slices.Contains(streams, t.back.stream)}
 }
 
 func (t *Task) fill(g *group) {

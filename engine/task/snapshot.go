@@ -33,8 +33,9 @@ type header struct {
 	Groups   []groupHeader
 	Slots    []slotHeader
 	Quiets   []quietHeader
-	Schemas  []Ref // stream revisions of the held events
-	Held     int   // events
+	Schemas  []Ref         // stream revisions of the held events
+	Held     int           // events, pending alerts among them: those of no group
+	Alerts   *alertsHeader `json:",omitempty"`
 }
 
 type sourceHeader struct {
@@ -57,7 +58,11 @@ type slotHeader struct {
 	Until      int64
 	Covered    int64
 	Counts     RuleCounts
+	Level      int `json:",omitempty"`
 }
+
+// An alertsHeader is how far the rules that read alerts have come.
+type alertsHeader struct{ Mark, Next int64 }
 
 type quietHeader struct {
 	Name        string
@@ -97,8 +102,11 @@ func (t *Task) header() *header {
 	for _, g := range t.groups {
 		h.Groups = append(h.Groups, groupHeader{g.streams, g.mark, g.first})
 		for _, s := range g.slots {
-			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.born, s.died, s.until, s.covered, s.counts})
+			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.born, s.died, s.until, s.covered, s.counts, s.level})
 		}
+	}
+	if t.back.mark != unset || t.back.next > 0 {
+		h.Alerts = &alertsHeader{t.back.mark, t.back.next}
 	}
 	for name, q := range t.quiets {
 		h.Quiets = append(h.Quiets, quietHeader{name, q.slot, q.wheel})
@@ -115,6 +123,9 @@ type heldAt struct {
 
 func (t *Task) heldEvents() []*heldAt {
 	var all []*heldAt
+	for _, h := range t.back.pending.all() {
+		all = append(all, &heldAt{held: h})
+	}
 	byEvent := map[*event.Event]*heldAt{}
 	for _, g := range t.groups {
 		for _, h := range g.held.all() {
@@ -224,11 +235,12 @@ func (t *Task) restore(h *header, rest []byte) error {
 	if rest, err = t.restoreEvents(h, rest); err != nil {
 		return err
 	}
-	for i := range t.streams {
+	for i := range h.Streams {
 		if rest, err = t.streams[i].seen.decode(rest); err != nil {
 			return err
 		}
 	}
+	t.link()
 	if len(rest) > 0 {
 		return fmt.Errorf("%w: %d bytes left over", errSnapshot, len(rest))
 	}
@@ -236,7 +248,8 @@ func (t *Task) restore(h *header, rest []byte) error {
 }
 
 func (t *Task) restoreMarks(h *header) error {
-	if len(h.Sources) != len(t.sources) || len(h.Streams) != len(t.streams) {
+	older := len(h.Streams) == t.back.stream && t.back.stream == len(t.streams)-1 // without the stream of alerts
+	if len(h.Sources) != len(t.sources) || len(h.Streams) != len(t.streams) && !older {
 		return fmt.Errorf("%w: of %d sources, the task has %d", errSnapshot, len(h.Sources), len(t.sources))
 	}
 	for i, s := range h.Sources {
@@ -247,6 +260,9 @@ func (t *Task) restoreMarks(h *header) error {
 	}
 	for i, mark := range h.Streams {
 		t.streams[i].mark = mark
+	}
+	if h.Alerts != nil {
+		t.back.mark, t.back.next = h.Alerts.Mark, h.Alerts.Next
 	}
 	t.pos, t.digest, t.counts, t.epoch = h.Position, h.Digest, h.Counts, h.Epoch
 	t.slotIDs, t.clock, t.set = h.SlotIDs, h.Clock, h.Set
@@ -268,6 +284,7 @@ func (t *Task) restoreSlots(h *header, live *Live) error {
 		}
 		s := t.newSlot(sh.ID, rule, sh.Streams)
 		s.born, s.died, s.until, s.covered, s.counts = sh.Born, sh.Died, sh.Until, sh.Covered, sh.Counts
+		s.level = sh.Level
 		t.attach(t.groups[sh.Group], s)
 	}
 	for _, g := range t.groups {
@@ -336,6 +353,10 @@ func (t *Task) restoreEvent(schemas []*event.Schema, b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: a held event: %w", errSnapshot, err)
 	}
 	ev.Holders = int32(len(in))
+	if len(in) == 0 {
+		ev.Holders = keptForEver
+		t.back.pending.push(held{time: ev.Time, ev: ev, epoch: uint32(epoch)})
+	}
 	for _, g := range in {
 		feed := g.feedOf(t, ev.Schema.Stream)
 		if feed < 0 {

@@ -26,7 +26,7 @@ func (t *Task) Rules() []RuleStatus {
 // Held returns the number of events that wait for a watermark, counted once
 // for every set of streams that a rule reads.
 func (t *Task) Held() int {
-	n := 0
+	n := t.back.pending.size
 	for _, g := range t.groups {
 		n += g.held.size
 	}

@@ -98,6 +98,7 @@ type Task struct {
 	quiets  map[string]*quiet // by rule name
 	slots   map[uint32]*slot
 	schemas map[*event.Schema]Ref
+	back    feedback
 
 	timers uint64       // grows when a timer may have changed
 	now    int64        // event time being applied
@@ -128,6 +129,7 @@ func New(cfg Config) *Task {
 		t.streams[i].sources = append(t.streams[i].sources, len(t.sources))
 		t.sources = append(t.sources, source{Source: src, stream: i, mark: unset})
 	}
+	t.openFeedback()
 	return t
 }
 
@@ -199,6 +201,7 @@ func (t *Task) Close(eff *Effects) error {
 	for _, g := range t.groups {
 		t.advance(g)
 	}
+	t.advanceReaders()
 	t.ended = true
 	return t.finish()
 }

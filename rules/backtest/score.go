@@ -88,7 +88,8 @@ const evidenceListed = 4
 // Score compares the alerts of a run with the labels of its events. rules are
 // the names of all rules that ran, in order; alerts hold every version, in any
 // order; nil labels ask for alerts a day alone. An incident is caught by a rule
-// if the evidence of one of its alerts holds one of the incident's events.
+// if the evidence of one of its alerts holds one of the incident's events; of
+// evidence that is an alert itself, that one's evidence counts.
 func Score(rules []string, alerts []alert.Alert, labels []Label, o Options) *Report {
 	s := scorer{opts: o, labels: labels, of: map[string][]int{}, total: map[string]int{}}
 	for i := range labels {
@@ -97,8 +98,10 @@ func Score(rules []string, alerts []alert.Alert, labels []Label, o Options) *Rep
 			s.of[id] = append(s.of[id], i)
 		}
 	}
+	s.alerts = map[string]*alert.Alert{}
 	byRule := map[string][]*alert.Alert{}
 	for _, a := range standing(alerts) {
+		s.alerts[a.ID.String()] = a
 		byRule[a.Rule] = append(byRule[a.Rule], a)
 	}
 	r := &Report{Labelled: labels != nil}
@@ -138,8 +141,9 @@ func standing(alerts []alert.Alert) []*alert.Alert {
 type scorer struct {
 	opts   Options
 	labels []Label
-	of     map[string][]int // labels by event id
-	total  map[string]int   // incidents by scenario
+	of     map[string][]int        // labels by event id
+	total  map[string]int          // incidents by scenario
+	alerts map[string]*alert.Alert // by id, which is the id of the alert as an event
 }
 
 func (s *scorer) rule(name string, alerts []*alert.Alert) Rule {
@@ -175,14 +179,23 @@ func (s *scorer) rule(name string, alerts []*alert.Alert) Rule {
 // incidents are the labels of which the alert's evidence holds an event.
 func (s *scorer) incidents(a *alert.Alert) map[int]bool {
 	found := map[int]bool{}
+	s.gather(a, found)
+	return found
+}
+
+// gather adds the incidents of an alert. Rules do not read each other in a
+// circle, so it ends.
+func (s *scorer) gather(a *alert.Alert, found map[int]bool) {
 	for _, step := range a.Evidence {
 		for _, e := range step.Events {
 			for _, i := range s.of[e.ID] {
 				found[i] = true
 			}
+			if below := s.alerts[e.ID]; below != nil {
+				s.gather(below, found)
+			}
 		}
 	}
-	return found
 }
 
 func (s *scorer) scenarios(found map[int]bool) map[string]bool {

@@ -99,3 +99,19 @@ func TestLabelsThatSayNothingAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// An alert on alerts catches what those caught.
+func TestEvidenceOfEvidence(t *testing.T) {
+	below := raised("a", "c1", 1, 0, "e1")
+	above := raised("b", "c1", 2, 1, below.ID.String())
+	top := raised("c", "c1", 3, 2, above.ID.String())
+	r := backtest.Score([]string{"a", "b", "c"}, []alert.Alert{below, above, top}, labels(t, `{"incident_id":"i1","scenario":"c","key":"c1","event_ids":["e1"]}`), backtest.Options{})
+	for _, rule := range r.Rules {
+		if rule.Proven != 1 {
+			t.Errorf("rule %s has %d alerts of fraud, want 1", rule.Name, rule.Proven)
+		}
+	}
+	if r.Rules[2].Caught != 1 {
+		t.Errorf("rule c caught %d incidents, want 1", r.Rules[2].Caught)
+	}
+}

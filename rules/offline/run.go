@@ -7,6 +7,7 @@ package offline
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/engine/state"
@@ -34,14 +35,21 @@ type Options struct {
 	// Covered lets the rules' states cover all time before the first event, as
 	// in `tests`.
 	Covered bool
+	// Alerts lets Step take events of the stream alerts, as if rules that are
+	// not in the set had raised them.
+	Alerts bool
 }
 
 // New starts a run of all rules of a set.
 func New(set *rules.Set, o Options) (*Run, error) {
 	memory := state.NewMemory()
 	cfg := task.Config{Resolver: set, State: memory, Covered: o.Covered}
-	r := &Run{state: memory, sources: map[*event.Schema]int{}, offsets: make([]int64, len(set.Streams))}
-	for i, st := range set.Streams {
+	streams := set.Streams
+	if o.Alerts && set.Alerts != nil {
+		streams = append(slices.Clone(streams), set.Alerts)
+	}
+	r := &Run{state: memory, sources: map[*event.Schema]int{}, offsets: make([]int64, len(streams))}
+	for i, st := range streams {
 		cfg.Sources = append(cfg.Sources, task.Source{Stream: st.Doc.Name})
 		r.sources[st.Schema] = i
 	}

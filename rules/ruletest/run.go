@@ -8,11 +8,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/caltrop/caltrop/cep/event"
-	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
 	"github.com/caltrop/caltrop/rules"
@@ -84,8 +84,9 @@ func chosen(name string, only []string) bool {
 	return len(only) == 0
 }
 
-// A bench runs the tests of one rule: the rule alone, over streams all of
-// whose fields are optional and read by name.
+// A bench runs the tests of one rule: the rule alone, or with the rules whose
+// alerts it reads, over streams all of whose fields are optional and read by
+// name.
 type bench struct {
 	rule     string
 	set      *rules.Set
@@ -93,30 +94,25 @@ type bench struct {
 }
 
 func newBench(set *rules.Set, r *rules.Rule) (*bench, error) {
-	b := &bench{rule: r.Doc.Name, set: &rules.Set{Lists: set.Lists}, decoders: map[string]*event.Decoder{}}
-	env := &prog.Env{Streams: map[string]*syntax.Stream{}, Schemas: map[string]*event.Schema{}, Lists: expr.Lists{}}
-	for _, l := range set.Lists {
-		env.Lists[l.Doc.Name] = l.Decl
-	}
-	for _, st := range set.Streams {
-		doc := relaxed(st.Doc)
-		schema := prog.SchemaOf(doc)
-		b.set.Streams = append(b.set.Streams, &rules.Stream{Doc: doc, Schema: schema, Revision: st.Revision})
-		env.Streams[doc.Name], env.Schemas[doc.Name] = doc, schema
-		decl := prog.DeclOf(doc, schema)
-		decl.Time, decl.ID, decl.Keys = []string{timeMember}, nil, nil
-		b.decoders[doc.Name] = event.NewDecoder(decl)
-	}
-	compiled, problems := prog.Compile(r.Doc, env)
-	if compiled == nil {
+	b := &bench{rule: r.Doc.Name, decoders: map[string]*event.Decoder{}}
+	relaxed, problems := set.Alone(r, relax)
+	if relaxed == nil {
 		return nil, fmt.Errorf("compiling rule %s for its tests: %s", r.Doc.Name, problems[0].Detail)
 	}
-	b.set.Rules = []*rules.Rule{{Doc: r.Doc, Prog: compiled, Revision: r.Revision}}
+	b.set = relaxed
+	for _, st := range append(slices.Clone(relaxed.Streams), relaxed.Alerts) {
+		if st == nil {
+			continue
+		}
+		decl := prog.DeclOf(st.Doc, st.Schema)
+		decl.Time, decl.ID, decl.Keys = []string{timeMember}, nil, nil
+		b.decoders[st.Doc.Name] = event.NewDecoder(decl)
+	}
 	return b, nil
 }
 
-// relaxed returns a stream as tests see it.
-func relaxed(d *syntax.Stream) *syntax.Stream {
+// relax returns a stream as tests see it.
+func relax(d *syntax.Stream) *syntax.Stream {
 	doc := *d
 	doc.Fields = make([]syntax.FieldDecl, len(d.Fields))
 	for i, f := range d.Fields {
@@ -129,7 +125,8 @@ func relaxed(d *syntax.Stream) *syntax.Stream {
 // run runs one test. A fault in its events fails the test.
 func (b *bench) run(ctx context.Context, t *syntax.Test) (Result, error) {
 	result := Result{Rule: b.rule, Test: t.Name, Line: t.Pos.Line, Want: wanted(t), Got: []Alert{}}
-	run, err := offline.New(b.set, offline.Options{Covered: true})
+	given := func(e syntax.TestEvent) bool { return e.Stream == prog.AlertsStream }
+	run, err := offline.New(b.set, offline.Options{Covered: true, Alerts: slices.ContainsFunc(t.Events, given)})
 	if err != nil {
 		return result, err
 	}
@@ -155,7 +152,7 @@ func (b *bench) run(ctx context.Context, t *syntax.Test) (Result, error) {
 	if err := run.Close(); err != nil {
 		return result, err
 	}
-	result.Got = raised(run.Alerts)
+	result.Got = raised(run.Alerts, b.rule)
 	result.Diff = diff(result.Want, result.Got)
 	result.Passed = result.Diff == ""
 	return result, nil
@@ -207,12 +204,12 @@ func epochIn(unit string) any {
 	return epoch.UnixMilli()
 }
 
-// raised lists the version-1 alerts in the order of `match`.
-func raised(alerts []alert.Alert) []Alert {
+// raised lists the version-1 alerts of a rule in the order of `match`.
+func raised(alerts []alert.Alert, rule string) []Alert {
 	offline.Sort(alerts)
 	got := []Alert{}
 	for i := range alerts {
-		if a := &alerts[i]; a.Version == 1 {
+		if a := &alerts[i]; a.Version == 1 && a.Rule == rule {
 			got = append(got, Alert{At: offset(time.UnixMicro(a.At).Sub(epoch)), Key: keyOf(a), Summary: a.Summary})
 		}
 	}

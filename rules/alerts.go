@@ -1,0 +1,180 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// alertsStream makes the built-in stream of alerts with the given measures as
+// fields. They were written by prog.MeasureFields: anything else is a bug.
+func alertsStream(fields string) *Stream {
+	doc, err := prog.AlertsDoc(fields)
+	if err != nil {
+		panic(fmt.Sprintf("rules: %v", err))
+	}
+	return &Stream{Doc: doc, Schema: prog.SchemaOf(doc), Revision: 1, fields: fields}
+}
+
+// A chain is the rules of a set by whose alerts they read: what one rule
+// gives its alerts is a field of the events of the next. It compiles readers
+// of alerts after the rules that they read.
+type chain struct {
+	links []*link
+	// stream returns the stream of alerts with these fields; nil: alertsStream.
+	stream func(fields string) *Stream
+	// final, where given, is told the stream of alerts with all its fields,
+	// before the readers are compiled over it.
+	final func(*Stream)
+}
+
+// A link is a rule of a chain.
+type link struct {
+	doc      *syntax.Rule
+	upstream *prog.Upstream // nil: it reads no alerts
+	reads    []*link        // rules whose alerts it reads
+	isRead   bool
+	prog     *prog.Rule // nil: not compiled, or refused
+	// compile compiles a reader; final says that the stream of alerts has all
+	// its fields, so that problems count.
+	compile func(env *prog.Env, final bool) *prog.Rule
+	mark    int // of a walk: 0 new, 1 under way, 2 done
+}
+
+// add adds a rule; compiled is nil for one that reads alerts or is refused.
+func (c *chain) add(doc *syntax.Rule, compiled *prog.Rule, compile func(env *prog.Env, final bool) *prog.Rule) {
+	c.links = append(c.links, &link{doc: doc, upstream: prog.UpstreamOf(doc), prog: compiled, compile: compile})
+}
+
+// tie finds who reads whom.
+func (c *chain) tie() {
+	for _, l := range c.links {
+		if l.upstream == nil {
+			continue
+		}
+		for _, other := range c.links {
+			if other != l && l.upstream.Reads(other.doc) || other == l && l.upstream.ReadsItself(l.doc) {
+				l.reads = append(l.reads, other)
+				other.isRead = true
+			}
+		}
+	}
+}
+
+// order returns the readers, each after those that it reads, and the circles
+// among them, each from one rule back to it.
+func (c *chain) order() (readers []*link, circles [][]*link) {
+	var path []*link
+	var visit func(l *link)
+	visit = func(l *link) {
+		if l.mark == 1 {
+			circles = append(circles, append(slices.Clone(path[slices.Index(path, l):]), l))
+		}
+		if l.mark != 0 {
+			return
+		}
+		l.mark = 1
+		path = append(path, l)
+		for _, other := range l.reads {
+			visit(other)
+		}
+		path = path[:len(path)-1]
+		l.mark = 2
+		if l.upstream != nil {
+			readers = append(readers, l)
+		}
+	}
+	for _, l := range c.links {
+		visit(l)
+	}
+	return readers, circles
+}
+
+// compileReaders compiles the readers, in their order, over streams and the
+// stream of alerts, which it returns: first over the measures of the rules
+// compiled so far, which gives the types of their own, then over all.
+func (c *chain) compileReaders(readers []*link, env *prog.Env) (alerts *Stream, conflicts map[string]string) {
+	for _, l := range readers {
+		alerts, _ = c.extend(env)
+		l.prog = l.compile(env, false)
+	}
+	alerts, conflicts = c.extend(env)
+	if c.final != nil {
+		c.final(alerts)
+	}
+	for _, l := range readers {
+		l.prog = l.compile(env, true)
+	}
+	return alerts, conflicts
+}
+
+// extend puts the stream of alerts, as the rules compiled so far make it, into
+// env.
+func (c *chain) extend(env *prog.Env) (*Stream, map[string]string) {
+	var read []*prog.Rule
+	for _, l := range c.links {
+		if l.isRead && l.prog != nil {
+			read = append(read, l.prog)
+		}
+	}
+	fields, conflicts := prog.MeasureFields(read)
+	make := c.stream
+	if make == nil {
+		make = alertsStream
+	}
+	alerts := make(fields)
+	env.Streams[prog.AlertsStream], env.Schemas[prog.AlertsStream] = alerts.Doc, alerts.Schema
+	return alerts, conflicts
+}
+
+// pathOf writes a circle of rules: a -> b -> a.
+func pathOf(circle []*link) string {
+	var names []string
+	for _, l := range circle {
+		names = append(names, l.doc.Name)
+	}
+	return strings.Join(names, " -> ")
+}
+
+// circular is the problem of the rules of a circle, at the place where the
+// given one reads alerts.
+func circular(d *syntax.Rule, circle []*link) syntax.Problem {
+	at := alertsUse(d)
+	return syntax.Problem{Line: at.pos.Line, Col: at.pos.Col, Pointer: at.pointer,
+		Detail: "rules read each other's alerts in a circle: " + pathOf(circle),
+		Hint:   fmt.Sprintf("say in where whose alerts the step takes: rule == %q", "NAME")}
+}
+
+// alertsUse is the first place where a rule names the stream of alerts; the
+// zero use where it does not.
+func alertsUse(d *syntax.Rule) use {
+	for _, u := range usesOf(d) {
+		if u.stream == prog.AlertsStream {
+			return u
+		}
+	}
+	return use{}
+}
+
+// upstreamOf lists the rules of the set whose alerts a rule reads, directly or
+// by way of others.
+func (s *Set) upstreamOf(r *Rule) []*Rule {
+	var found []*Rule
+	var visit func(r *Rule)
+	visit = func(r *Rule) {
+		if r.Prog.Upstream == nil {
+			return
+		}
+		for _, other := range s.Rules {
+			if other.Doc.Name != r.Doc.Name && r.Prog.Upstream.Reads(other.Doc) && !slices.Contains(found, other) {
+				found = append(found, other)
+				visit(other)
+			}
+		}
+	}
+	visit(r)
+	return found
+}
