@@ -194,13 +194,19 @@ func (l *long) float() float64 {
 		return 0
 	}
 	if l.words[n-1] < 0 {
-		minus := l.clone()
-		for i := range minus.words {
-			minus.words[i] = -minus.words[i]
-		}
-		return -minus.float()
+		l.negate()
+		x := -l.round()
+		l.negate()
+		return x
 	}
 	return l.round()
+}
+
+func (l *long) negate() {
+	for i := range l.words {
+		l.words[i] = -l.words[i]
+	}
+	l.carry()
 }
 
 // round is the double nearest to a positive number in its one form. The sum of

@@ -51,8 +51,14 @@ func (r *rolling) pop(q *queue, at int64) {
 			s.remove(&r.pages, always())
 			continue
 		}
-		if s.kind == mergeable {
+		switch {
+		case s.kind == mergeable:
 			c.skipValue()
+			continue
+		case s.kind == distinct && s.spec.Type == event.String:
+			if text := c.text(); text != nil && !s.counted.remove(&r.pages, text) {
+				c.bad = true
+			}
 			continue
 		}
 		if v := c.value(); v.Present() && !s.remove(&r.pages, v) {

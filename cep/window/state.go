@@ -34,6 +34,11 @@ func (c *cursor) byte() byte {
 }
 
 func (c *cursor) uvarint() uint64 {
+	if len(c.buf) > 0 && c.buf[0] < 0x80 && !c.bad {
+		n := c.buf[0]
+		c.buf = c.buf[1:]
+		return uint64(n)
+	}
 	n, w := binary.Uvarint(c.buf)
 	if c.bad || w <= 0 {
 		c.bad = true
@@ -69,6 +74,18 @@ func (c *cursor) value() event.Value {
 	}
 	c.buf = rest
 	return v
+}
+
+// text takes a String value without copying it; nil when it is absent.
+func (c *cursor) text() []byte {
+	switch event.Type(c.byte()) {
+	case event.String:
+		return c.take(c.uvarint())
+	case event.Invalid:
+		return nil
+	}
+	c.bad = true
+	return nil
 }
 
 // skipValue passes over what event.AppendValue wrote without building it.
