@@ -18,6 +18,7 @@ type window struct {
 	values              []*expr.Program
 	aggs                *expr.WindowAggs
 	capacity            int // limits.window_events
+	salts               int // of hot_keys; 0: none
 }
 
 // windowStep is the step name of a window alert's evidence.
@@ -26,7 +27,7 @@ const windowStep = "window"
 func (o *Oracle) compileWindow(schemas map[string]*event.Schema) error {
 	doc := o.rule.Window
 	w := &window{kind: doc.Kind, size: doc.Size.Microseconds(), every: doc.Every.Microseconds(), offset: doc.Offset.Microseconds(),
-		where: map[string]*expr.Program{}, roles: map[string][]int{}, aggs: &expr.WindowAggs{}, capacity: o.rule.Limits.WindowEvents}
+		where: map[string]*expr.Program{}, roles: map[string][]int{}, aggs: &expr.WindowAggs{}, capacity: o.rule.Limits.WindowEvents, salts: o.rule.Salts}
 	if w.every == 0 {
 		w.every = w.size
 	}
@@ -183,10 +184,23 @@ func (w *window) sessions(inside []*event.Event) []span {
 	return spans
 }
 
+// salted puts events in the order in which two stages merge them: by salt,
+// the offset modulo their number, and by key order within each.
+func (w *window) salted(events []*event.Event) []*event.Event {
+	if w.salts == 0 {
+		return events
+	}
+	events = slices.Clone(events)
+	n := int64(w.salts)
+	slices.SortStableFunc(events, func(a, b *event.Event) int { return compareInt(a.Offset%n, b.Offset%n) })
+	return events
+}
+
 func (o *Oracle) evaluate(key []event.Value, s *span) (Alert, bool) {
 	f := &expr.Frame{Time: s.at}
+	merged := o.window.salted(s.events)
 	for i := range o.window.aggs.List {
-		f.Aggs = append(f.Aggs, aggregate(&o.window.aggs.List[i], s.events))
+		f.Aggs = append(f.Aggs, aggregate(&o.window.aggs.List[i], merged))
 	}
 	for _, p := range o.window.values {
 		v, ok := p.Eval(f)

@@ -79,9 +79,6 @@ func (c *compiler) refuseLater() {
 	if d.Timing == "early" {
 		c.errorf(d.TimingPos, "/timing", "leave timing out, or write final", "timing early is not supported yet")
 	}
-	if d.Salts > 0 {
-		c.errorf(d.SaltsPos, "/hot_keys", "leave hot_keys out", "hot_keys is not supported yet")
-	}
 }
 
 // streams resolves the rule's streams and the ways its events are keyed.

@@ -14,6 +14,7 @@ func (c *compiler) window() {
 		Size:   doc.Size.Microseconds(),
 		Every:  doc.Every.Microseconds(),
 		Offset: doc.Offset.Microseconds(),
+		Salts:  c.doc.Salts,
 	}
 	c.rule.Window = w
 	for i, schema := range c.rule.Streams {

@@ -41,6 +41,9 @@ func (w *Window) dump(b *strings.Builder) {
 	if w.Every > 0 {
 		fmt.Fprintf(b, " every %s", micros(w.Every))
 	}
+	if w.Salts > 0 {
+		fmt.Fprintf(b, " salts %d", w.Salts)
+	}
 	b.WriteByte('\n')
 	for i, a := range w.Aggs.List {
 		fmt.Fprintf(b, "aggregate %d %s\n", i, a.Spec.Func)

@@ -52,6 +52,7 @@ type Window struct {
 	Size   int64  // µs; the gap of a session
 	Every  int64
 	Offset int64
+	Salts  int             // of hot_keys; 0: none
 	Where  []*expr.Program // by stream, as Rule.Streams; nil: true
 	Aggs   expr.WindowAggs
 	Values []Measure // in the order of the document

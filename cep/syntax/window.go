@@ -10,6 +10,10 @@ import (
 
 const maxWindowStreams = 32
 
+// MaxWindowSteps bounds the steps of a sliding window: each is a pane that a
+// key keeps and that every evaluation reads.
+const MaxWindowSteps = 2500
+
 var windowKinds = []string{"rolling", "tumbling", "sliding", "session"}
 
 // window reads the window of a rule or view; nil when it is no mapping.
@@ -138,6 +142,8 @@ func (r *reader) windowSteps(o *object, w *Window) {
 		o.need("every", "how often a window starts: every: 30s")
 	case w.Kind == "sliding" && w.Every > 0 && w.Size > 0 && w.Size%w.Every != 0:
 		every.refuse(fmt.Sprintf("`every: %s` does not divide `sliding: %s`", every.node.Value, o.get("sliding").node.Value), "the window's length must be a whole number of steps")
+	case w.Kind == "sliding" && w.Every > 0 && w.Size/w.Every > MaxWindowSteps:
+		every.refuse(fmt.Sprintf("`every: %s` makes %d steps of a window; the limit is %d", every.node.Value, w.Size/w.Every, MaxWindowSteps), "let windows start less often")
 	case w.Kind != "" && w.Kind != "sliding" && every != nil:
 		every.refuse(fmt.Sprintf("`every` is for sliding windows; this one is %s", w.Kind), "delete it, or write sliding: … in place of "+w.Kind)
 	}

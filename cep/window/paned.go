@@ -9,12 +9,20 @@ import (
 )
 
 // paned runs tumbling and sliding windows: [start, start + size), starts being
-// multiples of every plus the offset. Each open window has its own
-// accumulators, which see its events in their order; it is evaluated when its
-// end, a deadline, is due, and then forgotten.
+// multiples of every plus the offset. Time is cut into panes as long as every;
+// an event goes to the newest pane only, and a window is evaluated from its
+// panes when its end, a deadline, is due. A pane has one set of accumulators a
+// salt of hot_keys; they are merged in the order of salts, so that the answer
+// is that of two stages of which the first is spread over tasks.
 type paned struct {
 	*rule
 	every int64
+	salts int
+	accs  []agg.Acc // of the newest pane, by salt
+	total []agg.Acc // of a window
+	part  []agg.Acc // of one salt
+	older []byte
+	head  []byte
 }
 
 // A frames is the state of a paned rule:
@@ -22,21 +30,32 @@ type paned struct {
 //	format  one byte
 //	origin  time that other times are relative to, signed varint
 //	keys    the key's values
-//	n       open windows, by start, then each: start minus origin, signed;
-//	        events; accumulators
+//	next    start of the next window to evaluate, minus origin, signed
+//	older   length, then all panes but the newest, as panes are
+//	newest  the newest pane: start minus origin, signed; events; length;
+//	        accumulators
 //	trail   see trail
 type frames struct {
 	origin int64
 	keys   keyring
-	open   []pane
+	next   int64
+	older  []byte
+	newest pane
 	trail  trail
 }
 
-// A pane is one open window that has an event.
+// A pane is the events of [start, start + every).
 type pane struct {
 	start int64
 	n     int
-	accs  []agg.Acc
+	accs  []byte // encoded, by salt
+}
+
+func newPaned(w *rule) *paned {
+	p := &paned{rule: w, every: everyOf(w.Window), salts: max(1, w.Window.Salts)}
+	n := len(w.Window.Aggs.List)
+	p.accs, p.total, p.part = make([]agg.Acc, n*p.salts), make([]agg.Acc, n), make([]agg.Acc, n)
+	return p
 }
 
 func (p *paned) decode(state []byte) (frames, error) {
@@ -47,37 +66,46 @@ func (p *paned) decode(state []byte) (frames, error) {
 	}
 	f.origin = c.varint()
 	f.keys = c.keyring(len(p.KeyTypes))
-	for n := c.uvarint(); n > 0 && !c.bad; n-- {
-		f.open = append(f.open, pane{start: c.varint() + f.origin, n: int(c.uvarint()), accs: p.accumulators(&c)})
-	}
+	f.next = c.varint() + f.origin
+	f.older = c.take(c.uvarint())
+	f.newest = c.pane(f.origin)
 	f.trail = c.trail()
-	if len(f.open) == 0 || len(c.buf) != 0 {
+	if len(c.buf) != 0 {
 		c.bad = true
 	}
 	return f, c.err()
 }
 
-func (w *rule) accumulators(c *cursor) []agg.Acc {
-	accs := make([]agg.Acc, len(w.accs))
-	for i := 0; i < len(accs) && !c.bad; i++ {
-		rest, err := accs[i].Decode(c.buf, w.Window.Aggs.List[i].Spec)
-		if err != nil {
-			c.bad = true
-			return nil
-		}
-		c.buf = rest
+func (c *cursor) pane(origin int64) pane {
+	p := pane{start: c.varint() + origin, n: int(c.uvarint())}
+	p.accs = c.take(c.uvarint())
+	return p
+}
+
+func (p *pane) append(buf []byte, origin int64) []byte {
+	buf = binary.AppendVarint(buf, p.start-origin)
+	buf = binary.AppendUvarint(buf, uint64(p.n))
+	buf = binary.AppendUvarint(buf, uint64(len(p.accs)))
+	return append(buf, p.accs...)
+}
+
+// accumulators decodes some sets of accumulators.
+func (w *rule) accumulators(c *cursor, accs []agg.Acc) {
+	n := len(w.Window.Aggs.List)
+	for i := range accs {
+		c.acc(&accs[i], w.Window.Aggs.List[i%n].Spec)
 	}
-	return accs
 }
 
 func (w *rule) appendAccumulators(buf []byte, accs []agg.Acc) []byte {
+	n := len(w.Window.Aggs.List)
 	for i := range accs {
-		buf = accs[i].AppendTo(buf, w.Window.Aggs.List[i].Spec)
+		buf = accs[i].AppendTo(buf, w.Window.Aggs.List[i%n].Spec)
 	}
 	return buf
 }
 
-// Event adds ev to every open window that covers its time.
+// Event adds ev to the pane of its time.
 func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out *match.Output) {
 	p.facts = match.FactsOf(p.Rule, s)
 	stream, ok := p.takes(ev, out)
@@ -85,47 +113,46 @@ func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out 
 		return
 	}
 	var f frames
+	start := ev.Time - floorMod(ev.Time-p.Window.Offset, p.every)
 	state := s.Get(key)
 	if len(state) > 0 {
 		var err error
 		f, err = p.decode(state)
 		p.mustRead(err)
 	} else {
-		f = frames{origin: ev.Time, keys: p.appendKeyring(nil, stream, ev)}
+		f = frames{origin: ev.Time, keys: p.appendKeyring(nil, stream, ev), next: start + p.every - p.Window.Size}
+		f.newest.start = start
 	}
 	p.read(ev)
-	p.spread(&f, ev.Time)
+	p.spread(&f, start, ev)
 	p.state = p.append(p.state[:0], &f, stream, ev)
 	s.Put(key, p.state)
 	if len(state) == 0 {
-		s.Timer(key, f.open[0].start+p.Window.Size)
+		s.Timer(key, f.next+p.Window.Size)
 	}
 }
 
-// spread gives the arguments in p.args to the windows that cover at, opening
-// those that have had no event yet. Events come in time order, so windows are
-// opened in the order of their starts.
-func (p *paned) spread(f *frames, at int64) {
-	newest := at - floorMod(at-p.Window.Offset, p.every)
-	oldest := newest - (p.Window.Size-1-(at-newest))/p.every*p.every
-	for i := range f.open {
-		if f.open[i].start >= oldest {
-			p.count(&f.open[i])
-		}
+// spread gives the arguments in p.args to the pane that begins at start, the
+// newest. Events come in time order.
+func (p *paned) spread(f *frames, start int64, ev *event.Event) {
+	if start != f.newest.start {
+		p.older = append(p.older[:0], f.older...)
+		p.older = f.newest.append(p.older, f.origin)
+		f.older, f.newest = p.older, pane{start: start}
 	}
-	first := oldest
-	if n := len(f.open); n > 0 {
-		first = max(first, f.open[n-1].start+p.every)
+	for i := range p.accs {
+		p.accs[i].Reset()
 	}
-	for start := first; start <= newest; start += p.every {
-		f.open = append(f.open, pane{start: start, accs: make([]agg.Acc, len(p.accs))})
-		p.count(&f.open[len(f.open)-1])
+	if f.newest.n > 0 {
+		c := cursor{buf: f.newest.accs}
+		p.accumulators(&c, p.accs)
+		p.mustRead(c.err())
 	}
-}
-
-func (p *paned) count(w *pane) {
-	w.n++
-	p.add(w.accs, p.args)
+	n := len(p.part)
+	salt := int(floorMod(ev.Offset, int64(p.salts)))
+	p.add(p.accs[salt*n:(salt+1)*n], p.args)
+	p.packed = p.appendAccumulators(p.packed[:0], p.accs)
+	f.newest.n, f.newest.accs = f.newest.n+1, p.packed
 }
 
 func floorMod(a, b int64) int64 { return (a%b + b) % b }
@@ -134,13 +161,10 @@ func (p *paned) append(buf []byte, f *frames, stream int, ev *event.Event) []byt
 	buf = append(buf, formatPaned)
 	buf = binary.AppendVarint(buf, f.origin)
 	buf = append(buf, f.keys...)
-	buf = binary.AppendUvarint(buf, uint64(len(f.open)))
-	for i := range f.open {
-		w := &f.open[i]
-		buf = binary.AppendVarint(buf, w.start-f.origin)
-		buf = binary.AppendUvarint(buf, uint64(w.n))
-		buf = p.appendAccumulators(buf, w.accs)
-	}
+	buf = binary.AppendVarint(buf, f.next-f.origin)
+	buf = binary.AppendUvarint(buf, uint64(len(f.older)))
+	buf = append(buf, f.older...)
+	buf = f.newest.append(buf, f.origin)
 	return p.appendTrail(buf, f.trail, stream, ev, f.origin)
 }
 
@@ -152,32 +176,92 @@ func (p *paned) Deadline(key []byte, at int64, s match.Store, out *match.Output)
 		s.Timer(key, 0)
 		return
 	}
-	f, err := p.decode(state)
+	p.head = append(p.head[:0], state...)
+	f, err := p.decode(p.head)
 	p.mustRead(err)
-	for len(f.open) > 0 && f.open[0].start+p.Window.Size <= at {
+	for f.next+p.Window.Size <= at {
 		p.close(&f, out)
-		f.open = f.open[1:]
+		if !p.pass(&f) {
+			s.Put(key, nil)
+			s.Timer(key, 0)
+			return
+		}
 	}
-	if len(f.open) == 0 {
-		s.Put(key, nil)
-		s.Timer(key, 0)
-		return
-	}
-	p.mustRead(f.trail.dropBefore(f.open[0].start, f.origin))
+	p.mustRead(f.trail.dropBefore(f.next, f.origin))
 	p.state = p.append(p.state[:0], &f, 0, nil)
 	s.Put(key, p.state)
-	s.Timer(key, f.open[0].start+p.Window.Size)
+	s.Timer(key, f.next+p.Window.Size)
 }
 
-// close evaluates the oldest open window.
+// pass moves on to the next window with an event; false when there is none.
+func (p *paned) pass(f *frames) bool {
+	f.next += p.every
+	c := cursor{buf: f.older}
+	oldest := f.newest.start
+	for len(c.buf) > 0 {
+		from := c.buf
+		if q := c.pane(f.origin); q.start >= f.next || c.bad {
+			p.mustRead(c.err())
+			f.older, oldest = from, q.start
+			break
+		}
+		f.older = c.buf
+	}
+	f.next = max(f.next, oldest+p.every-p.Window.Size)
+	return oldest >= f.next
+}
+
+// close evaluates the next window.
 func (p *paned) close(f *frames, out *match.Output) {
-	w := &f.open[0]
-	end := w.start + p.Window.Size
-	if !p.holds(w.accs, end, out) {
+	n := p.merge(f)
+	end := f.next + p.Window.Size
+	if !p.holds(p.total, end, out) {
 		return
 	}
-	evidence, err := p.events(f.trail, f.keys, f.origin, w.start)
+	evidence, err := p.events(f.trail, f.keys, f.origin, f.next)
 	p.mustRead(err)
-	o := outcome{at: end, by: match.ByWindow, instant: w.start, events: w.n, approx: approximate(w.accs)}
+	o := outcome{at: end, by: match.ByWindow, instant: f.next, events: n, approx: approximate(p.total)}
 	p.raise(o, evidence, out)
+}
+
+// merge makes p.total the aggregates of the next window and returns how many
+// events it has: salt by salt, the panes of each in their order.
+func (p *paned) merge(f *frames) (events int) {
+	for i := range p.total {
+		p.total[i] = agg.Acc{}
+	}
+	end := f.next + p.Window.Size
+	for salt := range p.salts {
+		c := cursor{buf: f.older}
+		for len(c.buf) > 0 {
+			q := c.pane(f.origin)
+			p.mustRead(c.err())
+			if q.start < end {
+				events += p.mergePane(&q, salt)
+			}
+		}
+		if f.newest.start < end {
+			events += p.mergePane(&f.newest, salt)
+		}
+	}
+	return events
+}
+
+// mergePane merges one salt of a pane into p.total. It returns the pane's
+// events at the first salt.
+func (p *paned) mergePane(q *pane, salt int) (events int) {
+	c := cursor{buf: q.accs}
+	for range salt + 1 {
+		p.accumulators(&c, p.part)
+	}
+	p.mustRead(c.err())
+	for i := range p.total {
+		if err := p.total[i].Merge(p.Window.Aggs.List[i].Spec, &p.part[i]); err != nil {
+			p.mustRead(err)
+		}
+	}
+	if salt == 0 {
+		return q.n
+	}
+	return 0
 }

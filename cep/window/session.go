@@ -41,7 +41,8 @@ func (r *session) decode(state []byte) (sitting, error) {
 	t.last = t.start + int64(c.uvarint())
 	t.keys = c.keyring(len(r.KeyTypes))
 	t.n = int(c.uvarint())
-	t.accs = r.accumulators(&c)
+	t.accs = make([]agg.Acc, len(r.accs))
+	r.accumulators(&c, t.accs)
 	t.trail = c.trail()
 	if len(c.buf) != 0 {
 		c.bad = true

@@ -61,7 +61,7 @@ func decoderOf(kind string) (formatByte byte, decode func([]byte) error) {
 			return err
 		}
 	}
-	r := &paned{rule: w, every: 20_000_000}
+	r := newPaned(w)
 	return formatPaned, func(b []byte) error {
 		f, err := r.decode(b)
 		if err == nil {

@@ -32,7 +32,7 @@ func New(r *prog.Rule) match.Evaluator {
 	case "rolling":
 		return newRolling(w)
 	case "tumbling", "sliding":
-		return &paned{rule: w, every: everyOf(r.Window)}
+		return newPaned(w)
 	case "session":
 		return &session{rule: w}
 	}

@@ -89,6 +89,9 @@ func randomRule(rng *rand.Rand) string {
 	}
 	having := pick(rng, "n >= 2", "n >= 3", "n >= 2 && double(a) > 1.0", "double(a) >= 2.0", "n > 0", "n >= 2 && count() < 5")
 	limits := pick(rng, "", "", "", "limits: {window_events: 3}\n", "limits: {window_events: 1}\n")
+	if !strings.HasPrefix(kind, "rolling") && !strings.HasPrefix(kind, "session") {
+		limits += pick(rng, "", "", "hot_keys: {salts: 2}\n", "hot_keys: {salts: 5}\n")
+	}
 	return streams + fmt.Sprintf("window: {stream: %s%s, %s}\nvalues: {n: count(), a: '%s', b: '%s'}\nhaving: '%s'\nalert: {measures: {n: n, a: a, b: b}}\n%s",
 		stream, where, kind, agg(), agg(), having, limits)
 }
