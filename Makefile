@@ -12,7 +12,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 # Packages that start goroutines, and so run under the race detector too.
 RACE := ./engine/kafka/... ./rules/... ./sinks/... ./internal/api/... ./cmd/...
 # How long each fuzz target runs in `make fuzz`.
-FUZZTIME ?= 30s
+FUZZTIME ?= 60s
 # What the end-to-end tests need; their servers have a folder and ports of
 # their own, so that they collide neither with `make services` nor with another
 # clone.
@@ -89,11 +89,11 @@ e2e: ## the end-to-end tests, on a real Kafka and Cassandra that start and stop 
 	@SERVICES_DIR=$(E2E_DIR) SERVICES_PORT_OFFSET=$(E2E_OFFSET) deploy/local/with-services $(E2E_SERVICES) -- \
 		go test -tags e2e -count=1 -p 1 -timeout $(E2E_TIMEOUT) $$(grep -rl --include='*_test.go' '^//go:build e2e' cep cmd docs engine internal loadtest rules sinks | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
-fuzz: ## every fuzz target for FUZZTIME (30s) each
+fuzz: ## every fuzz target for FUZZTIME (60s) each
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' cep cmd engine internal loadtest rules sinks | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $$p | sed 's/func //' | sort -u); do \
 			grep -q "^func $$f(" $$p/*_test.go || continue; \
-			echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$p; \
+			echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s ./$$p; \
 		done; done
 
 bench: ## benchmarks of the core, with allocations

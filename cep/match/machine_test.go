@@ -31,6 +31,7 @@ key: k
 type rig struct {
 	t      *testing.T
 	schema *event.Schema
+	rule   *prog.Rule
 	eval   match.Evaluator
 	states map[string][]byte
 	timers map[string]int64
@@ -54,7 +55,7 @@ func newRig(t *testing.T, body string) *rig {
 	if rule == nil {
 		t.Fatal(problems)
 	}
-	return &rig{t: t, schema: schema, eval: match.New(rule), states: map[string][]byte{}, timers: map[string]int64{}}
+	return &rig{t: t, schema: schema, rule: rule, eval: match.New(rule), states: map[string][]byte{}, timers: map[string]int64{}}
 }
 
 func (r *rig) Get(key []byte) []byte { return r.states[string(key)] }
