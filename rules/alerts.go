@@ -121,11 +121,11 @@ func (c *chain) extend(env *prog.Env) (*Stream, map[string]string) {
 		}
 	}
 	fields, conflicts := prog.MeasureFields(read)
-	make := c.stream
-	if make == nil {
-		make = alertsStream
+	over := c.stream
+	if over == nil {
+		over = alertsStream
 	}
-	alerts := make(fields)
+	alerts := over(fields)
 	env.Streams[prog.AlertsStream], env.Schemas[prog.AlertsStream] = alerts.Doc, alerts.Schema
 	return alerts, conflicts
 }
@@ -177,4 +177,96 @@ func (s *Set) upstreamOf(r *Rule) []*Rule {
 	}
 	visit(r)
 	return found
+}
+
+// indirectReader is indirect for a rule over alerts: an alert stays in the task
+// that raised it, so its key must be what the task's partition is of, and all
+// rules that are read must run in the tasks of one stream.
+func indirectReader(r *Rule, set *Set) []syntax.Problem {
+	var found []syntax.Problem
+	refuse := func(pos syntax.Pos, pointer, format string, args ...any) {
+		found = append(found, syntax.Problem{Line: pos.Line, Col: pos.Col, Pointer: pointer, Detail: fmt.Sprintf(format, args...),
+			Hint: "the rule can be checked, tested and matched over files"})
+	}
+	own := alertsUse(r.Doc)
+	for _, u := range usesOf(r.Doc) {
+		if u.stream != prog.AlertsStream {
+			refuse(u.pos, u.pointer, "a live rule over alerts and a stream (%s) is not supported yet", u.stream)
+			break
+		}
+	}
+	key := r.Doc.Key
+	if own.key != nil {
+		key = *own.key
+	}
+	if !slices.Equal(key.Fields, []string{"key"}) {
+		refuse(key.Pos, "/key", "a live rule over alerts with key %v is not supported yet: alerts lie where their own key is, as `key: key` says", key.Fields)
+	}
+	first := ""
+	for _, up := range set.upstreamOf(r) {
+		for _, u := range usesOf(up.Doc) {
+			switch {
+			case u.stream == prog.AlertsStream || u.stream == first:
+			case first == "":
+				first = u.stream
+			default:
+				refuse(own.pos, own.pointer, "a live rule over the alerts of rules on several streams (%s and %s, by rule %s) is not supported yet", first, u.stream, up.Doc.Name)
+				return found
+			}
+		}
+	}
+	return found
+}
+
+// beside returns the set as it would be with a rule added or replaced.
+func (s *Set) beside(r *Rule) *Set {
+	next := *s
+	next.Rules = slices.DeleteFunc(slices.Clone(s.Rules), func(was *Rule) bool { return was.Doc.Name == r.Doc.Name })
+	next.Rules = append(next.Rules, r)
+	next.sort()
+	return &next
+}
+
+// displaced lists why a live rule over alerts could not go on beside a rule:
+// the rule's alerts are read, and come from elsewhere.
+func displaced(r *Rule, set *Set) []syntax.Problem {
+	var found []syntax.Problem
+	for _, reader := range set.Rules {
+		if reader == r || !slices.Contains(set.upstreamOf(reader), r) {
+			continue
+		}
+		for _, p := range indirectReader(reader, set) {
+			found = append(found, syntax.Problem{Line: r.Doc.Pos.Line, Col: r.Doc.Pos.Col, Pointer: "/name",
+				Detail: fmt.Sprintf("the live rule %s reads the alerts of this one: %s", reader.Doc.Name, p.Detail),
+				Hint:   "let it say whose alerts it takes, as in where: rule == \"NAME\""})
+		}
+	}
+	return found
+}
+
+// brokenWithout names the live rules that read measures of a rule and could
+// not go on without it.
+func (s *Set) brokenWithout(name string) []string {
+	next := *s
+	next.Rules = slices.DeleteFunc(slices.Clone(s.Rules), func(r *Rule) bool { return r.Doc.Name == name })
+	var broken []string
+	tied := &chain{}
+	for _, r := range next.Rules {
+		if r.Prog.Upstream == nil {
+			tied.add(r.Doc, r.Prog, nil)
+			continue
+		}
+		tied.add(r.Doc, nil, func(env *prog.Env, final bool) *prog.Rule {
+			p, _ := prog.Compile(r.Doc, env)
+			if p == nil && final {
+				broken = append(broken, r.Doc.Name)
+			}
+			return p
+		})
+	}
+	tied.tie()
+	if readers, circles := tied.order(); len(readers) > 0 && len(circles) == 0 {
+		tied.compileReaders(readers, next.env())
+	}
+	return broken
 }

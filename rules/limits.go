@@ -46,6 +46,9 @@ func indirect(r *Rule, set *Set) []syntax.Problem {
 			Hint: "the rule can be checked, tested and matched over files"})
 	}
 	uses := usesOf(r.Doc)
+	if r.Prog.Upstream != nil {
+		return indirectReader(r, set)
+	}
 	for _, u := range uses {
 		if u.stream != uses[0].stream {
 			refuse(u.pos, u.pointer, fmt.Sprintf("a live rule over several streams (%s and %s) is not supported yet", uses[0].stream, u.stream))

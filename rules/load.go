@@ -195,7 +195,12 @@ func (c *checker) compile(base *Set) {
 			}
 		}
 	}
-	tied := &chain{final: func(s *Stream) { c.set.Alerts = s }}
+	tied := &chain{final: func(s *Stream) { c.set.Alerts = s }, stream: func(fields string) *Stream {
+		if base != nil && base.Alerts != nil && base.Alerts.fields == fields {
+			return base.Alerts
+		}
+		return alertsStream(fields)
+	}}
 	for _, r := range c.rules {
 		switch {
 		case !c.clear(r):

@@ -58,6 +58,7 @@ func (e *InvalidError) Error() string {
 type InUseError struct {
 	Stream string
 	List   string // instead of Stream
+	Rule   string // instead of Stream: a rule whose measures others read
 	Rules  []string
 	Change bool // it would change; else it would be deleted
 }
@@ -65,6 +66,8 @@ type InUseError struct {
 // Error names the stream or list and the rules.
 func (e *InUseError) Error() string {
 	switch {
+	case e.Rule != "":
+		return fmt.Sprintf("the live rules %v read measures of the alerts of rule %s", e.Rules, e.Rule)
 	case e.List != "" && e.Change:
 		return fmt.Sprintf("the key and attributes of list %s cannot change while the live rules %v read it; its entries can", e.List, e.Rules)
 	case e.List != "":
@@ -130,6 +133,11 @@ func (r *Registry) Delete(ctx context.Context, k Kind, name string, cond Conditi
 		}
 		if users := s.set.readersOf(name); k == KindList && len(users) > 0 {
 			return nil, &InUseError{List: name, Rules: users}
+		}
+		if k == KindRule {
+			if users := s.set.brokenWithout(name); len(users) > 0 {
+				return nil, &InUseError{Rule: name, Rules: users}
+			}
 		}
 		h := *s.head
 		h.State, h.Time = Deleted, r.now().UnixMicro()
@@ -298,7 +306,10 @@ func invalid(p ...syntax.Problem) error { return &InvalidError{p} }
 
 // checkRule refuses what the direct path cannot run.
 func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
-	problems := append(indirect(rule, found), syntax.Saved(rule.Doc)...)
+	next := s.set.beside(rule)
+	next.Streams = found.Streams
+	problems := append(indirect(rule, next), syntax.Saved(rule.Doc)...)
+	problems = append(problems, displaced(rule, next)...)
 	if s.set.Rule(rule.Doc.Name) == nil && len(s.set.Rules) >= DocumentsMax {
 		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d rules, the limit is %d", len(s.set.Rules), DocumentsMax)})
 	}

@@ -43,6 +43,9 @@ func (l *Library) Add(revision int, text string) error {
 	if err != nil {
 		return err
 	}
+	if set.Alerts != nil {
+		l.base.Alerts = set.Alerts
+	}
 	for _, r := range set.Rules {
 		l.rules[task.Ref{Name: r.Doc.Name, Revision: revision}] = r
 	}

@@ -112,17 +112,42 @@ having: n >= %[1]d && shops >= 2
 
 var ruleNames = []string{"card-testing", "failures", "never-answered", "out-of-nothing", "straight", "velocity"}
 
+// aboveTexts are templates of rules on the alerts of those, and on theirs.
+var aboveTexts = []string{`
+apiVersion: caltrop/v1
+kind: Rule
+name: trouble
+score: 7%[1]d
+key: key
+window: {stream: alerts, where: 'rule in ["card-testing", "failures", "velocity"]', rolling: 40s}
+values: {n: count(), rules: distinct(rule)}
+having: n >= %[1]d || rules >= 2
+alert: {suppress: 10s}
+`, `
+apiVersion: caltrop/v1
+kind: Rule
+name: nobody-cared
+key: key
+within: 1%[1]ds
+pattern: alarm -> !care
+steps:
+  alarm: {stream: alerts, where: rule == "straight" || (rule == "trouble" && score > 0)}
+  care: {stream: challenge, where: result == "passed", key: card}
+`}
+
+var aboveNames = []string{"trouble", "nobody-cared"}
+
 const revisions = 3
 
-// NewLibraryOfRules returns the library that scripts draw from: six rules in
-// three revisions.
+// NewLibraryOfRules returns the library that scripts draw from: six rules and
+// two on their alerts, in three revisions.
 func NewLibraryOfRules() (*Library, error) {
 	lib, err := NewLibrary(streamsText)
 	if err != nil {
 		return nil, err
 	}
 	for rev := 1; rev <= revisions; rev++ {
-		for _, text := range ruleTexts {
+		for _, text := range slices.Concat(ruleTexts, aboveTexts) {
 			if err := lib.Add(rev, fmt.Sprintf(text, rev+1)); err != nil {
 				return nil, err
 			}
@@ -138,7 +163,7 @@ const scriptStart = 1_795_219_200_000
 // within and beyond lateness, duplicates, future stamps, bad records, idle
 // ticks and rule switches.
 func NewScript(seed uint64, n int, lib *Library) *Script {
-	g := &generator{rand: rand.New(rand.NewPCG(seed, 7)), now: scriptStart}
+	g := &generator{rand: rand.New(rand.NewPCG(seed, 7)), above: rand.New(rand.NewPCG(seed, 13)), now: scriptStart}
 	s := &Script{Seed: seed, Library: lib, Acts: map[int64][]task.Entry{}, Sources: []task.Source{
 		{Stream: "payment", Partition: 3, Origin: "payments"}, {Stream: "challenge", Partition: 3, Origin: "challenges"}}}
 	s.Acts[0] = []task.Entry{{Kind: task.Switch, Set: g.set(lib)}}
@@ -162,7 +187,8 @@ func NewScript(seed uint64, n int, lib *Library) *Script {
 
 type generator struct {
 	rand    *rand.Rand
-	now     int64 // ms; the wall clock of the script
+	above   *rand.Rand // of the rules on alerts
+	now     int64      // ms; the wall clock of the script
 	ids     int
 	offsets [2]int64
 	past    [][]byte // payments, to repeat
@@ -174,6 +200,11 @@ func (g *generator) set(lib *Library) task.Set {
 	for _, name := range ruleNames {
 		if rev := g.rand.IntN(revisions + 1); rev > 0 || g.rand.IntN(3) > 0 {
 			refs = append(refs, task.Ref{Name: name, Revision: max(rev, 1)})
+		}
+	}
+	for _, name := range aboveNames {
+		if rev := g.above.IntN(revisions + 1); rev > 0 {
+			refs = append(refs, task.Ref{Name: name, Revision: rev})
 		}
 	}
 	return lib.Set(refs...)

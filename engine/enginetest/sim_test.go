@@ -4,7 +4,10 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+
+	"github.com/caltrop/caltrop/sinks/alert"
 )
 
 var seeds = flag.Int("seeds", 3, "seeds of the run that crashes at every position")
@@ -108,4 +111,25 @@ func crashOnce(t *testing.T, s *Script, points map[string]int) (alerts int) {
 		t.Fatalf("seed %d: %s", s.Seed, d)
 	}
 	return len(want.Alerts)
+}
+
+// TestScriptsRaiseAlertsOnAlerts makes sure that the crashes of the other tests
+// meet rules on rules.
+func TestScriptsRaiseAlertsOnAlerts(t *testing.T) {
+	lib, above := library(t), 0
+	for seed := range uint64(20) {
+		for _, line := range crashFree(t, NewScript(seed, 200, lib)).Alerts {
+			a, err := alert.ParseJSON(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(aboveNames, a.Rule) {
+				above++
+			}
+		}
+	}
+	if above < 50 {
+		t.Errorf("%d alerts of rules on rules in 20 scripts", above)
+	}
+	t.Logf("%d alerts of rules on rules in 20 scripts", above)
 }
