@@ -276,8 +276,8 @@ func (t *Task) takeDues(g *group, at int64) []dueTimer {
 	}
 	slices.SortFunc(dues, compareDue)
 	for _, d := range dues {
-		if d.quiet != nil {
-			t.endPeriod(d.quiet, []byte(d.key))
+		if d.books != nil {
+			t.endPeriod(d.books, []byte(d.key), at)
 		}
 	}
 	return dues
@@ -289,7 +289,7 @@ func (t *Task) fireLevel(dues []dueTimer, at int64, level int) {
 			continue
 		}
 		d.slot.eval.Deadline([]byte(d.key), at, &d.slot.store, &t.out)
-		t.collect(d.slot, []byte(d.key), d.slot.died == alive)
+		t.collect(d.slot, []byte(d.key), nil, d.slot.died == alive)
 	}
 }
 

@@ -46,6 +46,7 @@ type route struct {
 	schema *event.Schema
 	taps   []tap
 	sieve  *match.Sieve
+	early  bool // some rule of it looks ahead of the watermark
 }
 
 // A tap leads from a stream to one slot: a key a role.
@@ -71,7 +72,9 @@ func (t *Task) hold(st *stream, ev *event.Event) {
 		if r.group.first == unset {
 			r.group.begin(ev.Time)
 		}
-		r.group.held.push(held{time: ev.Time, ev: ev, epoch: t.epoch, feed: r.feed})
+		h := held{time: ev.Time, ev: ev, epoch: t.epoch, feed: r.feed}
+		r.group.held.push(h)
+		t.foresee(r.group, &h)
 	}
 }
 
@@ -167,31 +170,31 @@ func (t *Task) fire(g *group, at int64) {
 	slices.SortFunc(t.dues, compareDue)
 	for _, d := range t.dues {
 		switch {
-		case d.quiet != nil:
-			t.endPeriod(d.quiet, []byte(d.key))
+		case d.books != nil:
+			t.endPeriod(d.books, []byte(d.key), at)
 		case d.slot != nil:
 			d.slot.eval.Deadline([]byte(d.key), at, &d.slot.store, &t.out)
-			t.collect(d.slot, []byte(d.key), d.slot.died == alive)
+			t.collect(d.slot, []byte(d.key), nil, d.slot.died == alive)
 		}
 	}
 }
 
-// A dueTimer is a timer with what it belongs to: a slot or a quiet, neither
-// when that is gone.
+// A dueTimer is a timer with what it belongs to: a slot or a rule's books,
+// neither when that is gone.
 type dueTimer struct {
 	name  string
 	key   string
 	slot  *slot
-	quiet *quiet
+	books *books
 }
 
 func (t *Task) due(f Timer) dueTimer {
 	if s := t.slots[f.Slot]; s != nil {
 		return dueTimer{name: s.rule.Name, key: f.Key, slot: s}
 	}
-	for name, q := range t.quiets {
-		if q.slot == f.Slot {
-			return dueTimer{name: name, key: f.Key, quiet: q}
+	for name, b := range t.books {
+		if b.slot == f.Slot {
+			return dueTimer{name: name, key: f.Key, books: b}
 		}
 	}
 	return dueTimer{}
@@ -268,14 +271,19 @@ const keptForEver = math.MaxInt32 / 2
 // offer shows an event to one rule under each of its keys, and reports whether
 // an alert refers to the event now.
 func (t *Task) offer(p *tap, h *held) (kept bool) {
+	s := p.slot
 	for i, k := range p.roles {
 		if !k.ok || repeatedKey(p.roles[:i], k) {
 			continue
 		}
-		p.slot.eval.Event(k.bytes(), h.ev, sameKey(p.roles, i), &p.slot.store, &t.out)
+		if s.ahead != nil {
+			kept = t.confirm(s, k.bytes(), h, sameKey(p.roles, i)) || kept
+			continue
+		}
+		s.eval.Event(k.bytes(), h.ev, sameKey(p.roles, i), &s.store, &t.out)
 		if len(t.out.Found) > 0 || t.out.Stats != (match.Stats{}) {
 			kept = kept || len(t.out.Found) > 0
-			t.collect(p.slot, k.bytes(), p.slot.born <= h.epoch && h.epoch < p.slot.died)
+			t.collect(s, k.bytes(), h.ev, s.raises(h.epoch))
 		}
 	}
 	return kept
@@ -304,16 +312,21 @@ func repeatedKey(before []*keyer, k *keyer) bool {
 
 // collect turns what the evaluator found into alerts and empties t.out.
 // Matches of another revision's time are not raised.
-func (t *Task) collect(s *slot, key []byte, raises bool) {
-	st := &t.out.Stats
+func (t *Task) collect(s *slot, key []byte, ev *event.Event, raises bool) {
+	s.count(&t.out.Stats)
+	if raises {
+		t.raise(s, key, ev, t.out.Found)
+	}
+	t.out.Reset()
+}
+
+// raises reports whether a match is the slot's when its completing event was
+// accepted in the epoch.
+func (s *slot) raises(epoch uint32) bool { return s.born <= epoch && epoch < s.died }
+
+func (s *slot) count(st *match.Stats) {
 	s.counts.RunsCapped += uint64(st.RunsCapped)
 	s.counts.ConditionErrors += uint64(st.ConditionErrors)
 	s.counts.EvidenceCapped += uint64(st.EvidenceCapped)
 	s.counts.WindowTruncated += uint64(st.WindowTruncated)
-	for i := range t.out.Found {
-		if raises {
-			t.raise(s, key, &t.out.Found[i])
-		}
-	}
-	t.out.Reset()
 }

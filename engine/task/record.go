@@ -143,4 +143,5 @@ type RuleCounts struct {
 	ConditionErrors uint64
 	EvidenceCapped  uint64
 	WindowTruncated uint64
+	ReplayCapped    uint64 // times that a key went final by limits.replay
 }

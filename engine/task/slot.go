@@ -35,6 +35,7 @@ type slot struct {
 	level    int    // of a rule that reads alerts: above those it reads from; else 0
 	counts   RuleCounts
 	store    store
+	ahead    *outlook // of a rule with timing early
 }
 
 const alive = math.MaxUint32
@@ -109,6 +110,9 @@ func (t *Task) newSlot(id uint32, r Rule, streams []Ref) *slot {
 	default:
 		s.eval = match.New(r.Rule)
 	}
+	if r.Rule.Early {
+		s.ahead = newOutlook(s)
+	}
 	return s
 }
 
@@ -161,6 +165,7 @@ func (t *Task) install(set Set) error {
 	for _, g := range t.groups {
 		t.retire(g)
 		t.arrange(g)
+		t.look(g)
 	}
 	t.route()
 	t.link()
@@ -282,7 +287,7 @@ func (t *Task) attach(g *group, s *slot) {
 	}
 	g.slots = append(g.slots, s)
 	t.slots[s.id] = s
-	t.openQuiet(g, s.rule)
+	t.openBooks(g, s.rule)
 }
 
 // arrange orders the slots of a group and lays out what its streams go to.
@@ -401,6 +406,7 @@ func (f *feed) tap(schema *event.Schema, p tap) {
 		f.routes = append(f.routes, route{schema: schema})
 		r = &f.routes[len(f.routes)-1]
 	}
+	r.early = r.early || p.slot.ahead != nil
 	r.taps = append(r.taps, p)
 }
 

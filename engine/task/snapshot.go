@@ -15,7 +15,7 @@ import (
 // A snapshot is a format byte, the header as JSON behind its length, the held
 // events and the remembered ids of each stream. Held events are in the
 // compact form of package event.
-const snapshotFormat = 1
+const snapshotFormat = 2
 
 var errSnapshot = errors.New("not a task's snapshot")
 
@@ -32,7 +32,8 @@ type header struct {
 	Streams  []int64 // watermarks
 	Groups   []groupHeader
 	Slots    []slotHeader
-	Quiets   []quietHeader
+	Books    []booksHeader
+	Capped   []cappedView  `json:",omitempty"`
 	Schemas  []Ref         // stream revisions of the held events
 	Held     int           // events, pending alerts among them: those of no group
 	Alerts   *alertsHeader `json:",omitempty"`
@@ -64,7 +65,7 @@ type slotHeader struct {
 // An alertsHeader is how far the rules that read alerts have come.
 type alertsHeader struct{ Mark, Next int64 }
 
-type quietHeader struct {
+type booksHeader struct {
 	Name        string
 	Slot, Wheel uint32
 }
@@ -108,10 +109,11 @@ func (t *Task) header() *header {
 	if t.back.mark != unset || t.back.next > 0 {
 		h.Alerts = &alertsHeader{t.back.mark, t.back.next}
 	}
-	for name, q := range t.quiets {
-		h.Quiets = append(h.Quiets, quietHeader{name, q.slot, q.wheel})
+	for name, b := range t.books {
+		h.Books = append(h.Books, booksHeader{name, b.slot, b.wheel})
 	}
-	slices.SortFunc(h.Quiets, func(a, b quietHeader) int { return int(a.Slot) - int(b.Slot) })
+	slices.SortFunc(h.Books, func(a, b booksHeader) int { return int(a.Slot) - int(b.Slot) })
+	h.Capped = t.cappedViews()
 	return h
 }
 
@@ -235,6 +237,10 @@ func (t *Task) restore(h *header, rest []byte) error {
 	if rest, err = t.restoreEvents(h, rest); err != nil {
 		return err
 	}
+	for _, g := range t.groups {
+		t.look(g)
+	}
+	t.restoreCapped(h.Capped)
 	for i := range h.Streams {
 		if rest, err = t.streams[i].seen.decode(rest); err != nil {
 			return err
@@ -270,9 +276,9 @@ func (t *Task) restoreMarks(h *header) error {
 }
 
 func (t *Task) restoreSlots(h *header, live *Live) error {
-	for _, q := range h.Quiets {
-		t.quiets[q.Name] = &quiet{slot: q.Slot, wheel: q.Wheel}
-		t.cfg.State.Open(Slot{ID: q.Slot, Wheel: q.Wheel})
+	for _, b := range h.Books {
+		t.books[b.Name] = &books{slot: b.Slot, wheel: b.Wheel}
+		t.cfg.State.Open(Slot{ID: b.Slot, Wheel: b.Wheel})
 	}
 	for _, sh := range h.Slots {
 		rule, err := t.ruleOf(h, live, &sh)

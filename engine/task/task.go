@@ -95,7 +95,7 @@ type Task struct {
 	sources []source
 	streams []stream
 	groups  []*group
-	quiets  map[string]*quiet // by rule name
+	books   map[string]*books // by rule name
 	slots   map[uint32]*slot
 	schemas map[*event.Schema]Ref
 	back    feedback
@@ -117,7 +117,7 @@ const (
 
 // New makes a task that has read nothing. Its first entry must be a Switch.
 func New(cfg Config) *Task {
-	t := &Task{cfg: cfg, quiets: map[string]*quiet{}, slots: map[uint32]*slot{}, timers: 1, schemas: map[*event.Schema]Ref{}}
+	t := &Task{cfg: cfg, books: map[string]*books{}, slots: map[uint32]*slot{}, timers: 1, schemas: map[*event.Schema]Ref{}}
 	byName := map[string]int{}
 	for _, src := range cfg.Sources {
 		i, ok := byName[src.Stream]

@@ -1,0 +1,271 @@
+package task
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/match"
+	"github.com/caltrop/caltrop/engine/early"
+)
+
+// An outlook is what a rule with `timing: early` sees ahead of the watermark,
+// by key. Package early tells how it works.
+type outlook struct {
+	views    map[string]*early.View
+	spare    []*early.View
+	store    early.Ahead
+	filled   bool // the events held when the slot began are in the views
+	out      match.Output
+	findings []early.Finding
+}
+
+// spareViewsMax bounds the views that a rule keeps for keys to come.
+const spareViewsMax = 1024
+
+func newOutlook(s *slot) *outlook {
+	return &outlook{views: map[string]*early.View{}, store: early.Ahead{World: &s.store}}
+}
+
+// foresee shows an accepted event to the early rules of its stream and sends
+// what follows from it.
+func (t *Task) foresee(g *group, h *held) {
+	r := g.feeds[h.feed].route(h.ev.Schema)
+	if r == nil || !r.early {
+		return
+	}
+	t.ahead(g, h, r, func(p *tap) { t.foreseeTap(p, h, g.mark, true) })
+}
+
+// ahead calls do for the early rules to which an event may matter.
+func (t *Task) ahead(g *group, h *held, r *route, do func(*tap)) {
+	for _, k := range g.feeds[h.feed].keyers {
+		k.begin(h.ev)
+	}
+	set := r.sieve.Pass(h.ev)
+	for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
+		if p := &r.taps[i]; p.slot.ahead != nil {
+			do(p)
+		}
+	}
+}
+
+// look makes the views of the slots that have none yet, of the held events.
+func (t *Task) look(g *group) {
+	fill := func(s *slot) bool { return s.ahead != nil && !s.ahead.filled }
+	if !slices.ContainsFunc(g.slots, fill) {
+		return
+	}
+	for _, h := range g.held.all() {
+		if r := g.feeds[h.feed].route(h.ev.Schema); r != nil {
+			t.ahead(g, &h, r, func(p *tap) {
+				if fill(p.slot) {
+					t.foreseeTap(p, &h, g.mark, false)
+				}
+			})
+		}
+	}
+	for _, s := range g.slots {
+		if fill(s) {
+			s.ahead.filled = true
+			t.reread(s)
+		}
+	}
+}
+
+// reread notes the held events that the slot's alerts were made of.
+func (t *Task) reread(s *slot) {
+	b := t.books[s.rule.Name]
+	for key, v := range s.ahead.views {
+		for _, at := range t.open(b, []byte(key)).Places(s.id) {
+			v.Note(at)
+		}
+	}
+}
+
+func (t *Task) foreseeTap(p *tap, h *held, mark int64, run bool) {
+	for i, k := range p.roles {
+		if k.ok && !repeatedKey(p.roles[:i], k) {
+			it := early.Item{Event: h.ev, Epoch: h.epoch, Roles: sameKey(p.roles, i)}
+			t.foreseeKey(p.slot, k.bytes(), it, mark, run)
+		}
+	}
+}
+
+func (t *Task) foreseeKey(s *slot, key []byte, it early.Item, mark int64, run bool) {
+	o := s.ahead
+	t.now, t.since = it.Event.Time, it.Epoch
+	v := o.views[string(key)]
+	if v == nil {
+		v = o.newView(key)
+	}
+	var final []byte
+	if v.Len() == 0 {
+		final = s.store.Get(key)
+	}
+	next := v.Add(it, final)
+	if !run {
+		v.Stale()
+		return
+	}
+	if _, capped := v.Capped(); capped {
+		return
+	}
+	if v.Len() > s.rule.Limits.Replay {
+		v.Cap()
+		s.counts.ReplayCapped++
+		return
+	}
+	o.store.Use(v)
+	o.findings = o.findings[:0]
+	items := v.Items()
+	if next {
+		last := &items[len(items)-1]
+		if t.try(s, key, last); len(o.findings) > 0 {
+			t.settle(s, key, early.Scope{At: &o.findings[0].Place}, mark)
+		}
+		return
+	}
+	v.Begin(s.store.Get(key))
+	noted := false
+	for i := range items {
+		noted = noted || items[i].Noted
+		t.try(s, key, &items[i])
+	}
+	if noted || len(o.findings) > 0 {
+		t.settle(s, key, early.Scope{}, mark)
+	}
+}
+
+func (o *outlook) newView(key []byte) *early.View {
+	v := &early.View{}
+	if n := len(o.spare); n > 0 {
+		v, o.spare = o.spare[n-1], o.spare[:n-1]
+	}
+	o.views[string(key)] = v
+	return v
+}
+
+// try moves the state of the view in use by one event, and adds what that
+// gives to the findings.
+func (t *Task) try(s *slot, key []byte, it *early.Item) {
+	o := s.ahead
+	t.now, t.since = it.Event.Time, it.Epoch
+	o.out.Reset()
+	s.eval.Event(key, it.Event, it.Roles, &o.store, &o.out)
+	if s.raises(it.Epoch) && len(o.out.Found) > 0 {
+		it.Noted = true
+		it.Event.Holders = keptForEver
+		o.findings = t.findings(o.findings, s, key, it.Event, o.out.Found)
+	}
+}
+
+// findings names what an evaluator found; ev is the event that it found it
+// at, nil at a deadline.
+func (t *Task) findings(dst []early.Finding, s *slot, key []byte, ev *event.Event, found []match.Found) []early.Finding {
+	for i := range found {
+		f := &found[i]
+		at := early.Place{Time: f.At}
+		if ev != nil {
+			at = early.PlaceOf(ev)
+		}
+		a := t.alertOf(s, key, f)
+		dst = append(dst, early.Finding{Place: at, Alert: &a})
+	}
+	return dst
+}
+
+// confirm applies an event that the watermark passes to an early rule: what it
+// completes is final now, and corrected if need be. It reports whether an
+// alert refers to the event.
+func (t *Task) confirm(s *slot, key []byte, h *held, roles uint64) (kept bool) {
+	o := s.ahead
+	v := o.views[string(key)]
+	if v == nil {
+		return false
+	}
+	ok, noted := v.Pop(h.ev)
+	if !ok {
+		return false
+	}
+	s.eval.Event(key, h.ev, roles, &s.store, &t.out)
+	s.count(&t.out.Stats)
+	o.findings = o.findings[:0]
+	if s.raises(h.epoch) {
+		o.findings = t.findings(o.findings, s, key, h.ev, t.out.Found)
+	}
+	if noted || len(o.findings) > 0 {
+		at := early.PlaceOf(h.ev)
+		t.settle(s, key, early.Scope{At: &at, Final: true}, t.now)
+	}
+	if v.Len() == 0 {
+		delete(o.views, string(key))
+		if len(o.spare) < spareViewsMax {
+			v.Clear()
+			o.spare = append(o.spare, v)
+		}
+	}
+	kept = noted || len(t.out.Found) > 0
+	t.out.Reset()
+	return kept
+}
+
+// settle makes the book of a key say what its outlook's findings say, and
+// sends the difference; now is how far event time has come for the key.
+func (t *Task) settle(s *slot, key []byte, scope early.Scope, now int64) {
+	t.write(s, key, scope, s.ahead.findings, now)
+	clear(s.ahead.findings)
+}
+
+func (t *Task) write(s *slot, key []byte, scope early.Scope, findings []early.Finding, now int64) {
+	b := t.books[s.rule.Name]
+	book := t.open(b, key)
+	timer := book.Deadline()
+	scope.Slot, scope.Suppress = s.id, s.rule.Suppress
+	b.out = book.Settle(scope, findings, b.out[:0])
+	s.counts.Suppressed += uint64(book.Suppressed())
+	s.counts.Raised += uint64(len(b.out))
+	book.Forget(now)
+	t.close(b, key, timer)
+	for i := range findings {
+		if book.Stands(findings[i].Alert.ID) {
+			t.publish(s, findings[i].Alert)
+		}
+	}
+}
+
+// A cappedView is a key that has gone final, as a snapshot keeps it.
+type cappedView struct {
+	Slot  uint32
+	Key   []byte
+	Until int64
+}
+
+func (t *Task) cappedViews() []cappedView {
+	var all []cappedView
+	for id, s := range t.slots {
+		if s.ahead == nil {
+			continue
+		}
+		for key, v := range s.ahead.views {
+			if until, ok := v.Capped(); ok {
+				all = append(all, cappedView{id, []byte(key), until})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b cappedView) int {
+		if a.Slot != b.Slot {
+			return int(a.Slot) - int(b.Slot)
+		}
+		return strings.Compare(string(a.Key), string(b.Key))
+	})
+	return all
+}
+
+func (t *Task) restoreCapped(all []cappedView) {
+	for _, c := range all {
+		if s := t.slots[c.Slot]; s != nil && s.ahead != nil && s.ahead.views[string(c.Key)] != nil {
+			s.ahead.views[string(c.Key)].CapUntil(c.Until)
+		}
+	}
+}
