@@ -7,7 +7,7 @@ type Explanation struct {
 	Rule             string   `json:"rule"`
 	Evaluator        string   `json:"evaluator"`
 	EvaluatorBecause string   `json:"evaluator_because"`
-	Timing           string   `json:"timing"`         // what this build runs
+	Timing           string   `json:"timing"`         // early | final: what the rule runs
 	DefaultTiming    string   `json:"default_timing"` // by language §6
 	TimingBecause    string   `json:"timing_because"` // why that is the default
 	Path             string   `json:"path"`           // direct, or not supported yet
@@ -19,14 +19,11 @@ type Explanation struct {
 func Explain(r *Rule, set *Set) *Explanation {
 	e := &Explanation{
 		Rule:          r.Doc.Name,
-		Timing:        "final",
+		Timing:        timing(r),
 		DefaultTiming: r.Prog.DefaultTiming,
 		TimingBecause: r.Prog.TimingBy,
 		Path:          "direct: the rule's key is its stream's partition key",
 		Program:       r.Prog.Dump(),
-	}
-	if r.Doc.Timing == "" && e.DefaultTiming == "early" {
-		e.Timing = "final (early is not supported yet)"
 	}
 	e.Evaluator, e.EvaluatorBecause = evaluator(r)
 	for _, p := range indirect(r, set) {
@@ -34,6 +31,13 @@ func Explain(r *Rule, set *Set) *Explanation {
 		e.PathBecause = append(e.PathBecause, p.Detail)
 	}
 	return e
+}
+
+func timing(r *Rule) string {
+	if r.Prog.Early {
+		return "early"
+	}
+	return "final"
 }
 
 func evaluator(r *Rule) (name, why string) {

@@ -26,7 +26,6 @@ func Compile(doc *syntax.Rule, env *Env) (*Rule, []syntax.Problem) {
 		Limits:   doc.Limits,
 		Upstream: UpstreamOf(doc),
 	}}
-	c.refuseLater()
 	c.streams()
 	if c.failed() {
 		return nil, c.problems
@@ -40,6 +39,9 @@ func Compile(doc *syntax.Rule, env *Env) (*Rule, []syntax.Problem) {
 		return nil, c.problems
 	}
 	c.timing()
+	if c.failed() {
+		return nil, c.problems
+	}
 	c.warnings()
 	return c.rule, c.problems
 }
@@ -70,14 +72,6 @@ func (c *compiler) errorf(pos syntax.Pos, pointer, hint, format string, args ...
 func (c *compiler) exprErrors(t *syntax.Text, errs []expr.Error) {
 	for _, e := range errs {
 		c.errorf(t.PosAt(e.Offset), t.Pointer, e.Hint, "%s", e.Detail)
-	}
-}
-
-// refuseLater refuses what the language has and the engine has not yet.
-func (c *compiler) refuseLater() {
-	d := c.doc
-	if d.Timing == "early" {
-		c.errorf(d.TimingPos, "/timing", "leave timing out, or write final", "timing early is not supported yet")
 	}
 }
 

@@ -21,7 +21,7 @@ type Rule struct {
 	Suppress      int64           // µs; 0 when absent
 	First         bool            // emit: first
 	NoSkip        bool            // after_match: no_skip under emit: first
-	Early         bool            // timing the engine runs; false is final
+	Early         bool            // timing: alerts may come ahead of the watermark; false is final
 	TimingBy      string          // why, for explain
 	DefaultTiming string          // early | final, by language §6
 	Measures      []Measure

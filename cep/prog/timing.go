@@ -4,14 +4,36 @@ import (
 	"github.com/caltrop/caltrop/cep/syntax"
 )
 
-// timing decides the rule's default timing (language §6) and the one this
-// engine runs, which is final.
+// timing decides the rule's timing and its default (language §6), and refuses
+// early where it cannot be kept: a document's check has seen some of that, not
+// a timing that was given from outside.
 func (c *compiler) timing() {
 	why := c.finalBecause()
 	c.rule.DefaultTiming, c.rule.TimingBy = "early", "a late event may add or move alerts but never leave a caught incident without one"
 	if why != "" {
 		c.rule.DefaultTiming, c.rule.TimingBy = "final", why
 	}
+	c.rule.Early = c.doc.Timing == "early" || c.doc.Timing == "" && why == ""
+	if never := c.neverEarly(); c.rule.Early && never != "" {
+		pos := c.doc.TimingPos
+		if pos == (syntax.Pos{}) {
+			pos = c.doc.Pos
+		}
+		c.errorf(pos, "/timing", "leave out `timing`", "`timing: early` cannot be kept: %s", never)
+	}
+}
+
+// neverEarly says why the rule's alerts cannot be early, or "".
+func (c *compiler) neverEarly() string {
+	switch p, w := c.rule.Pattern, c.rule.Window; {
+	case w != nil && w.Kind != "rolling":
+		return "a " + w.Kind + " window is evaluated at its end"
+	case p != nil && p.Trailing:
+		return "nothing is known of the absence at the end before its deadline"
+	case p != nil && len(p.Leads) > 0:
+		return "the absence at the start is known when the watermark has passed it"
+	}
+	return ""
 }
 
 // finalBecause says why a late event might take an alert away, or "".

@@ -57,9 +57,7 @@ func match(ctx context.Context, cmd *cobra.Command, o matchOptions) error {
 		return errors.New("no rules: give --rules FILE")
 	}
 	switch o.timing {
-	case "", "final":
-	case "early":
-		return errors.New("--timing early is not supported yet: all rules run final")
+	case "", "final", "early":
 	default:
 		return fmt.Errorf("--timing %s is neither final nor early", o.timing)
 	}

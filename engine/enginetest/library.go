@@ -16,6 +16,7 @@ import (
 type Library struct {
 	base  *rules.Set
 	rules map[task.Ref]*rules.Rule
+	lists map[task.Ref]*rules.List
 }
 
 // NewLibrary reads the streams, each at revision 1.
@@ -24,7 +25,7 @@ func NewLibrary(streams string) (*Library, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Library{base: set, rules: map[task.Ref]*rules.Rule{}}, nil
+	return &Library{base: set, rules: map[task.Ref]*rules.Rule{}, lists: map[task.Ref]*rules.List{}}, nil
 }
 
 func check(base *rules.Set, text string) (*rules.Set, error) {
@@ -52,6 +53,23 @@ func (l *Library) Add(revision int, text string) error {
 	return nil
 }
 
+// AddList reads a list document as the given version. Rules added later may
+// read it.
+func (l *Library) AddList(version int, text string) error {
+	set, err := check(l.base, text)
+	if err != nil {
+		return err
+	}
+	for _, list := range set.Lists {
+		list.Table.Version = version
+		l.lists[task.Ref{Name: list.Doc.Name, Revision: version}] = list
+	}
+	if len(l.base.Lists) == 0 {
+		l.base = set
+	}
+	return nil
+}
+
 // Set returns all streams with the given rules.
 func (l *Library) Set(refs ...task.Ref) task.Set {
 	set := l.base.Names()
@@ -61,7 +79,7 @@ func (l *Library) Set(refs ...task.Ref) task.Set {
 
 // Resolve implements task.Resolver.
 func (l *Library) Resolve(set task.Set) (*task.Live, error) {
-	live, err := l.base.Resolve(task.Set{Streams: set.Streams, Lists: set.Lists})
+	live, err := l.base.Resolve(task.Set{Streams: set.Streams})
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +89,13 @@ func (l *Library) Resolve(set task.Set) (*task.Live, error) {
 			return nil, fmt.Errorf("rule %s/%d is not in the library", ref.Name, ref.Revision)
 		}
 		live.Rules = append(live.Rules, task.Rule{Rule: r.Prog, Revision: ref.Revision})
+	}
+	for _, ref := range set.Lists {
+		list, ok := l.lists[ref]
+		if !ok {
+			return nil, fmt.Errorf("list %s/%d is not in the library", ref.Name, ref.Revision)
+		}
+		live.Lists = append(live.Lists, list.Table)
 	}
 	return live, nil
 }

@@ -78,6 +78,8 @@ type Sim struct {
 	// checkpoints.
 	Keys   int
 	Memory bool
+	// Copies: no database; checkpoints are copies of a state of maps.
+	Copies bool
 	// CheckpointEvery and CommitEvery are mean numbers of steps between two.
 	CheckpointEvery, CommitEvery int
 
@@ -89,12 +91,20 @@ type Sim struct {
 
 	rand  *rand.Rand
 	blobs *vfs.MemFS
+	saved *copied
+}
+
+// A copied is a checkpoint in memory.
+type copied struct {
+	snapshot []byte
+	state    *plain
 }
 
 // A Point is a moment at which a process may die.
 type Point struct {
 	Name   string // "step", "before-commit", "after-commit" or a checkpoint.Point
 	Offset int64  // of the record just read
+	Seq    uint64 // of the journal entry just applied
 }
 
 // A transaction is what has been done since the last commit.
@@ -143,6 +153,7 @@ type incarnation struct {
 	task *task.Task
 	tx   transaction
 	eff  task.Effects
+	mem  *plain
 	save func(context.Context) error // of a checkpoint whose files are not stored yet
 	due  int                         // steps until it is
 }
@@ -178,6 +189,9 @@ func (p *incarnation) config() task.Config {
 }
 
 func (p *incarnation) open() error {
+	if p.Copies {
+		return p.openCopy()
+	}
 	if p.Memory {
 		conf := p.config()
 		conf.State = state.NewMemory()
@@ -201,8 +215,26 @@ func (p *incarnation) open() error {
 	return nil
 }
 
+func (p *incarnation) openCopy() (err error) {
+	conf := p.config()
+	if p.saved == nil {
+		p.mem = newPlain()
+		conf.State = p.mem
+		p.task = task.New(conf)
+		return nil
+	}
+	p.mem = p.saved.state.clone()
+	conf.State = p.mem
+	p.task, err = task.Restore(conf, p.saved.snapshot)
+	return err
+}
+
 func (p *incarnation) point(name string) error {
-	if p.Crash != nil && p.Crash(Point{Name: name, Offset: p.task.Position().Offset - 1}) {
+	if p.Crash == nil {
+		return nil
+	}
+	at := p.task.Position()
+	if p.Crash(Point{Name: name, Offset: at.Offset - 1, Seq: at.Seq}) {
 		return errCrash
 	}
 	return nil
@@ -307,6 +339,11 @@ func (p *incarnation) checkpoint() error {
 	}
 	if err := p.commit(); err != nil {
 		return err
+	}
+	if p.Copies {
+		p.saved = &copied{p.task.Snapshot(), p.mem.clone()}
+		p.Saved++
+		return nil
 	}
 	save, err := p.kept.Cut()
 	p.save, p.due = save, p.rand.IntN(6)

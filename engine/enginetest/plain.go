@@ -1,0 +1,106 @@
+package enginetest
+
+import (
+	"maps"
+	"math"
+
+	"github.com/caltrop/caltrop/engine/task"
+)
+
+// A plain State is a task.State of maps: the simplest there is, and quick to
+// copy. It forgets a record as soon as it may.
+type plain struct {
+	wheels  map[uint32]uint32 // by slot
+	records map[plainKey]plainRecord
+	timers  map[plainKey]int64
+}
+
+type plainKey struct {
+	slot uint32
+	key  string
+}
+
+type plainRecord struct {
+	value string
+	dies  int64
+}
+
+var _ task.State = (*plain)(nil)
+
+func newPlain() *plain {
+	return &plain{wheels: map[uint32]uint32{}, records: map[plainKey]plainRecord{}, timers: map[plainKey]int64{}}
+}
+
+func (p *plain) clone() *plain {
+	return &plain{wheels: maps.Clone(p.wheels), records: maps.Clone(p.records), timers: maps.Clone(p.timers)}
+}
+
+// Open implements task.State.
+func (p *plain) Open(s task.Slot) { p.wheels[s.ID] = s.Wheel }
+
+// Get implements task.State.
+func (p *plain) Get(slot uint32, key []byte) []byte {
+	r, ok := p.records[plainKey{slot, string(key)}]
+	if !ok {
+		return nil
+	}
+	return []byte(r.value)
+}
+
+// Put implements task.State.
+func (p *plain) Put(slot uint32, key, value []byte, dies int64) {
+	if len(value) == 0 {
+		delete(p.records, plainKey{slot, string(key)})
+		return
+	}
+	p.records[plainKey{slot, string(key)}] = plainRecord{string(value), dies}
+}
+
+// SetTimer implements task.State.
+func (p *plain) SetTimer(slot uint32, key []byte, at int64) {
+	if at == 0 {
+		delete(p.timers, plainKey{slot, string(key)})
+		return
+	}
+	p.timers[plainKey{slot, string(key)}] = at
+}
+
+// Earliest implements task.State.
+func (p *plain) Earliest(wheel uint32) (first int64, ok bool) {
+	first = math.MaxInt64
+	for k, at := range p.timers {
+		if p.wheels[k.slot] == wheel {
+			first, ok = min(first, at), true
+		}
+	}
+	return first, ok
+}
+
+// Take implements task.State.
+func (p *plain) Take(wheel uint32, at int64, buf []task.Timer) []task.Timer {
+	for k, t := range p.timers {
+		if p.wheels[k.slot] == wheel && t == at {
+			buf = append(buf, task.Timer{Slot: k.slot, Key: k.key})
+			delete(p.timers, k)
+		}
+	}
+	return buf
+}
+
+// Passed implements task.State.
+func (p *plain) Passed(wheel uint32, watermark int64) {
+	for k, r := range p.records {
+		if _, timed := p.timers[k]; !timed && p.wheels[k.slot] == wheel && r.dies <= watermark {
+			delete(p.records, k)
+		}
+	}
+}
+
+// Drop implements task.State.
+func (p *plain) Drop(slot uint32) {
+	maps.DeleteFunc(p.records, func(k plainKey, _ plainRecord) bool { return k.slot == slot })
+	maps.DeleteFunc(p.timers, func(k plainKey, _ int64) bool { return k.slot == slot })
+}
+
+// Err implements task.State.
+func (p *plain) Err() error { return nil }
