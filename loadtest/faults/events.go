@@ -164,7 +164,7 @@ func (want alertSet) difference(got alertSet) string {
 	return few("lost", lost) + few("wrong", extra) + few("twice", twice)
 }
 
-// matched is what `caltrop match` says about the input.
+// matched is what `caltrop match` says about the input, every version.
 func (r *rig) matched(in *input) alertSet {
 	r.t.Helper()
 	docs := filepath.Join(r.Dir, "rules.yaml")
@@ -180,11 +180,30 @@ func (r *rig) matched(in *input) alertSet {
 	if err != nil {
 		r.t.Fatalf("caltrop match: %v\n%s", err, problems.Bytes())
 	}
-	set := alertSet{}
+	set, newest := alertSet{}, newest{}
 	for line := range bytes.Lines(out) {
 		set.add(r.t, line)
+		newest.add(r.t, line)
+	}
+	r.newest = alertSet{}
+	for _, a := range newest {
+		r.newest[identity(a)]++
 	}
 	return set
+}
+
+// newest is the newest version of each alert.
+type newest map[alert.ID]*alert.Alert
+
+func (n newest) add(t *testing.T, line []byte) {
+	t.Helper()
+	a, err := alert.ParseJSON(line)
+	if err != nil {
+		t.Fatalf("reading alert %s: %v", line, err)
+	}
+	if was := n[a.ID]; was == nil || was.Version < a.Version {
+		n[a.ID] = a
+	}
 }
 
 // judged is what the naive oracle says: time, key, rule and evidence; it knows

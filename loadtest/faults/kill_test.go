@@ -62,7 +62,7 @@ func (r *rig) same(in *input, want alertSet, p *process) {
 	r.t.Helper()
 	r.sameInTopic(want)
 	r.sameAsOracle(in)
-	r.sameInHistory(p, want)
+	r.sameInHistory(p)
 	if diff := want.difference(r.committed()); diff != "" {
 		r.t.Errorf("the alerts topic has come to differ from match:\n%s", diff)
 	}
@@ -102,14 +102,14 @@ func (r *rig) sameAsOracle(in *input) {
 	}
 }
 
-func (r *rig) sameInHistory(p *process, want alertSet) {
+func (r *rig) sameInHistory(p *process) {
 	r.t.Helper()
 	eventually(r.t, 2*time.Minute, func() string {
 		got, err := r.stored(p)
 		if err != nil {
 			return err.Error()
 		}
-		if diff := want.difference(got); diff != "" {
+		if diff := r.newest.difference(got); diff != "" {
 			return fmt.Sprintf("the history differs from match:\n%s", diff)
 		}
 		return ""

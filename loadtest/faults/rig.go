@@ -26,6 +26,7 @@ type rig struct {
 	settings
 	streams, rules []byte   // the documents, with this rig's topics
 	only           []string // the streams that are used; nil: all
+	newest         alertSet // of what matched said, the last version of each alert
 }
 
 func newRig(t *testing.T) *rig {
