@@ -30,6 +30,8 @@ func (c *compiler) neverEarly() string {
 		return "a " + w.Kind + " window is evaluated at its end"
 	case p != nil && p.Trailing:
 		return "nothing is known of the absence at the end before its deadline"
+	case c.rule.Upstream != nil:
+		return "the alerts that the rule reads are final"
 	case p != nil && len(p.Leads) > 0:
 		return "the absence at the start is known when the watermark has passed it"
 	}
@@ -38,6 +40,9 @@ func (c *compiler) neverEarly() string {
 
 // finalBecause says why a late event might take an alert away, or "".
 func (c *compiler) finalBecause() string {
+	if c.rule.Upstream != nil {
+		return "the alerts that it reads are final"
+	}
 	if c.rule.Upstream != nil {
 		return "the stream alerts holds final alerts only"
 	}
