@@ -13,9 +13,10 @@ const (
 )
 
 // ParsePattern parses the pattern grammar of language §3. On a syntax error
-// the node is nil and there is one problem at the offending token; flags that
-// contradict each other are all reported and leave the node usable. What
-// needs the whole rule is refused by Check.
+// the node is nil and there is one problem for each element outside
+// parentheses that has one, at the first offending token; flags that contradict
+// each other are all reported and leave the node usable. What needs the whole
+// rule is refused by Check.
 func ParsePattern(t Text) (*Node, []Problem) {
 	if len(t.Src) > MaxPatternBytes {
 		return nil, []Problem{t.problem(0, fmt.Sprintf("the pattern has %d bytes; the limit is %d", len(t.Src), MaxPatternBytes), "split it into several rules")}
@@ -25,24 +26,67 @@ func ParsePattern(t Text) (*Node, []Problem) {
 	if p.tok.kind == tokenEnd {
 		return nil, []Problem{t.problem(0, "the pattern is empty", "name at least one step, as in `probe{3,} -> hit`")}
 	}
-	n := p.pattern(0)
-	if !p.failed && p.tok.kind != tokenEnd {
-		p.unexpected("an operator")
+	n := p.whole()
+	for p.failed && p.resume() {
+		n = nil
+		p.whole()
 	}
 	if p.failed {
-		return nil, p.problems
+		n = nil
 	}
 	return n, p.problems
 }
 
 // A grammar is a recursive-descent parser with one token of lookahead. After
-// the first syntax error it stops consuming.
+// a syntax error it stops consuming until it resumes.
 type grammar struct {
 	text     Text
 	lex      lexer
 	tok      token
 	failed   bool
+	resumes  int
 	problems []Problem
+}
+
+// whole parses from the current token to the end of the text.
+func (p *grammar) whole() *Node {
+	n := p.pattern(0)
+	if !p.failed && p.tok.kind != tokenEnd {
+		p.unexpected("an operator")
+	}
+	return n
+}
+
+// resumesMax bounds how often a pattern is taken up again after an error.
+const resumesMax = 20
+
+// resume goes on after a syntax error behind the next operator that stands
+// outside parentheses; false when there is none, or enough has been said.
+func (p *grammar) resume() bool {
+	if p.resumes++; p.resumes > resumesMax {
+		return false
+	}
+	stopped, depth, counts := p.tok.off, 0, false
+	lex := lexer{src: p.text.Src}
+	for {
+		t := lex.next()
+		switch t.kind {
+		case tokenEnd:
+			return false
+		case "(":
+			depth++
+		case ")":
+			depth = max(0, depth-1)
+		case "{", "}":
+			counts = t.kind == "{"
+		case "->", "->>", "|", ",":
+			if counts = counts && t.kind == ","; !counts && depth == 0 && t.off >= stopped {
+				p.lex, p.failed = lex, false
+				p.advance()
+				return true
+			}
+		}
+	}
 }
 
 func (p *grammar) advance() {
