@@ -10,13 +10,13 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 # Packages that start goroutines, and so run under the race detector too.
-RACE := ./engine/kafka/... ./rules/... ./sinks/... ./internal/api/... ./cmd/...
+RACE := ./engine/kafka/... ./engine/checkpoint/... ./rules/... ./sinks/... ./internal/api/... ./cmd/...
 # How long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 60s
 # What the end-to-end tests need; their servers have a folder and ports of
 # their own, so that they collide neither with `make services` nor with another
 # clone.
-E2E_SERVICES := kafka cassandra
+E2E_SERVICES := kafka cassandra s3
 E2E_DIR      := $(CURDIR)/.services/e2e
 E2E_OFFSET   := $(shell printf %s '$(CURDIR)' | cksum | awk '{print 1000 + 100*($$1 % 24)}')
 E2E_TIMEOUT  ?= 15m

@@ -44,7 +44,17 @@ type httpConfig struct {
 
 type checkpointConfig struct {
 	Directory string        `yaml:"directory"`
+	S3        s3Config      `yaml:"s3"`
 	Every     time.Duration `yaml:"every"`
+}
+
+type s3Config struct {
+	Endpoint      string `yaml:"endpoint"` // "": checkpoints go to the directory
+	Bucket        string `yaml:"bucket"`
+	Prefix        string `yaml:"prefix"`
+	Region        string `yaml:"region"`
+	AccessKey     string `yaml:"access_key"`
+	SecretKeyFile string `yaml:"secret_key_file"`
 }
 
 type historyConfig struct {
@@ -139,7 +149,7 @@ func (c *config) fill() {
 	c.History.Cassandra.Keyspace = cmp.Or(c.History.Cassandra.Keyspace, keyspaceDefault)
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
-	if c.Checkpoint.Directory == "" && c.Data != "" {
+	if c.Checkpoint.Directory == "" && c.Checkpoint.S3.Endpoint == "" && c.Data != "" {
 		c.Checkpoint.Directory = filepath.Join(c.Data, "checkpoints")
 	}
 }
@@ -154,6 +164,7 @@ func (c *config) validate() error {
 	check(len(c.Kafka.Brokers) > 0, "kafka.brokers: at least one address is needed")
 	check(c.Data != "", "data: a directory is needed")
 	check(c.Checkpoint.Every >= time.Second, "checkpoints.every is %s, want at least 1s", c.Checkpoint.Every)
+	check(c.Checkpoint.Directory == "" || c.Checkpoint.S3.Endpoint == "", "checkpoints: a directory or s3, not both")
 	check(c.Kafka.CommitEvery >= 0 && c.Kafka.CommitEvery <= time.Second, "kafka.commit_every is %s, want at most 1s", c.Kafka.CommitEvery)
 	check(c.Memory >= memoryMin, "memory is %d bytes, want at least 32MiB", c.Memory)
 	check(c.History.Kind == "cassandra" || c.History.Kind == "pebble", "history.kind is %q, want cassandra or pebble", c.History.Kind)

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/caltrop/caltrop/engine/checkpoint"
+	"github.com/caltrop/caltrop/engine/checkpoint/s3"
 	"github.com/caltrop/caltrop/engine/kafka"
 	"github.com/caltrop/caltrop/engine/state"
 	"github.com/caltrop/caltrop/engine/task"
@@ -21,7 +25,7 @@ const tasksExpected = 16
 type keeper struct{ checkpoints *checkpoint.Keeper }
 
 func newKeeper(c *config, log *slog.Logger) (*keeper, error) {
-	blobs, err := checkpoint.NewDirectory(vfs.Default, c.Checkpoint.Directory)
+	blobs, err := c.Checkpoint.open()
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +33,26 @@ func newKeeper(c *config, log *slog.Logger) (*keeper, error) {
 		Blobs: blobs, Dir: filepath.Join(c.Data, "state"), Build: buildID(), Log: log,
 		State: state.Options{Bytes: int(c.Memory) / tasksExpected * 3 / 4}, CacheBytes: int64(c.Memory) / tasksExpected / 4,
 	})}, nil
+}
+
+// open opens the store of checkpoints.
+func (c *checkpointConfig) open() (checkpoint.Blobs, error) {
+	if c.S3.Endpoint == "" {
+		return checkpoint.NewDirectory(vfs.Default, c.Directory)
+	}
+	o := s3.Options{Endpoint: c.S3.Endpoint, Bucket: c.S3.Bucket, Prefix: c.S3.Prefix, Region: c.S3.Region, AccessKey: c.S3.AccessKey}
+	if c.S3.SecretKeyFile != "" {
+		secret, err := os.ReadFile(c.S3.SecretKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("checkpoints.s3.secret_key_file: %w", err)
+		}
+		o.SecretKey = strings.TrimSpace(string(secret))
+	}
+	store, err := s3.Open(o)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoints.s3: %w", err)
+	}
+	return store, nil
 }
 
 // Open implements kafka.Keeper.
