@@ -34,8 +34,8 @@ build: ## bin/caltrop
 demo: build ## one process that makes events, catches fraud and prints it; Ctrl-C ends it
 	bin/caltrop dev
 
-services: ## start Kafka and Cassandra on loopback, without containers
-	deploy/local/services up kafka cassandra
+services: ## start Kafka, Cassandra and an S3 store on loopback, without containers
+	deploy/local/services up kafka cassandra s3
 	@deploy/local/services env
 
 services-down: ## stop them; their data stays

@@ -22,6 +22,7 @@ var (
 // the topic and of the history with those of `match` and of the oracle.
 func TestKilledProcessesLoseAndDoubleNothing(t *testing.T) {
 	r := newRig(t)
+	r.useObjects()
 	in := r.generate(*seed, *events)
 	want := r.matched(in)
 	if len(want) < 20 {

@@ -37,6 +37,7 @@ type settings struct {
 	Instance, Address                                          string
 	CheckpointEvery                                            time.Duration
 	History                                                    string
+	Checkpoints                                                string // where they are kept, as the configuration says it
 }
 
 var configText = template.Must(template.New("serve.yaml").Parse(`job: {{.Name}}
@@ -44,7 +45,7 @@ instance: {{.Instance}}
 kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}}
 http: {address: "{{.Address}}"}
 data: {{.Dir}}/{{.Instance}}
-checkpoints: {directory: {{.Dir}}/checkpoints, every: {{.CheckpointEvery}}}
+checkpoints: { {{- .Checkpoints}}, every: {{.CheckpointEvery}}}
 history:
   kind: {{.History}}
   cassandra: {hosts: ["{{.CassandraHost}}"], port: {{.CassandraPort}}, keyspace: {{.Keyspace}}}

@@ -39,6 +39,7 @@ func newRig(t *testing.T) *rig {
 		CassandraPort:   cmp.Or(os.Getenv("E2E_CASSANDRA_PORT"), "19042"),
 		CheckpointEvery: 2 * time.Second,
 	}}
+	r.Checkpoints = "directory: " + filepath.Join(r.Dir, "checkpoints")
 	r.binary = filepath.Join(r.Dir, "caltrop")
 	if out, err := exec.Command("go", "build", "-o", r.binary, "github.com/caltrop/caltrop/cmd/caltrop").CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)
