@@ -65,6 +65,9 @@ func randomEvent(rng *rand.Rand, s *Setting, at int64, i int) *event.Event {
 // randomStream picks one of the streams that the rule reads, mostly the first
 // step's.
 func (s *Setting) randomStream(rng *rand.Rand) string {
+	if w := s.Rule.Window; w != nil {
+		return []string{"e", "e", "f"}[rng.IntN(3)]
+	}
 	steps := s.Rule.Steps
 	return steps[max(0, rng.IntN(2*len(steps))-len(steps))].Stream
 }

@@ -1,0 +1,227 @@
+package offline_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caltrop/caltrop/cep/ceptest"
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/syntax"
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/rules/offline"
+)
+
+var (
+	setsFlag = flag.Int("offline.sets", 25, "how many random sets of rules TestSetsOfRulesEqualTheOracle compares")
+	setFlag  = flag.Int("offline.rules", 8, "how many rules one of them has")
+	seedFlag = flag.Uint64("offline.seed", 1, "seed of TestSetsOfRulesEqualTheOracle")
+)
+
+const (
+	filesPerSet  = 10
+	eventsPerKey = 12
+)
+
+// TestSetsOfRulesEqualTheOracle runs random sets of patterns and windows, with
+// suppression, over disordered and repeated events of two keys, through the
+// task that `match` and the engine share. Every version that each rule of the
+// set sends equals what the oracle makes of the rule alone.
+func TestSetsOfRulesEqualTheOracle(t *testing.T) {
+	cases, versions := 0, 0
+	for seed := range uint64(*setsFlag) {
+		rng := rand.New(rand.NewPCG(*seedFlag, seed))
+		settings, set := randomSet(t, rng)
+		for range filesPerSet {
+			lines := randomLines(rng, settings)
+			got := runSet(t, set, lines)
+			for name, s := range settings {
+				want := judged(t, s, lines)
+				cases, versions = cases+1, versions+len(want)
+				if g := got[name]; !slices.Equal(g, want) {
+					t.Fatalf("seed %d, set %d: %s\n%s\nevents\n%s\n\ngot\n%s\nwant\n%s", *seedFlag, seed, name, s.Text[strings.LastIndex(s.Text, "---"):],
+						strings.Join(lines, "\n"), strings.Join(g, "\n"), strings.Join(want, "\n"))
+				}
+			}
+		}
+	}
+	if versions < cases/5 {
+		t.Errorf("only %d versions in %d cases", versions, cases)
+	}
+	t.Logf("seed %d: %d cases, %d versions", *seedFlag, cases, versions)
+}
+
+// draftStreams are the streams of random rules, with some lateness.
+func draftStreams() string {
+	text := ceptest.DraftText("")
+	return strings.ReplaceAll(text[:strings.LastIndex(text, "---\n")], "lateness: 0s", "lateness: 5s")
+}
+
+// randomSet makes a set of rules that are accepted; each is also a setting of
+// the oracle's.
+func randomSet(t *testing.T, rng *rand.Rand) (map[string]*ceptest.Setting, *rules.Set) {
+	settings := map[string]*ceptest.Setting{}
+	text := draftStreams()
+	for len(settings) < *setFlag {
+		name := fmt.Sprintf("rule-%d", len(settings))
+		body := randomBody(rng)
+		if rng.IntN(2) == 0 {
+			body = suppressed(body, 1+rng.IntN(9))
+		}
+		doc := "---\napiVersion: caltrop/v1\nkind: Rule\nname: " + name + "\nkey: k\n" + body
+		if _, problems := rules.Check(nil, rules.Source{Name: "rule", Text: []byte(draftStreams() + doc)}); refused(problems) != "" {
+			continue
+		}
+		s, err := ceptest.Parse(draftStreams() + doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings[name], text = s, text+doc
+	}
+	set, problems := rules.Check(nil, rules.Source{Name: "set", Text: []byte(text)})
+	if p := refused(problems); p != "" {
+		t.Fatalf("%s\n%s", text, p)
+	}
+	return settings, set
+}
+
+func randomBody(rng *rand.Rand) string {
+	if rng.IntN(2) == 0 {
+		return ceptest.RandomRule(rng, ceptest.AllOptions()).Body()
+	}
+	return ceptest.RandomWindow(rng)
+}
+
+func suppressed(body string, seconds int) string {
+	period := fmt.Sprintf("suppress: %ds", seconds)
+	if strings.Contains(body, "alert: {") {
+		return strings.Replace(body, "alert: {", "alert: {"+period+", ", 1)
+	}
+	return body + "alert: {" + period + "}\n"
+}
+
+// randomLines writes events of two keys as lines in arrival order: up to four
+// seconds behind, some twice, some too late.
+func randomLines(rng *rand.Rand, settings map[string]*ceptest.Setting) []string {
+	type arrival struct {
+		at   int64
+		line string
+	}
+	var all []arrival
+	for key := range 2 {
+		s := settings[fmt.Sprintf("rule-%d", rng.IntN(*setFlag))]
+		for _, ev := range ceptest.RandomEvents(rng, s, 1+rng.IntN(eventsPerKey)) {
+			line := lineOf(ev, fmt.Sprint(ev.ID, "-", key), key)
+			delay := int64(rng.IntN(5))
+			if rng.IntN(30) == 0 {
+				delay = 20
+			}
+			all = append(all, arrival{ev.Time/1_000_000 + delay, line})
+			if rng.IntN(20) == 0 {
+				all = append(all, arrival{ev.Time/1_000_000 + delay + int64(rng.IntN(2)), line})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b arrival) int { return int(a.at - b.at) })
+	lines := make([]string, len(all))
+	for i, a := range all {
+		lines[i] = a.line
+	}
+	return lines
+}
+
+func lineOf(ev *event.Event, id string, key int) string {
+	line := fmt.Sprintf(`{"stream":%q,"ts":%d,"id":%q`, ev.Schema.Stream, ev.Time/1_000_000, id)
+	for i, f := range ev.Schema.Fields {
+		v := ev.Values[i]
+		switch {
+		case !v.Present():
+		case v.Type() == event.String && (f.Name == "k" || f.Name == "to") && key == 1:
+			line += fmt.Sprintf(`,%q:"other-%s"`, f.Name, v.Str())
+		case v.Type() == event.String:
+			line += fmt.Sprintf(`,%q:%q`, f.Name, v.Str())
+		default:
+			line += fmt.Sprintf(`,%q:%d`, f.Name, v.Int())
+		}
+	}
+	return line + "}"
+}
+
+func judged(t *testing.T, s *ceptest.Setting, lines []string) []string {
+	raw := make([][]byte, len(lines))
+	for i, line := range lines {
+		raw[i] = []byte(line)
+	}
+	raised, err := s.Judge(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, v := range s.Suppressed(raised) {
+		line := fmt.Sprintf("%s %d v%d suppressed %d", v.Alert.Key[0].Str(), v.Alert.At, v.Number, v.Suppressed)
+		for _, step := range v.Alert.Evidence {
+			line += describe(step.Step, step.Events)
+		}
+		for _, m := range v.Alert.Measures {
+			line += fmt.Sprintf(" %s=%s", m.Name, m.Value.AppendText(nil))
+		}
+		out = append(out, line)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func describe(step string, events []*event.Event) string {
+	line := " " + step
+	for _, ev := range events {
+		line += " " + ev.ID
+	}
+	return line
+}
+
+func runSet(t *testing.T, set *rules.Set, lines []string) map[string][]string {
+	run, err := offline.New(set, offline.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := offline.NewLines(run, set, strings.NewReader(strings.Join(lines, "\n")))
+	for err == nil {
+		err = in.Next()
+	}
+	if !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	if err := run.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]string{}
+	for i := range run.Alerts {
+		a := &run.Alerts[i]
+		line := fmt.Sprintf("%s %d v%d suppressed %d", a.Key[0].Str(), a.At, a.Version, a.Suppressed)
+		for _, step := range a.Evidence {
+			line += describe(step.Name, step.Events)
+		}
+		for _, m := range a.Measures {
+			line += fmt.Sprintf(" %s=%s", m.Name, m.Value.AppendText(nil))
+		}
+		got[a.Rule] = append(got[a.Rule], line)
+	}
+	for _, g := range got {
+		slices.Sort(g)
+	}
+	return got
+}
+
+func refused(problems []syntax.Problem) string {
+	for _, p := range problems {
+		if !p.Warning {
+			return p.Detail
+		}
+	}
+	return ""
+}
