@@ -88,7 +88,7 @@ func (q *queue) pop() {
 	} else {
 		q.strays.pop()
 	}
-	q.known = len(q.lines) == 1 && q.strays.size == 0
+	q.known = q.at == 0 && len(q.lines) == 1 && q.strays.size == 0
 }
 
 // all returns the held events in key order.

@@ -48,3 +48,24 @@ func TestQueueIsOrdered(t *testing.T) {
 		}
 	}
 }
+
+// The last of the strays leaves, and the line behind it still counts.
+func TestQueueGoesOnAfterItsLastStray(t *testing.T) {
+	q := newQueue(1, 0)
+	schema := event.NewSchema("s", nil)
+	push := func(at int64) { q.push(held{time: at, ev: &event.Event{Schema: schema, Time: at}}) }
+	for at := range int64(2 * nearMax) {
+		push(10 + at)
+	}
+	push(1)
+	for want := range int64(2*nearMax + 1) {
+		h, ok := q.first()
+		if !ok || want == 0 && h.time != 1 || want > 0 && h.time != 9+want {
+			t.Fatalf("event %d of %d: %v, %v", want, q.size, h, ok)
+		}
+		q.pop()
+	}
+	if _, ok := q.first(); ok || q.size != 0 {
+		t.Errorf("%d events are left", q.size)
+	}
+}
