@@ -191,8 +191,10 @@ func (s *Source) pause(stop bool) error {
 func (s *Source) rebalance(member *ck.Consumer, ev ck.Event) error {
 	switch ev := ev.(type) {
 	case ck.AssignedPartitions:
-		s.paused = false // new partitions are not paused; the next turn pauses all if it must
-		return member.IncrementalAssign(ev.Partitions)
+		if err := member.IncrementalAssign(ev.Partitions); err != nil || !s.paused || len(ev.Partitions) == 0 {
+			return err
+		}
+		return member.Pause(ev.Partitions) // as those it has, to be resumed together
 	case ck.RevokedPartitions:
 		for _, p := range ev.Partitions {
 			s.forget(place{*p.Topic, p.Partition})

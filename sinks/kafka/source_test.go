@@ -130,3 +130,42 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 	}
 	var _ sinks.Source = s
 }
+
+// A source that is paused when the group gives it more partitions, and whose
+// batch is taken right then, reads on in those that it had.
+func TestASourceReadsOnAfterARebalanceWhilePaused(t *testing.T) {
+	o := newTopic(t)
+	s, err := Open(Options{Brokers: o.broker.ListenAddrs(), Topic: "alerts", Group: "history", Instance: "test",
+		Settings: map[string]string{"enable.metrics.push": "false"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if err := s.member.Subscribe(s.opts.Topic, s.rebalance); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	turn := func() {
+		if err := s.turn(ctx); err != nil || ctx.Err() != nil {
+			t.Fatalf("a turn: %v, %v", err, ctx.Err())
+		}
+	}
+	const all = 3 * batchRecords
+	o.produce(all)
+	for !s.paused {
+		turn()
+	}
+	if err := s.rebalance(s.member, ck.AssignedPartitions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.batches = make(chan []*ck.Message, 1) // the loop is waiting
+	for got := 0; got < all; {
+		turn()
+		select {
+		case batch := <-s.batches:
+			got += len(batch)
+		default:
+		}
+	}
+}
