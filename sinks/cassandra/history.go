@@ -26,9 +26,10 @@ const (
 // makes keyspace and tables where they are missing, so that a cluster that is
 // down delays history and nothing else. It is safe for concurrent use.
 type History struct {
-	o    Options
-	dial func(o Options, keyspace string) (session, error)
-	mu   struct {
+	o          Options
+	dial       func(o Options, keyspace string) (session, error)
+	connecting chan struct{} // holds a token while nobody connects
+	mu         struct {
 		sync.Mutex
 		session session // nil until the first successful connection
 		closed  bool
@@ -42,7 +43,13 @@ func New(o Options) (*History, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return &History{o: o.withDefaults(), dial: dial}, nil
+	return newHistory(o, dial), nil
+}
+
+func newHistory(o Options, dial func(Options, string) (session, error)) *History {
+	h := &History{o: o.withDefaults(), dial: dial, connecting: make(chan struct{}, 1)}
+	h.connecting <- struct{}{}
+	return h
 }
 
 // Close ends the connection. Requests under way fail.
@@ -59,16 +66,46 @@ func (h *History) Close() error {
 var errClosed = errors.New("the history is closed")
 
 // connect returns the session, opened and with its tables. One caller
-// connects, the others wait for it.
+// connects, the others wait for it as long as their contexts last.
 func (h *History) connect(ctx context.Context) (session, error) {
+	if s, err := h.connected(); s != nil || err != nil {
+		return s, err
+	}
+	select {
+	case <-h.connecting:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a connection to cassandra: %w", ctx.Err())
+	}
+	defer func() { h.connecting <- struct{}{} }()
+	if s, err := h.connected(); s != nil || err != nil {
+		return s, err
+	}
+	s, err := h.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mu.closed {
+		s.close()
+		return nil, errClosed
+	}
+	h.mu.session = s
+	return s, nil
+}
+
+// connected returns the session, nil when there is none yet.
+func (h *History) connected() (session, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.mu.closed {
 		return nil, errClosed
 	}
-	if h.mu.session != nil {
-		return h.mu.session, nil
-	}
+	return h.mu.session, nil
+}
+
+// open opens a session on the keyspace and makes what is missing.
+func (h *History) open(ctx context.Context) (session, error) {
 	if err := h.makeKeyspace(ctx); err != nil {
 		return nil, err
 	}
@@ -82,7 +119,6 @@ func (h *History) connect(ctx context.Context) (session, error) {
 			return nil, fmt.Errorf("making the tables of keyspace %s: %w", h.o.Keyspace, err)
 		}
 	}
-	h.mu.session = s
 	return s, nil
 }
 

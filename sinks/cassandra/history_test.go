@@ -143,7 +143,7 @@ func (*fake) close() {}
 
 // history returns a history that is already connected to f.
 func history(f *fake, o Options) *History {
-	h := &History{o: o.withDefaults()}
+	h := newHistory(o, nil)
 	h.mu.session = f
 	return h
 }
@@ -232,12 +232,12 @@ func TestConnectsWhenTheClusterIsThere(t *testing.T) {
 	down := errors.New("no route")
 	attempts := 0
 	f := &fake{}
-	h := &History{o: Options{Keyspace: "caltrop"}.withDefaults(), dial: func(Options, string) (session, error) {
+	h := newHistory(Options{Keyspace: "caltrop"}, func(Options, string) (session, error) {
 		if attempts++; attempts < 3 {
 			return nil, down
 		}
 		return f, nil
-	}}
+	})
 	records := []sinks.Record{sinktest.Alert{}.Record()}
 	for range 2 {
 		if err := h.Write(t.Context(), records); !errors.Is(err, down) {
@@ -255,4 +255,38 @@ func TestConnectsWhenTheClusterIsThere(t *testing.T) {
 	if err := h.Write(t.Context(), records); !errors.Is(err, errClosed) {
 		t.Errorf("after Close: %v, want %v", err, errClosed)
 	}
+}
+
+// While one caller connects to a cluster that does not answer, the others can
+// give up, and the history can be closed.
+func TestWaitingForAConnectionEndsWithTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := New(Options{Hosts: []string{"h"}, Keyspace: "caltrop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const silence = time.Hour
+		h.dial = func(Options, string) (session, error) {
+			time.Sleep(silence)
+			return nil, gocql.ErrNoConnections
+		}
+		first := make(chan error, 1)
+		go func() { first <- h.Write(t.Context(), []sinks.Record{{}}) }()
+		synctest.Wait()
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := h.Write(ctx, []sinks.Record{{}}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a second caller got %v, want its own deadline", err)
+		}
+		if err := h.Close(); err != nil || time.Since(began) >= silence {
+			t.Errorf("Close returned %v after %s, want at once", err, time.Since(began))
+		}
+		if err := <-first; err == nil {
+			t.Error("the first caller wrote without a connection")
+		}
+		if err := h.Write(t.Context(), nil); !errors.Is(err, errClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	})
 }
