@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	casesFlag = flag.Int("ceptest.cases", 100_000, "how many random cases TestEngineEqualsOracle compares")
+	casesFlag = flag.Int("ceptest.cases", 200_000, "how many random cases TestEngineEqualsOracle compares")
 	seedFlag  = flag.Uint64("ceptest.seed", 1, "seed of TestEngineEqualsOracle")
 )
 

@@ -105,9 +105,9 @@ apiVersion: caltrop/v1
 kind: Rule
 name: velocity
 key: card
-window: {stream: payment, where: 'status == "approved"', rolling: 20s}
-values: {n: count(), total: sum(amount), shops: distinct(shop)}
-having: n >= %[1]d && shops >= 2
+window: {stream: payment, where: 'status == "approved"', rolling: 900s}
+values: {n: count(), total: sum(amount), shops: distinct(shop), top: max(amount), most: 'percentile(amount, 0.9)'}
+having: n %% %[1]d == 0 && shops >= 2 && top >= most
 `}
 
 var ruleNames = []string{"card-testing", "failures", "never-answered", "out-of-nothing", "straight", "velocity"}
