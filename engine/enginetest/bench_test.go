@@ -37,18 +37,20 @@ steps:
 // one in a hundred large, with disorder below the lateness.
 func BenchmarkStep(b *testing.B) {
 	for _, rules := range []int{0, 1, 10} {
-		b.Run(fmt.Sprintf("rules=%d", rules), func(b *testing.B) { benchmarkStep(b, rules) })
+		for _, timing := range []string{"final", "early"} {
+			b.Run(fmt.Sprintf("rules=%d/%s", rules, timing), func(b *testing.B) { benchmarkStep(b, rules, timing) })
+		}
 	}
 }
 
-func benchmarkStep(b *testing.B, n int) {
+func benchmarkStep(b *testing.B, n int, timing string) {
 	lib, err := NewLibrary(benchStream)
 	if err != nil {
 		b.Fatal(err)
 	}
 	var refs []task.Ref
 	for i := range n {
-		if err := lib.Add(1, fmt.Sprintf(benchRule, i)); err != nil {
+		if err := lib.Add(1, fmt.Sprintf(benchRule, i)+"timing: "+timing+"\n"); err != nil {
 			b.Fatal(err)
 		}
 		refs = append(refs, task.Ref{Name: fmt.Sprintf("card-testing-%d", i), Revision: 1})
