@@ -10,6 +10,7 @@ import (
 //
 //	format      one byte
 //	flags       capped, timer, truncated
+//	waits       the conditions of which one must hold for an event to matter
 //	base        µs, signed
 //	timer       signed, from base; where flags say that there is one
 //	seq, nextID
@@ -21,7 +22,7 @@ import (
 //	runs        count, then each: nextID - id, position, tail, first, flags,
 //	            the counters of counted loops, the sets that flags name, the
 //	            aggregates of Pattern.Aggs
-const formatState = 2
+const formatState = 3
 
 const (
 	flagCapped = 1 << iota
@@ -61,6 +62,7 @@ func (m *Machine) encode(b []byte) []byte {
 	}
 	b = append(b, formatState)
 	b = binary.AppendUvarint(b, flags)
+	b = binary.AppendUvarint(b, m.waits())
 	b = binary.AppendVarint(b, base)
 	if st.timer != 0 {
 		b = binary.AppendVarint(b, st.timer-base)
@@ -113,7 +115,7 @@ func (m *Machine) encodeEvents(b []byte, base int64) []byte {
 // form of an event that is new to the state.
 func (m *Machine) encodeEvent(h *held) []byte {
 	b := m.scratch[:0]
-	if m.roled() {
+	if m.layout.roled {
 		b = append(b, byte(h.role))
 	}
 	if len(m.rule.Streams) > 1 {
@@ -123,20 +125,9 @@ func (m *Machine) encodeEvent(h *held) []byte {
 	return m.scratch
 }
 
-// roled reports whether some stream plays several roles (at most eight; the
-// compiler sees to it).
-func (m *Machine) roled() bool {
-	for _, k := range m.rule.Keys {
-		if len(k.Roles) > 1 {
-			return true
-		}
-	}
-	return false
-}
-
 func (m *Machine) decodeEvent(h *held, ev *event.Event) {
 	raw, stream := h.raw, 0
-	if m.roled() {
+	if m.layout.roled {
 		h.role, raw = uint64(raw[0]), raw[1:]
 	}
 	if len(m.rule.Streams) > 1 {
@@ -200,13 +191,20 @@ func (m *Machine) encodeRuns(b []byte) []byte {
 
 func (m *Machine) runFlags(r *run) (flags byte) {
 	full, _ := m.open(r.pos, r.counts)
-	for _, f := range []struct {
-		on  bool
-		bit byte
-	}{{r.ghost, runGhost}, {r.alive != full, runAlive}, {!r.faded.empty(), runFaded}, {!r.calm.empty(), runCalm}, {len(r.debts) > 0, runDebts}} {
-		if f.on {
-			flags |= f.bit
-		}
+	if r.ghost {
+		flags |= runGhost
+	}
+	if r.alive != full {
+		flags |= runAlive
+	}
+	if !r.faded.empty() {
+		flags |= runFaded
+	}
+	if !r.calm.empty() {
+		flags |= runCalm
+	}
+	if len(r.debts) > 0 {
+		flags |= runDebts
 	}
 	return flags
 }

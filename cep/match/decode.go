@@ -55,11 +55,12 @@ func (r *reader) lead(base int64) leadTime {
 
 // decode reads what encode wrote; held events keep pointing into raw.
 func (m *Machine) decode(raw []byte) {
-	r := &reader{raw}
+	r := reader{raw}
 	if f := r.byte(); f != formatState {
 		panic("match: state: unknown format")
 	}
 	st, flags := &m.st, r.uint()
+	r.uint() // waits: awaited reads it
 	base := r.int()
 	st.capped, st.truncated = flags&flagCapped != 0, flags&flagTruncated != 0
 	if flags&flagTimer != 0 {
@@ -67,7 +68,8 @@ func (m *Machine) decode(raw []byte) {
 	}
 	st.seq, st.nextID = r.uint(), uint32(r.uint())
 	for i := range st.leads {
-		st.leads[i] = lead{r.lead(base), r.lead(base)}
+		st.leads[i].last = r.lead(base)
+		st.leads[i].before = r.lead(base)
 	}
 	for range r.uint() {
 		h := held{time: base + r.int(), seq: st.seq - r.uint(), role: 1}
@@ -80,15 +82,16 @@ func (m *Machine) decode(raw []byte) {
 		st.links = append(st.links, l)
 	}
 	for range r.uint() {
-		st.runs = append(st.runs, m.decodeRun(r))
+		st.runs = append(st.runs, run{})
+		m.decodeRun(&r, &st.runs[len(st.runs)-1])
 	}
 }
 
-func (m *Machine) decodeRun(r *reader) run {
-	c := run{id: m.st.nextID - uint32(r.uint()), pos: int32(r.uint()), tail: int32(r.uint()), first: int32(r.uint())}
+func (m *Machine) decodeRun(r *reader, c *run) {
+	*c = run{id: m.st.nextID - uint32(r.uint()), pos: int32(r.uint()), tail: int32(r.uint()), first: int32(r.uint())}
 	flags := r.byte()
 	c.ghost = flags&runGhost != 0
-	c.counts = make([]int32, len(m.pat.Loops))
+	c.counts = m.newCounts()
 	for l := range m.pat.Loops {
 		if m.pat.Loops[l].Counted {
 			c.counts[l] = int32(r.uint())
@@ -110,7 +113,6 @@ func (m *Machine) decodeRun(r *reader) run {
 		}
 	}
 	m.st.links[c.tail].accs = r.accs(m.pat.Aggs)
-	return c
 }
 
 func (r *reader) accs(aggs []expr.Agg) []agg.Acc {

@@ -34,6 +34,8 @@ type Machine struct {
 	buf      []byte // the state being written
 	scratch  []byte // the event being written
 	counts   []int32
+	slab     []int32 // counters of the runs in st
+	layout   *layout
 }
 
 type truth uint8
@@ -62,7 +64,7 @@ func New(r *prog.Rule) Evaluator {
 }
 
 func newMachine(r *prog.Rule) *Machine {
-	m := &Machine{rule: r, pat: r.Pattern, unary: make([]truth, len(r.Pattern.Preds)), counts: make([]int32, len(r.Pattern.Loops))}
+	m := &Machine{rule: r, pat: r.Pattern, unary: make([]truth, len(r.Pattern.Preds)), counts: make([]int32, len(r.Pattern.Loops)), layout: layoutOf(r)}
 	m.view.m = m
 	m.frame.Match = &m.view
 	return m
@@ -76,7 +78,7 @@ func (m *Machine) Event(key []byte, ev *event.Event, roles uint64, s Store, out 
 		return
 	}
 	raw := s.Get(key)
-	if raw == nil && !m.begins() {
+	if raw == nil && !m.begins() || raw != nil && !m.awaited(raw) {
 		return
 	}
 	m.load(raw)
@@ -115,6 +117,7 @@ func (m *Machine) begin(ev *event.Event, roles uint64, out *Output) {
 	for i, s := range m.rule.Streams {
 		if s == ev.Schema {
 			m.stream = i
+			return
 		}
 	}
 }

@@ -126,6 +126,9 @@ func (m *Machine) count(counts []int32, e *prog.Edge) {
 // open lists the edges that a run at pos may take with these counters, and
 // the loops of which an iteration is complete there.
 func (m *Machine) open(pos int32, counts []int32) (alive edgeSet, complete uint64) {
+	if l := &m.layout.open[pos]; !l.guarded {
+		return l.alive, l.complete
+	}
 	edges := m.pat.Follow[pos]
 	for i := range edges {
 		if m.allowed(counts, &edges[i]) {

@@ -21,7 +21,6 @@ type state struct {
 	runs      []run
 	pool      []*event.Event
 	used      int
-	raw       []byte // the encoded state that held.raw points into
 }
 
 // A lead keeps the two latest distinct times of events that a leading absence
@@ -49,21 +48,27 @@ func (st *state) event(m *Machine, i int32) *event.Event {
 
 // runIndex returns where the run with an id is, or -1 when it has ended.
 func (st *state) runIndex(id uint32) int32 {
-	return int32(slices.IndexFunc(st.runs, func(r run) bool { return r.id == id && !r.dead }))
+	for i := range st.runs {
+		if r := &st.runs[i]; r.id == id && !r.dead {
+			return int32(i)
+		}
+	}
+	return -1
 }
 
-// load decodes the state of a key; nil is a key never seen.
+// load decodes the state of a key; nil is a key never seen. What is decoded
+// points into raw until save.
 func (m *Machine) load(raw []byte) {
 	st := &m.st
-	*st = state{leads: st.leads[:0], held: st.held[:0], links: st.links[:0], runs: st.runs[:0], pool: st.pool, raw: st.raw[:0]}
+	*st = state{leads: st.leads[:0], held: st.held[:0], links: st.links[:0], runs: st.runs[:0], pool: st.pool}
 	m.spent = 0
 	m.view.reset()
 	for range m.pat.Leads {
 		st.leads = append(st.leads, lead{})
 	}
+	m.slab = m.slab[:0]
 	if raw != nil {
-		st.raw = append(st.raw, raw...)
-		m.decode(st.raw)
+		m.decode(raw)
 	}
 }
 
@@ -88,22 +93,29 @@ func (m *Machine) save(key []byte, s Store) {
 		}
 		return
 	}
-	if timer != m.st.timer {
-		m.st.timer = timer
+	moved := timer != m.st.timer
+	m.st.timer = timer
+	m.buf = m.encode(m.buf[:0])
+	if moved {
 		s.Timer(key, timer)
 	}
-	m.buf = m.encode(m.buf[:0])
 	s.Put(key, m.buf)
 }
 
 // dropEnded removes the runs that can take nothing more.
 func (m *Machine) dropEnded() {
-	m.st.runs = slices.DeleteFunc(m.st.runs, func(r run) bool {
-		if r.dead || (r.alive.empty() && r.faded.empty()) {
-			return true
+	kept := 0
+	for i := range m.st.runs {
+		r := &m.st.runs[i]
+		if r.dead || r.alive.empty() && r.faded.empty() || r.ghost && !m.owes(r) {
+			continue
 		}
-		return r.ghost && !m.owes(&r)
-	})
+		if kept != i {
+			m.st.runs[kept] = *r
+		}
+		kept++
+	}
+	m.st.runs = m.st.runs[:kept]
 }
 
 // owes reports whether a run that a ghost could end is still there.

@@ -10,16 +10,30 @@ import "slices"
 
 // keepNewest keeps, of the runs in one state, the one that started last.
 func (m *Machine) keepNewest() {
-	runs := m.st.runs
-	slices.SortStableFunc(runs, func(a, b run) int { return int(b.first - a.first) })
-	kept := runs[:0]
+	runs, kept := m.st.runs, 0
+	if len(runs) > 1 {
+		slices.SortStableFunc(runs, func(a, b run) int { return int(b.first - a.first) })
+	}
 	for i := range runs {
-		r := runs[i]
-		if !slices.ContainsFunc(kept, func(o run) bool { return m.sameState(&o, &r) }) {
-			kept = append(kept, r)
+		if m.isKept(runs[:kept], &runs[i]) {
+			continue
+		}
+		if kept != i {
+			runs[kept] = runs[i]
+		}
+		kept++
+	}
+	m.st.runs = runs[:kept]
+}
+
+// isKept reports whether one of the runs kept is in the state of r.
+func (m *Machine) isKept(kept []run, r *run) bool {
+	for i := range kept {
+		if m.sameState(&kept[i], r) {
+			return true
 		}
 	}
-	m.st.runs = kept
+	return false
 }
 
 // sameState reports whether two runs await the same: where something asks for

@@ -1,8 +1,6 @@
 package match
 
 import (
-	"slices"
-
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
 )
@@ -93,7 +91,8 @@ func (m *Machine) greedyBroken(r *run, i int, e *prog.Edge) bool {
 // event over an edge. m.counts holds the counters of the run before.
 func (m *Machine) take(from int32, e *prog.Edge, ghost bool, current int32) {
 	m.count(m.counts, e)
-	c := run{pos: int32(e.To), first: current, ghost: ghost, counts: slices.Clone(m.counts)}
+	c := run{pos: int32(e.To), first: current, ghost: ghost, counts: m.newCounts()}
+	copy(c.counts, m.counts)
 	prev := int32(-1)
 	if from >= 0 {
 		prev, c.first = m.st.runs[from].tail, m.st.runs[from].first

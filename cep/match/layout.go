@@ -1,0 +1,122 @@
+package match
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/caltrop/caltrop/cep/prog"
+)
+
+// A layout is what a Machine asks of its pattern again and again, worked out
+// once.
+type layout struct {
+	open   []opening  // by position
+	waits  [][]uint64 // by position and edge: the conditions that can move it
+	begins uint64     // the conditions that matter whatever the runs
+	roled  bool       // some stream plays several roles (at most eight; the compiler sees to it)
+}
+
+// An opening is Machine.open of a position whose edges ask for no counter.
+type opening struct {
+	guarded  bool
+	alive    edgeSet
+	complete uint64
+}
+
+func layoutOf(r *prog.Rule) *layout {
+	p := r.Pattern
+	l := &layout{open: make([]opening, len(p.Follow)), waits: make([][]uint64, len(p.Follow))}
+	for pos, edges := range p.Follow {
+		o := &l.open[pos]
+		for i := range edges {
+			e := &edges[i]
+			o.guarded = o.guarded || len(e.Guards) > 0
+			o.alive.add(i)
+			for _, loop := range e.Cross {
+				o.complete |= 1 << loop
+			}
+			l.waits[pos] = append(l.waits[pos], waitsOf(p, e))
+		}
+	}
+	for i := range p.Start {
+		l.begins |= conditionBit(p.Positions[p.Start[i].To].Pred)
+	}
+	for i := range p.Leads {
+		l.begins |= conditionBit(p.Leads[i].Pred)
+	}
+	l.roled = slices.ContainsFunc(r.Keys, func(k prog.KeyOf) bool { return len(k.Roles) > 1 })
+	return l
+}
+
+// conditionBits is how many conditions have a bit of their own; the last bit
+// stands for all others.
+const conditionBits = 63
+
+func conditionBit(pred int) uint64 { return 1 << min(pred, conditionBits) }
+
+// waitsOf returns the conditions of which one must hold for an event to move
+// or end an edge that asks for no very next event.
+func waitsOf(p *prog.Pattern, e *prog.Edge) (set uint64) {
+	if e.Kind == prog.Take {
+		set = conditionBit(p.Positions[e.To].Pred)
+	}
+	for _, preds := range [][]int{e.Between, e.Through, e.Until, e.Stop} {
+		for _, i := range preds {
+			set |= conditionBit(i)
+		}
+	}
+	for _, n := range e.Next {
+		set |= conditionBit(n.Pred)
+	}
+	for _, g := range e.Greedy {
+		set |= conditionBit(g.Pred)
+		if g.Until >= 0 {
+			set |= conditionBit(g.Until)
+		}
+	}
+	return set
+}
+
+// waits returns the conditions of which one must hold for an event to matter
+// to the key's state.
+func (m *Machine) waits() uint64 {
+	set := m.layout.begins
+	for i := range m.st.runs {
+		r := &m.st.runs[i]
+		for j, w := range m.layout.waits[r.pos] {
+			if r.alive.has(j) || r.faded.has(j) {
+				set |= w
+			}
+		}
+	}
+	return set
+}
+
+// awaited reports whether the event may matter to an encoded state. It reads
+// no more of it than its beginning: a run that waits for something else costs
+// nothing.
+func (m *Machine) awaited(raw []byte) bool {
+	if m.pat.Adjacent {
+		return true
+	}
+	r := reader{raw}
+	r.byte()
+	r.uint()
+	for set := r.uint(); set != 0; set &= set - 1 {
+		if i := bits.TrailingZeros64(set); i == conditionBits || m.may(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// newCounts returns room for the counters of one run of the state being worked
+// on, all zero.
+func (m *Machine) newCounts() []int32 {
+	n := len(m.pat.Loops)
+	from := len(m.slab)
+	m.slab = slices.Grow(m.slab, n)[:from+n]
+	counts := m.slab[from : from+n : from+n]
+	clear(counts)
+	return counts
+}
