@@ -211,12 +211,19 @@ func (m *Machine) any(preds []int, tail int32) bool {
 	return false
 }
 
-// expire drops the runs whose window is over.
+// expire drops the runs whose window is over. With the last one the key is as
+// if never seen, whether its record was still there or not.
 func (m *Machine) expire() {
+	live := false
 	for i := range m.st.runs {
 		if m.now >= m.end(m.startOf(&m.st.runs[i])) {
 			m.st.runs[i].dead = true
+		} else if !m.st.runs[i].dead {
+			live = true
 		}
+	}
+	if !live && !m.leadsLive() {
+		m.st.lapse()
 	}
 }
 

@@ -46,6 +46,13 @@ func (st *state) event(m *Machine, i int32) *event.Event {
 	return h.ev
 }
 
+// lapse forgets everything but the deadline that is set.
+func (st *state) lapse() {
+	clear(st.leads)
+	st.capped, st.truncated, st.nextID, st.seq = false, false, 0, 0
+	st.held, st.links, st.runs = st.held[:0], st.links[:0], st.runs[:0]
+}
+
 // runIndex returns where the run with an id is, or -1 when it has ended.
 func (st *state) runIndex(id uint32) int32 {
 	for i := range st.runs {
@@ -289,26 +296,23 @@ func (m *Machine) forget(victim int32) {
 	}
 }
 
-// nextTimer returns the deadline that the key needs: the next that may raise
-// something, else a time to clear it away. An earlier one that stands is kept.
+// nextTimer returns the next deadline that may raise something. An earlier one
+// that stands is kept. Plain expiry needs none: the Store lets go of what can
+// matter no more.
 func (m *Machine) nextTimer() int64 {
-	raise, clear := int64(deadlineNone), int64(0)
+	want := int64(deadlineNone)
+	if !m.pat.Trailing {
+		return m.st.timer
+	}
 	for i := range m.st.runs {
 		r := &m.st.runs[i]
-		clear = max(clear, m.end(m.startOf(r)))
 		edges := m.pat.Follow[r.pos]
 		for j := range edges {
 			if !r.ghost && r.alive.has(j) && edges[j].Kind == prog.AcceptDeadline {
-				raise = min(raise, m.deadline(r, &edges[j]))
+				want = min(want, m.deadline(r, &edges[j]))
 			}
 		}
 	}
-	for i := range m.st.leads {
-		if l := &m.st.leads[i]; l.last.set {
-			clear = max(clear, l.last.at+m.pat.Leads[i].Span+1)
-		}
-	}
-	want := min(raise, clear)
 	switch {
 	case m.st.timer != 0 && m.st.timer <= want:
 		return m.st.timer

@@ -53,8 +53,8 @@ func TestMemoryOfAKey(t *testing.T) {
 	} else {
 		t.Logf("%d bytes a key with an open run of three events", per)
 	}
-	for i := range keys { // past the rule's window each step looks at a few records
-		read(2*keys+i, "40.00", scriptStart+2_000_000+offset/100)
+	for i := range 40 * keys { // past the rule's window a step now and then looks at a few records
+		read(2*keys+i, "40.00", scriptStart+2_000_000+int64(i))
 	}
 	if store.Len() != 0 {
 		t.Errorf("%d records are left after the window", store.Len())
