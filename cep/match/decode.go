@@ -12,6 +12,15 @@ import (
 type reader struct{ b []byte }
 
 func (r *reader) uint() uint64 {
+	if len(r.b) > 0 && r.b[0] < 0x80 {
+		v := r.b[0]
+		r.b = r.b[1:]
+		return uint64(v)
+	}
+	return r.long()
+}
+
+func (r *reader) long() uint64 {
 	v, n := binary.Uvarint(r.b)
 	if n <= 0 {
 		panic("match: state: truncated")

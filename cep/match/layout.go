@@ -16,26 +16,65 @@ type layout struct {
 	roled  bool       // some stream plays several roles (at most eight; the compiler sees to it)
 }
 
-// An opening is Machine.open of a position whose edges ask for no counter.
+// An opening holds the answers of Machine.open for a position whose edges ask
+// for the counter of one loop at most.
 type opening struct {
-	guarded  bool
+	loop    int // noLoop: they ask for none; manyLoops: it is worked out each time
+	byCount []opened
+}
+
+type opened struct {
 	alive    edgeSet
 	complete uint64
+}
+
+const (
+	noLoop    = -1
+	manyLoops = -2
+	// tabledMax is up to which count answers are kept.
+	tabledMax = 32
+)
+
+// tabulate fills the openings of the layout.
+func (m *Machine) tabulate() {
+	for pos, edges := range m.pat.Follow {
+		o := &m.layout.open[pos]
+		o.loop = loopOf(edges)
+		counts := make([]int32, len(m.pat.Loops))
+		for n := range int32(tabledMax) {
+			if o.loop >= 0 {
+				counts[o.loop] = n
+			}
+			var at opened
+			at.alive, at.complete = m.work(int32(pos), counts)
+			o.byCount = append(o.byCount, at)
+			if o.loop < 0 {
+				break
+			}
+		}
+	}
+}
+
+// loopOf returns the one loop that the guards of edges ask for.
+func loopOf(edges []prog.Edge) int {
+	loop := noLoop
+	for i := range edges {
+		for _, g := range edges[i].Guards {
+			if loop != noLoop && loop != g.Loop {
+				return manyLoops
+			}
+			loop = g.Loop
+		}
+	}
+	return loop
 }
 
 func layoutOf(r *prog.Rule) *layout {
 	p := r.Pattern
 	l := &layout{open: make([]opening, len(p.Follow)), waits: make([][]uint64, len(p.Follow))}
 	for pos, edges := range p.Follow {
-		o := &l.open[pos]
 		for i := range edges {
-			e := &edges[i]
-			o.guarded = o.guarded || len(e.Guards) > 0
-			o.alive.add(i)
-			for _, loop := range e.Cross {
-				o.complete |= 1 << loop
-			}
-			l.waits[pos] = append(l.waits[pos], waitsOf(p, e))
+			l.waits[pos] = append(l.waits[pos], waitsOf(p, &edges[i]))
 		}
 	}
 	for i := range p.Start {

@@ -65,6 +65,7 @@ func New(r *prog.Rule) Evaluator {
 
 func newMachine(r *prog.Rule) *Machine {
 	m := &Machine{rule: r, pat: r.Pattern, unary: make([]truth, len(r.Pattern.Preds)), counts: make([]int32, len(r.Pattern.Loops)), layout: layoutOf(r)}
+	m.tabulate()
 	m.view.m = m
 	m.frame.Match = &m.view
 	return m

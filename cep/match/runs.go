@@ -126,9 +126,19 @@ func (m *Machine) count(counts []int32, e *prog.Edge) {
 // open lists the edges that a run at pos may take with these counters, and
 // the loops of which an iteration is complete there.
 func (m *Machine) open(pos int32, counts []int32) (alive edgeSet, complete uint64) {
-	if l := &m.layout.open[pos]; !l.guarded {
+	o := &m.layout.open[pos]
+	switch {
+	case o.loop == noLoop:
+		return o.byCount[0].alive, o.byCount[0].complete
+	case o.loop >= 0 && int(counts[o.loop]) < len(o.byCount):
+		l := &o.byCount[counts[o.loop]]
 		return l.alive, l.complete
 	}
+	return m.work(pos, counts)
+}
+
+// work works open out.
+func (m *Machine) work(pos int32, counts []int32) (alive edgeSet, complete uint64) {
 	edges := m.pat.Follow[pos]
 	for i := range edges {
 		if m.allowed(counts, &edges[i]) {

@@ -11,11 +11,14 @@ import "slices"
 // keepNewest keeps, of the runs in one state, the one that started last.
 func (m *Machine) keepNewest() {
 	runs, kept := m.st.runs, 0
-	if len(runs) > 1 {
+	if len(runs) > fewRuns {
 		slices.SortStableFunc(runs, func(a, b run) int { return int(b.first - a.first) })
 	}
 	for i := range runs {
-		if m.isKept(runs[:kept], &runs[i]) {
+		runs[i].dead = m.isOutdone(runs, i)
+	}
+	for i := range runs {
+		if runs[i].dead {
 			continue
 		}
 		if kept != i {
@@ -26,10 +29,19 @@ func (m *Machine) keepNewest() {
 	m.st.runs = runs[:kept]
 }
 
-// isKept reports whether one of the runs kept is in the state of r.
-func (m *Machine) isKept(kept []run, r *run) bool {
-	for i := range kept {
-		if m.sameState(&kept[i], r) {
+// fewRuns are compared each with each; more are sorted first, so that those
+// before a run are all that can outdo it.
+const fewRuns = 16
+
+// isOutdone reports whether another run in the state of runs[i] started later.
+func (m *Machine) isOutdone(runs []run, i int) bool {
+	r := &runs[i]
+	for j := range runs {
+		o := &runs[j]
+		switch {
+		case j >= i && len(runs) > fewRuns:
+			return false
+		case j != i && (o.first > r.first || o.first == r.first && j < i) && m.sameState(o, r):
 			return true
 		}
 	}

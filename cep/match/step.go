@@ -91,7 +91,8 @@ func (m *Machine) greedyBroken(r *run, i int, e *prog.Edge) bool {
 // event over an edge. m.counts holds the counters of the run before.
 func (m *Machine) take(from int32, e *prog.Edge, ghost bool, current int32) {
 	m.count(m.counts, e)
-	c := run{pos: int32(e.To), first: current, ghost: ghost, counts: m.newCounts()}
+	m.children = append(m.children, run{pos: int32(e.To), first: current, ghost: ghost, counts: m.newCounts()})
+	c := &m.children[len(m.children)-1]
 	copy(c.counts, m.counts)
 	prev := int32(-1)
 	if from >= 0 {
@@ -102,16 +103,16 @@ func (m *Machine) take(from int32, e *prog.Edge, ghost bool, current int32) {
 	}
 	alive, complete := m.open(c.pos, c.counts)
 	c.alive = alive
-	m.inherit(&c, from, e, complete)
+	m.inherit(c, from, e, complete)
 	if ghost && len(c.debts) == 0 {
+		m.children = m.children[:len(m.children)-1]
 		return
 	}
 	m.st.links = append(m.st.links, link{event: current, pos: c.pos, prev: prev, accs: m.extend(prev, c.pos)})
 	c.tail = int32(len(m.st.links)) - 1
 	c.id = m.st.nextID
 	m.st.nextID++
-	m.acceptNow(&c)
-	m.children = append(m.children, c)
+	m.acceptNow(c)
 }
 
 // inherit hands the debts of the run before on to c, or settles them, and
