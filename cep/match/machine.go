@@ -36,6 +36,7 @@ type Machine struct {
 	counts   []int32
 	slab     []int32 // counters of the runs in st
 	layout   *layout
+	shared   []sharedCondition // by pred; nil: none is
 }
 
 type truth uint8
@@ -56,16 +57,18 @@ type kill struct {
 // New returns the evaluator of a pattern rule.
 func New(r *prog.Rule) Evaluator {
 	m := newMachine(r)
+	m.layout = layoutOf(r)
+	m.tabulate()
 	if !r.Pattern.Stateful {
 		m.states, m.replay = true, newMachine(r)
+		m.replay.layout = m.layout
 		m.replay.alone = true
 	}
 	return m
 }
 
 func newMachine(r *prog.Rule) *Machine {
-	m := &Machine{rule: r, pat: r.Pattern, unary: make([]truth, len(r.Pattern.Preds)), counts: make([]int32, len(r.Pattern.Loops)), layout: layoutOf(r)}
-	m.tabulate()
+	m := &Machine{rule: r, pat: r.Pattern, unary: make([]truth, len(r.Pattern.Preds)), counts: make([]int32, len(r.Pattern.Loops))}
 	m.view.m = m
 	m.frame.Match = &m.view
 	return m
@@ -170,7 +173,7 @@ func (m *Machine) may(i int) bool {
 func (m *Machine) holdsUnary(i int) bool {
 	if m.unary[i] == unknown {
 		m.unary[i] = no
-		if c := m.pat.Preds[i].Cond; c == nil || m.eval(c) {
+		if c := m.pat.Preds[i].Cond; c == nil || m.evalUnary(i) {
 			m.unary[i] = yes
 		}
 	}

@@ -82,11 +82,18 @@ func (r *rig) Covered() int64 { return 0 }
 // before it included.
 func (r *rig) feed(second int64, kind string, v float64) string {
 	r.offset++
-	at := second * 1_000_000
-	found := r.fire(at)
-	ev := &event.Event{Schema: r.schema, Time: at, ID: fmt.Sprint(kind, r.offset), Offset: r.offset, Values: []event.Value{
+	return r.show(r.event(second, kind, v))
+}
+
+func (r *rig) event(second int64, kind string, v float64) *event.Event {
+	return &event.Event{Schema: r.schema, Time: second * 1_000_000, ID: fmt.Sprint(kind, r.offset), Offset: r.offset, Values: []event.Value{
 		event.StringOf("k1"), event.StringOf(kind), event.DoubleOf(v), event.StringOf(strings.Repeat("x", 40)),
 	}}
+}
+
+// show applies an event, after the deadlines up to its time.
+func (r *rig) show(ev *event.Event) string {
+	found := r.fire(ev.Time)
 	r.out.Reset()
 	r.eval.Event([]byte("k1"), ev, 1, r, &r.out)
 	return found + r.raised()

@@ -47,6 +47,7 @@ type route struct {
 	taps   []tap
 	sieve  *match.Sieve
 	early  bool // some rule of it looks ahead of the watermark
+	sheet  *match.Sheet
 }
 
 // A tap leads from a stream to one slot: a key a role.
@@ -226,10 +227,12 @@ func (t *Task) deliver(g *group, h *held) {
 	kept := false
 	if r := f.route(ev.Schema); r != nil {
 		f.begin(ev, r)
+		r.sheet.Begin(ev)
 		set := r.sieve.Pass(ev)
 		for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
 			kept = t.offer(&r.taps[i], h) || kept
 		}
+		r.sheet.End()
 	}
 	if kept {
 		ev.Own()

@@ -414,9 +414,13 @@ func (f *feed) tap(schema *event.Schema, p tap) {
 func (f *feed) sift() {
 	for i := range f.routes {
 		r := &f.routes[i]
+		r.sheet = match.NewSheet()
 		evaluators := make([]match.Evaluator, len(r.taps))
 		for j := range r.taps {
 			evaluators[j] = r.taps[j].slot.eval
+			if e, ok := evaluators[j].(match.Sharing); ok {
+				e.Share(r.schema, r.sheet)
+			}
 		}
 		r.sieve = match.NewSieve(r.schema, evaluators)
 	}
