@@ -15,10 +15,10 @@ import (
 	"github.com/caltrop/caltrop/rules/format"
 )
 
-// TestFormat runs the scripts in testdata: `format` gives the formatted input
+// TestFormat runs the scripts in testdata/script: `format` gives the formatted input
 // and asserts that formatting it again changes nothing.
 func TestFormat(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/script", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			out, err := format.Source([]byte(d.Input + "\n"))
 			if err != nil {
