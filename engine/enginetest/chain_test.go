@@ -60,7 +60,7 @@ type chainCase struct {
 }
 
 func newChainCase(rng *rand.Rand) *chainCase {
-	c := &chainCase{rng: rng, reads: map[string][]string{"d1": {"r1", "r2"}, "d2": {"r1", "d1"}}}
+	c := &chainCase{rng: rng, reads: map[string][]string{}}
 	texts := []string{strings.ReplaceAll(ceptest.DraftText(""), "lateness: 0s", "lateness: 10s")}
 	texts[0] = texts[0][:strings.LastIndex(texts[0], "---")]
 	for i, name := range []string{"r1", "r2"} {
@@ -80,9 +80,16 @@ func (c *chainCase) pick(from ...string) string { return from[c.rng.IntN(len(fro
 // above writes a rule over the alerts that read selects.
 func (c *chainCase) above(name, read string) string {
 	n := 1 + c.rng.IntN(3)
+	all := map[string][]string{"d1": {"r1", "r2"}, "d2": {"r1", "d1"}}[name]
 	limits := "limits: {runs_per_key: 100000}\n"
-	step := func(name string) string {
-		return fmt.Sprintf("  %s: {stream: alerts, where: '(%s)%s'%s}\n", name, read, c.pick("", "", "", " && m0 > 1", ` && rule != "r2"`, " && has(m0)", " && score > 20"), map[bool]string{true: c.pick("", "", ", gap: 3s")}[name == "y"])
+	step := func(step string) string {
+		only := c.pick("", "", "", " && m0 > 1", ` && rule != "r2"`, " && has(m0)", " && score > 20")
+		for _, below := range all { // what the steps leave open; the score of r1 is 10
+			if !(only == ` && rule != "r2"` && below == "r2" || only == " && score > 20" && below == "r1") && !slices.Contains(c.reads[name], below) {
+				c.reads[name] = append(c.reads[name], below)
+			}
+		}
+		return fmt.Sprintf("  %s: {stream: alerts, where: '(%s)%s'%s}\n", step, read, only, map[bool]string{true: c.pick("", "", ", gap: 3s")}[step == "y"])
 	}
 	also := func(name string) string {
 		return fmt.Sprintf("  %s: {stream: e, where: 'kind == \"%s\"', key: k}\n", name, c.pick("a", "b", "c"))
@@ -106,10 +113,12 @@ func (c *chainCase) above(name, read string) string {
 	case 5:
 		body = within + "pattern: 'x -> y'\nsteps:\n" + step("x") + strings.Replace(step("y"), "where: '", "where: 'm0 >= x.m0 && score >= x.score && ", 1)
 	case 6:
+		c.reads[name] = all
 		body = fmt.Sprintf("window: {stream: alerts, where: '%s', %s: %ds}\nvalues: {n: count(), total: sum(score), most: max(m0), rules: distinct(rule)}\nhaving: %s >= %d\n",
 			read, c.pick("rolling", "tumbling", "session"), 2+n, c.pick("n", "rules", "total / 20"), n)
 		limits = ""
 	case 7:
+		c.reads[name] = all
 		body = fmt.Sprintf("window: {stream: [alerts, e], where: {alerts: '%s'}, keys: {e: k}, %s: %ds}\nvalues: {n: count(), total: sum(alerts.score), v: sum(e.v)}\nhaving: n >= %d && total > 5\n",
 			read, c.pick("rolling", "tumbling"), 2+n, n)
 		limits = ""
