@@ -78,9 +78,16 @@ type Event struct {
 	Partition int32   // source partition
 	Offset    int64   // source offset
 	Values    []Value // by position in Schema.Fields; the zero Value is absent
-	// Holders is how many queues of a task hold the event: the task's own note,
-	// by which it knows when the event's space is free. Others leave it alone.
-	Holders int32
+	// Hold is for the task that holds the event until the watermark.
+	Hold Hold
+}
+
+// A Hold is what a task notes on an event that it holds, to know when the
+// event's space is free.
+type Hold struct {
+	Queues int32 // that have the event
+	Bytes  int32 // that it counts for
+	Kept   bool  // an alert refers to it
 }
 
 // Compare orders events of one key totally, as language §4 asks: event time,

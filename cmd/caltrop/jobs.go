@@ -33,7 +33,7 @@ func taskOf(t *kafka.TaskStatus) api.Task {
 		Input: t.Topic, Stream: t.ID.Input, Partition: t.ID.Partition, State: string(t.State), Error: t.Reason,
 		Position: api.Position{Offset: t.Position.Offset, Seq: t.Position.Seq}, Lag: t.Lag, Rules: t.RulesVersion,
 		Counts:          api.Counts{Records: c.Records, Accepted: c.Accepted, Late: c.Late, Dead: c.Dead, Duplicates: c.Duplicates},
-		CheckpointError: t.CheckpointError,
+		CheckpointError: t.CheckpointError, HeldBytes: t.HeldBytes,
 	}
 	if t.Watermark != 0 {
 		shown.Watermark = timeText(time.UnixMicro(t.Watermark))

@@ -20,6 +20,7 @@ type Metrics struct {
 	checkpoints metric.Int64Counter
 	halts       metric.Int64Counter
 	restarts    metric.Int64Counter
+	hastened    metric.Int64Counter
 	pauses      metric.Float64Counter
 }
 
@@ -35,6 +36,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.dead, "caltrop_dead_letters_total", "records that became no event, by stream and reason"},
 		{&x.checkpoints, "caltrop_checkpoints_total", "checkpoints, by outcome"},
 		{&x.halts, "caltrop_partition_halts_total", "partitions that stopped until someone acts, by stream"},
+		{&x.hastened, "caltrop_hastened_total", "times at which held events were matched before the watermark, by stream"},
 		{&x.restarts, "caltrop_task_restarts_total", "tasks that started over after an error, by stream"},
 	}
 	for _, c := range counters {
@@ -72,6 +74,12 @@ func (x *Metrics) count(stream string, fx *task.Effects) {
 	for i := range fx.Dead {
 		x.dead.Add(ctx, 1, metric.WithAttributes(
 			attribute.String("stream", stream), attribute.String("reason", string(fx.Dead[i].Reason))))
+	}
+}
+
+func (x *Metrics) hasten(stream string, times uint64) {
+	if x != nil && times > 0 {
+		x.hastened.Add(context.Background(), int64(times), metric.WithAttributes(attribute.String("stream", stream)))
 	}
 }
 

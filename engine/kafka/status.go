@@ -32,6 +32,7 @@ type TaskStatus struct {
 	Lag             int64 // records between the position and the end of the partition, as last seen
 	Watermark       int64 // µs; 0 when the stream has shown no event
 	Counts          task.Counts
+	HeldBytes       int64         // of the events that wait for the watermark
 	Checkpoint      time.Time     // when the last one was made by this owner; zero: none yet
 	CheckpointAt    task.Position // where the task was when it was known to be made
 	CheckpointError string        // of the last attempt; "" when it went well
@@ -55,13 +56,26 @@ func (t *tenure) publish(now time.Time) {
 	t.live.published = now
 	t.status.ID, t.status.Topic = t.id, t.topic
 	if t.task != nil {
-		t.status.Position, t.status.Counts = t.task.Position(), t.task.Counts()
+		t.status.Position, t.status.Counts, t.status.HeldBytes = t.task.Position(), t.task.Counts(), t.task.HeldBytes()
+		t.countHastened(t.status.Counts.Hastened)
 		t.status.Watermark, _ = t.task.Watermark(t.id.Input)
 	}
 	if t.reader != nil {
 		t.status.Lag = t.reader.lag(t.status.Position.Offset)
 	}
 	t.report(t.status)
+}
+
+// countHastened counts what came since the task went live: a replay repeats
+// what was counted before.
+func (t *tenure) countHastened(now uint64) {
+	if t.status.State != StateLive && t.status.State != StatePaused {
+		return
+	}
+	if t.live.hastened != nil {
+		t.opts.Metrics.hasten(t.id.Input, now-*t.live.hastened)
+	}
+	t.live.hastened = &now
 }
 
 // A Status is how the engine of this process is doing.

@@ -36,6 +36,7 @@ type tenure struct {
 		quiet     time.Time // when the end of the partition was last reached; zero while there is more
 		ticked    time.Time
 		published time.Time
+		hastened  *uint64    // Counts.Hastened when last published; nil: not yet
 		cutAt     time.Time  // the last cut
 		saving    chan error // receives how the checkpoint under way ended; nil: none is
 		changed   <-chan struct{}

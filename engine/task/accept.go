@@ -76,6 +76,9 @@ func (t *Task) accept(r *Record) {
 	t.counts.Accepted++
 	t.hold(st, ev)
 	t.mark(src, st, capped)
+	if t.heldBytes > t.heldMax {
+		t.hasten()
+	}
 }
 
 func lateness(ev *event.Event, src *source, st *stream) event.Reason {

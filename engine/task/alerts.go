@@ -114,7 +114,7 @@ func (t *Task) publish(s *slot, a *alert.Alert) {
 		return
 	}
 	ev := alertEvent(a, st.live.Schema)
-	ev.Offset, ev.Holders = int64(s.level), keptForEver // the level until it is numbered
+	ev.Offset, ev.Hold.Kept = int64(s.level), true // the level until it is numbered
 	if !t.isRead(ev) {
 		return
 	}
@@ -316,7 +316,7 @@ func (t *Task) deliverLevel(g *group, h *held, level int) {
 	}
 	if kept {
 		h.ev.Own()
-		h.ev.Holders = keptForEver
+		h.ev.Hold.Kept = true
 	}
 }
 

@@ -155,7 +155,7 @@ func (t *Task) try(s *slot, key []byte, it *early.Item) {
 	s.eval.Event(key, it.Event, it.Roles, &o.store, &o.out)
 	if s.raises(it.Epoch) && len(o.out.Found) > 0 {
 		it.Noted = true
-		it.Event.Holders = keptForEver
+		it.Event.Hold.Kept = true
 		o.findings = t.findings(o.findings, s, key, it.Event, o.out.Found)
 	}
 }

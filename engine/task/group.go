@@ -2,7 +2,6 @@ package task
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strings"
 
@@ -64,11 +63,11 @@ type reader struct {
 
 // hold files an accepted event with every group that reads its stream.
 func (t *Task) hold(st *stream, ev *event.Event) {
-	ev.Holders = int32(len(st.readers))
 	if len(st.readers) == 0 {
 		t.recycle(ev)
 		return
 	}
+	t.weigh(ev, len(st.readers))
 	for _, r := range st.readers {
 		if r.group.first == unset {
 			r.group.begin(ev.Time)
@@ -82,7 +81,11 @@ func (t *Task) hold(st *stream, ev *event.Event) {
 // let takes a group's hold off an event, which may be used again when no group
 // and no alert has it.
 func (t *Task) let(ev *event.Event) {
-	if ev.Holders--; ev.Holders == 0 {
+	if ev.Hold.Queues--; ev.Hold.Queues > 0 {
+		return
+	}
+	t.heldBytes -= int64(ev.Hold.Bytes)
+	if !ev.Hold.Kept {
 		t.recycle(ev)
 	}
 }
@@ -236,7 +239,7 @@ func (t *Task) deliver(g *group, h *held) {
 	}
 	if kept {
 		ev.Own()
-		ev.Holders = keptForEver
+		ev.Hold.Kept = true
 	}
 	t.let(ev)
 }
@@ -266,10 +269,6 @@ func (f *feed) begin(ev *event.Event, r *route) {
 		}
 	}
 }
-
-// keptForEver are the holders of an event that an alert refers to: more than
-// will ever let it go.
-const keptForEver = math.MaxInt32 / 2
 
 // offer shows an event to one rule under each of its keys, and reports whether
 // an alert refers to the event now.

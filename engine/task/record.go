@@ -131,6 +131,7 @@ type Counts struct {
 	Late       uint64
 	Dead       uint64 // quarantined ones included
 	Duplicates uint64
+	Hastened   uint64 // times at which held events were matched before the watermark
 	Clamped    uint64 // stamped after now, within max_future: the watermark took now
 }
 

@@ -367,7 +367,7 @@ func (t *Task) fill(g *group) {
 			if feed >= 0 && h.time > g.mark && !taken[h.ev] {
 				taken[h.ev] = true
 				h.feed = uint32(feed)
-				h.ev.Holders++
+				h.ev.Hold.Queues++
 				g.held.push(h)
 				if g.first == unset || h.time < g.first {
 					g.first = h.time

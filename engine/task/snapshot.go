@@ -358,10 +358,11 @@ func (t *Task) restoreEvent(schemas []*event.Schema, b []byte) ([]byte, error) {
 	if err != nil || len(in) != int(n) {
 		return nil, fmt.Errorf("%w: a held event: %w", errSnapshot, err)
 	}
-	ev.Holders = int32(len(in))
 	if len(in) == 0 {
-		ev.Holders = keptForEver
+		ev.Hold.Kept = true
 		t.back.pending.push(held{time: ev.Time, ev: ev, epoch: uint32(epoch)})
+	} else {
+		t.weigh(ev, len(in))
 	}
 	for _, g := range in {
 		feed := g.feedOf(t, ev.Schema.Stream)

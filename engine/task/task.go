@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -12,8 +13,8 @@ import (
 	"github.com/caltrop/caltrop/cep/syntax"
 )
 
-// Config is what a task needs besides its log. All fields but Covered are
-// required.
+// Config is what a task needs besides its log. All fields but Covered and
+// HeldBytes are required.
 type Config struct {
 	// Sources are the partitions whose records the log holds: one for a task
 	// that reads a Kafka partition, one per stream for `match`. The order is
@@ -25,6 +26,9 @@ type Config struct {
 	// as in `tests` (language §3, leading absence). Without it they cover time
 	// from the first event read.
 	Covered bool
+	// HeldBytes bounds what held events take; 0 means HeldBytesMax. It must stay
+	// the same as long as the task's log is replayed.
+	HeldBytes int64
 }
 
 // A Source is one partition of one stream.
@@ -100,14 +104,16 @@ type Task struct {
 	schemas map[*event.Schema]Ref
 	back    feedback
 
-	timers uint64       // grows when a timer may have changed
-	now    int64        // event time being applied
-	since  uint32       // epoch whose lists it reads: of the event, or the current one
-	out    match.Output // empty between calls of evaluators
-	fired  []Timer
-	dues   []dueTimer
-	spare  []*event.Event
-	effect *Effects // of the call under way
+	heldBytes int64 // of the events in queues
+	heldMax   int64
+	timers    uint64       // grows when a timer may have changed
+	now       int64        // event time being applied
+	since     uint32       // epoch whose lists it reads: of the event, or the current one
+	out       match.Output // empty between calls of evaluators
+	fired     []Timer
+	dues      []dueTimer
+	spare     []*event.Event
+	effect    *Effects // of the call under way
 }
 
 const (
@@ -117,7 +123,8 @@ const (
 
 // New makes a task that has read nothing. Its first entry must be a Switch.
 func New(cfg Config) *Task {
-	t := &Task{cfg: cfg, books: map[string]*books{}, slots: map[uint32]*slot{}, timers: 1, schemas: map[*event.Schema]Ref{}}
+	t := &Task{cfg: cfg, books: map[string]*books{}, slots: map[uint32]*slot{}, timers: 1, heldMax: cmp.Or(cfg.HeldBytes, HeldBytesMax),
+		schemas: map[*event.Schema]Ref{}}
 	byName := map[string]int{}
 	for _, src := range cfg.Sources {
 		i, ok := byName[src.Stream]

@@ -56,6 +56,7 @@ type Task struct {
 	Watermark       string   `json:"watermark,omitempty"` // RFC 3339; "" before the first event
 	Rules           int64    `json:"rules_version"`       // Set.Version that the task runs
 	Counts          Counts   `json:"counts"`
+	HeldBytes       int64    `json:"held_bytes"`                 // of events that wait for the watermark
 	Checkpoint      string   `json:"last_checkpoint,omitempty"`  // RFC 3339, wall clock; "" when there is none yet
 	CheckpointError string   `json:"checkpoint_error,omitempty"` // of the last attempt
 }
