@@ -11,10 +11,11 @@ import (
 // Whatever the order of arrival, a queue gives back in key order what is in
 // it, between arrivals too.
 func TestQueueIsOrdered(t *testing.T) {
-	schemas := []*event.Schema{event.NewSchema("a", nil), event.NewSchema("b", nil)}
+	streams := []*event.Schema{event.NewSchema("a", nil), event.NewSchema("b", nil), event.NewSchema("c", nil)}
 	spreads := []int64{0, 3, 50, 100_000, 50_000_000} // µs by which an event may be behind
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 0))
+		schemas := streams[:1+seed%3]
 		q := newQueue(len(schemas), 10_000_000)
 		var in []held // what the queue should hold
 		spread := spreads[seed%uint64(len(spreads))]
