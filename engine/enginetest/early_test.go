@@ -37,18 +37,6 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// The seeds that once failed.
-func TestEarlySeedsThatFailed(t *testing.T) {
-	c := newEarlyCase(t)
-	for _, seed := range []uint64{} {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			if problem := c.run(seed); problem != "" {
-				t.Error(problem)
-			}
-		})
-	}
-}
-
 // An earlyCase judges runs of the simulation.
 type earlyCase struct {
 	sent  *Library // what is under test: early, with suppression
