@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"slices"
+
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
 )
@@ -22,7 +24,11 @@ func (s *Set) Alone(r *Rule, relax func(*syntax.Stream) *syntax.Stream) (*Set, [
 		part.Alerts = over(s.Alerts)
 		env.Streams[prog.AlertsStream], env.Schemas[prog.AlertsStream] = part.Alerts.Doc, part.Alerts.Schema
 	}
-	for _, each := range append(s.upstreamOf(r), r) {
+	all := append(s.upstreamOf(r), r)
+	if problems := part.recall(s, all, env); problems != nil {
+		return nil, problems
+	}
+	for _, each := range all {
 		compiled, problems := prog.Compile(each.Doc, env)
 		if compiled == nil {
 			return nil, problems
@@ -31,4 +37,21 @@ func (s *Set) Alone(r *Rule, relax func(*syntax.Stream) *syntax.Stream) (*Set, [
 	}
 	part.sort()
 	return part, nil
+}
+
+// recall adds the profiles of s that the rules read, compiled over the part's
+// own streams.
+func (part *Set) recall(s *Set, rules []*Rule, env *prog.Env) []syntax.Problem {
+	for _, p := range s.Profiles {
+		if !slices.ContainsFunc(rules, func(r *Rule) bool { return slices.Contains(r.Prog.Outside.Profiles, p.Doc.Name) }) {
+			continue
+		}
+		compiled, problems := prog.CompileProfile(p.Doc, env)
+		if compiled == nil {
+			return problems
+		}
+		part.Profiles = append(part.Profiles, &Profile{Doc: p.Doc, Prog: compiled, Revision: p.Revision})
+		env.Profiles[p.Doc.Name] = compiled
+	}
+	return nil
 }

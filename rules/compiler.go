@@ -16,20 +16,22 @@ const compiledMax = 4 * DocumentsMax
 // A compiler turns stored revisions into sets and remembers what it compiled:
 // a change of one rule compiles one rule. It is owned by its registry's lock.
 type compiler struct {
-	streams map[Ref]*Stream
-	rules   map[Ref]*compiled
-	lists   map[Ref]*List
-	alerts  map[string]*Stream // by its measures: a task holds on to its schema
+	streams  map[Ref]*Stream
+	rules    map[Ref]*compiled
+	lists    map[Ref]*List
+	profiles map[Ref]*profileOver
+	alerts   map[string]*Stream // by its measures: a task holds on to its schema
 }
 
 // A compiled rule revision, with what its program is a function of besides its
 // own text: the revisions of its streams and the shapes of its lists.
 type compiled struct {
-	doc   *syntax.Rule
-	names []string  // of its streams, in the order of the text
-	over  []*Stream // what rule was compiled over, by names; nil where there was none
-	read  []string  // shapes of the lists that rule reads
-	rule  *Rule     // nil before the first
+	doc    *syntax.Rule
+	names  []string   // of its streams, in the order of the text
+	over   []*Stream  // what rule was compiled over, by names; nil where there was none
+	read   []string   // shapes of the lists that rule reads
+	recall []*Profile // what rule was compiled with
+	rule   *Rule      // nil before the first
 }
 
 func (c *compiler) init() {
@@ -37,6 +39,7 @@ func (c *compiler) init() {
 	c.rules = map[Ref]*compiled{}
 	c.lists = map[Ref]*List{}
 	c.alerts = map[string]*Stream{}
+	c.profiles = map[Ref]*profileOver{}
 }
 
 // set compiles exactly refs. A reference that revisions lacks is an error; a
@@ -50,7 +53,10 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 		clear(c.lists)
 	}
 	set := &Set{}
-	var rules []*Revision
+	if len(c.profiles) > compiledMax {
+		clear(c.profiles)
+	}
+	var rules, profiles []*Revision
 	for _, ref := range refs {
 		rev := revisions[ref]
 		switch {
@@ -58,11 +64,18 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 			return nil, fmt.Errorf("%s is not in the rules log", ref)
 		case ref.Kind == KindRule:
 			rules = append(rules, rev)
+		case ref.Kind == KindProfile:
+			profiles = append(profiles, rev)
 		case ref.Kind == KindList:
 			c.list(set, rev)
 		default:
 			c.stream(set, rev)
 		}
+	}
+	set.sort()
+	env := set.env()
+	for _, rev := range profiles {
+		c.profile(set, env, rev)
 	}
 	set.sort()
 	c.rulesOf(set, rules, alerts)
@@ -165,7 +178,7 @@ func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision, known *compiled)
 			return nil
 		}
 		known.rule = &Rule{Doc: known.doc, Prog: program, Revision: rev.Revision}
-		known.read = shapesRead(program, set)
+		known.read, known.recall = shapesRead(program.Outside.Lists, set), profilesRead(program, set)
 		known.over = known.over[:0]
 		for _, name := range known.names {
 			known.over = append(known.over, set.Stream(name))
@@ -183,7 +196,7 @@ func (k *compiled) stillOver(set *Set) bool {
 			return false
 		}
 	}
-	return slices.Equal(k.read, shapesRead(k.rule.Prog, set))
+	return slices.Equal(k.read, shapesRead(k.rule.Prog.Outside.Lists, set)) && slices.Equal(k.recall, profilesRead(k.rule.Prog, set))
 }
 
 // streamsRead lists the streams of a rule, each once.

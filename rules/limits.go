@@ -60,6 +60,11 @@ func indirect(r *Rule, set *Set) []syntax.Problem {
 			refuse(u.key.Pos, u.keyPointer, "a live rule with a key of its own for a stream is not supported yet")
 		}
 	}
+	for _, p := range r.Prog.Profiles {
+		if p.Stream.Stream != uses[0].stream {
+			refuse(r.Doc.Pos, "", fmt.Sprintf("a live rule over stream %s that reads profile %s of stream %s is not supported yet", uses[0].stream, p.Name, p.Stream.Stream))
+		}
+	}
 	st := set.Stream(uses[0].stream)
 	if st == nil {
 		return found

@@ -43,10 +43,10 @@ func (l *List) shape() string {
 	return s
 }
 
-// shapesRead are the shapes of the lists that a compiled rule reads.
-func shapesRead(p *prog.Rule, set *Set) []string {
+// shapesRead are the shapes of lists that are read.
+func shapesRead(lists []string, set *Set) []string {
 	var shapes []string
-	for _, name := range p.Outside.Lists {
+	for _, name := range lists {
 		shapes = append(shapes, set.List(name).shape())
 	}
 	return shapes

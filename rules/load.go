@@ -44,7 +44,7 @@ func (o Override) Load(paths ...string) (*Set, []syntax.Problem, error) {
 
 // Check parses, compiles and cross-checks the documents of all sources at
 // once and returns all problems in the order of the text. base adds the
-// streams and lists of a running set, for documents that do not bring their own; nil
+// streams, lists and profiles of a running set, for documents that do not bring their own; nil
 // adds none. A rule of base is not part of the result.
 func Check(base *Set, sources ...Source) (*Set, []syntax.Problem) {
 	return Override{}.check(base, sources)
@@ -66,10 +66,12 @@ func (o Override) check(base *Set, sources []Source) (*Set, []syntax.Problem) {
 type checker struct {
 	timing   string // instead of the rules' own; "" leaves them
 	set      *Set
+	profiles []profileIn
 	rules    []sourced
 	inspect  []sourced // rules that are written, but wrong
 	seen     map[nameOf]place
 	broken   map[string]bool // streams that are written, but wrong
+	unsound  []string        // profiles that are written, but wrong
 	problems []syntax.Problem
 }
 
@@ -88,6 +90,12 @@ type sourced struct {
 	file *syntax.File
 }
 
+// A profileIn is a profile with its file.
+type profileIn struct {
+	doc  *syntax.Profile
+	file *syntax.File
+}
+
 func (c *checker) parse(src *Source) {
 	file, problems := syntax.Parse(src.Name, src.Text)
 	c.problems = append(c.problems, problems...)
@@ -100,6 +108,9 @@ func (c *checker) parse(src *Source) {
 			if d, ok := doc.(*syntax.List); ok {
 				c.declare(d)
 			}
+		case KindProfile.title():
+			c.seen[nameOf{m.Kind, m.Name}] = place{file, m.Pos.Line}
+			c.unsound = append(c.unsound, m.Name)
 		}
 		if d, ok := doc.(*syntax.Rule); ok {
 			c.inspect = append(c.inspect, sourced{doc: d, file: file})
@@ -114,6 +125,8 @@ func (c *checker) parse(src *Source) {
 			c.stream(d, file)
 		case *syntax.List:
 			c.list(d, file)
+		case *syntax.Profile:
+			c.profiles = append(c.profiles, profileIn{doc: d, file: file})
 		case *syntax.Rule:
 			if c.timing != "" {
 				d.Timing = c.timing
@@ -122,7 +135,7 @@ func (c *checker) parse(src *Source) {
 		default:
 			m := doc.Header()
 			c.report(file, syntax.Problem{Line: m.Pos.Line, Col: m.Pos.Col, Pointer: "/kind",
-				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream, List and Rule"})
+				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream, List, Profile and Rule"})
 		}
 	}
 }
@@ -165,7 +178,7 @@ func (c *checker) declare(d *syntax.List) *List {
 	return l
 }
 
-// borrow adds the streams and lists of base that the sources do not define.
+// borrow adds the streams, lists and profiles of base that the sources do not define.
 func (c *checker) borrow(base *Set) {
 	if base == nil {
 		return
@@ -180,12 +193,52 @@ func (c *checker) borrow(base *Set) {
 			c.set.Lists = append(c.set.Lists, l)
 		}
 	}
+	for _, p := range base.Profiles {
+		if _, own := c.seen[nameOf{KindProfile.title(), p.Doc.Name}]; !own {
+			c.set.Profiles = append(c.set.Profiles, p)
+		}
+	}
+}
+
+// compileProfiles compiles the profiles, those over a broken stream excepted.
+func (c *checker) compileProfiles(env *prog.Env) {
+	for i, p := range c.set.Profiles { // borrowed ones, whose stream the sources may bring anew
+		if p.Prog.Stream == env.Schemas[p.Doc.Stream.Name] {
+			continue
+		}
+		again, _ := prog.CompileProfile(p.Doc, env)
+		env.Profiles[p.Doc.Name] = again
+		if again != nil {
+			c.set.Profiles[i] = &Profile{Doc: p.Doc, Prog: again, Revision: p.Revision}
+		}
+	}
+	for _, p := range c.profiles {
+		name := p.doc.Name
+		if c.broken[p.doc.Stream.Name] {
+			c.unsound = append(c.unsound, name)
+			continue
+		}
+		compiled, problems := prog.CompileProfile(p.doc, env)
+		for _, problem := range problems {
+			c.report(p.file, problem)
+		}
+		if compiled == nil {
+			c.unsound = append(c.unsound, name)
+			continue
+		}
+		c.set.Profiles = append(c.set.Profiles, &Profile{Doc: p.doc, Prog: compiled, Revision: 1})
+		env.Profiles[name] = compiled
+	}
+	for _, name := range c.unsound {
+		env.Profiles[name] = nil
+	}
 }
 
 // compile compiles the rules. A rule over a broken stream waits until the
 // stream is mended: what could be said of it now would mislead.
 func (c *checker) compile(base *Set) {
 	env := c.set.env()
+	c.compileProfiles(env)
 	for _, r := range c.inspect {
 		if c.clear(r) && prog.UpstreamOf(r.doc) == nil {
 			for _, p := range prog.Inspect(r.doc, env) {

@@ -14,12 +14,13 @@ type Kind string
 
 // The kinds that the registry stores.
 const (
-	KindStream Kind = "stream"
-	KindRule   Kind = "rule"
-	KindList   Kind = "list"
+	KindStream  Kind = "stream"
+	KindRule    Kind = "rule"
+	KindList    Kind = "list"
+	KindProfile Kind = "profile"
 )
 
-var kinds = []Kind{KindStream, KindRule, KindList}
+var kinds = []Kind{KindStream, KindRule, KindList, KindProfile}
 
 // title is the kind as documents spell it.
 func (k Kind) title() string {
@@ -28,6 +29,8 @@ func (k Kind) title() string {
 		return "Stream"
 	case KindList:
 		return "List"
+	case KindProfile:
+		return "Profile"
 	}
 	return "Rule"
 }

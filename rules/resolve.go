@@ -34,11 +34,14 @@ func (s *Set) Names() task.Set {
 	for _, l := range s.Lists {
 		names.Lists = append(names.Lists, task.Ref{Name: l.Doc.Name, Revision: l.Revision})
 	}
+	for _, p := range s.Profiles {
+		names.Profiles = append(names.Profiles, task.Ref{Name: p.Doc.Name, Revision: p.Revision})
+	}
 	return names
 }
 
 // Restrict returns the part of the set that concerns tasks of one stream: the
-// stream, the rules that read it and the lists that those read.
+// stream, the rules that read it, and the profiles and lists that those read.
 func (s *Set) Restrict(stream string) *Set {
 	part := &Set{Version: s.Version}
 	if st := s.Stream(stream); st != nil {
@@ -52,12 +55,23 @@ func (s *Set) Restrict(stream string) *Set {
 			}
 		}
 	}
+	for _, p := range s.Profiles {
+		if slices.ContainsFunc(part.Rules, func(r *Rule) bool { return slices.Contains(r.Prog.Outside.Profiles, p.Doc.Name) }) {
+			part.Profiles = append(part.Profiles, p)
+		}
+	}
 	for _, l := range s.Lists {
-		if slices.ContainsFunc(part.Rules, func(r *Rule) bool { return slices.Contains(r.Prog.Outside.Lists, l.Doc.Name) }) {
+		if slices.ContainsFunc(part.Rules, func(r *Rule) bool { return r.reads(l.Doc.Name) }) {
 			part.Lists = append(part.Lists, l)
 		}
 	}
 	return part
+}
+
+// reads reports whether the rule, or a profile that it reads, reads a list.
+func (r *Rule) reads(list string) bool {
+	return slices.Contains(r.Prog.Outside.Lists, list) ||
+		slices.ContainsFunc(r.Prog.Profiles, func(p *prog.Profile) bool { return slices.Contains(p.Outside.Lists, list) })
 }
 
 // Resolve implements task.Resolver for the names of this set.
@@ -76,6 +90,11 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 			return nil, fmt.Errorf("rule %s/%d is not in the set", ref.Name, ref.Revision)
 		}
 		live.Rules = append(live.Rules, task.Rule{Rule: r.Prog, Revision: r.Revision})
+	}
+	for _, ref := range names.Profiles {
+		if p := s.Profile(ref.Name); p == nil || p.Revision != ref.Revision {
+			return nil, fmt.Errorf("profile %s/%d is not in the set", ref.Name, ref.Revision)
+		}
 	}
 	for _, ref := range names.Lists {
 		l := s.List(ref.Name)
@@ -113,7 +132,7 @@ func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
 // refsOf takes the names of a set apart: stored documents, and the stream of
 // alerts, nil when it is not among them.
 func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
-	refs = make([]Ref, 0, len(names.Streams)+len(names.Rules)+len(names.Lists))
+	refs = make([]Ref, 0, len(names.Streams)+len(names.Rules)+len(names.Lists)+len(names.Profiles))
 	for i, s := range names.Streams {
 		if s.Name == prog.AlertsStream {
 			alerts = &names.Streams[i]
@@ -126,6 +145,9 @@ func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
 	}
 	for _, l := range names.Lists {
 		refs = append(refs, Ref{Kind: KindList, Name: l.Name, Revision: l.Revision})
+	}
+	for _, p := range names.Profiles {
+		refs = append(refs, Ref{Kind: KindProfile, Name: p.Name, Revision: p.Revision})
 	}
 	return refs, alerts
 }

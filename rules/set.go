@@ -18,17 +18,18 @@ import (
 	"github.com/caltrop/caltrop/cep/syntax"
 )
 
-// A Set is a consistent set of streams and rules, all compiled. It is
+// A Set is a consistent set of streams, lists, profiles and rules, all compiled. It is
 // immutable and safe for concurrent use.
 type Set struct {
 	// Version is the offset in the rules log of the last entry that made the
 	// set; 0 for a set read from files.
-	Version int64
-	Streams []*Stream // sorted by name
-	Rules   []*Rule   // sorted by name
-	Lists   []*List   // sorted by name
-	Alerts  *Stream   // the built-in stream of alerts; nil when no rule reads it
-	Faults  []Fault   // stored documents that this build cannot compile
+	Version  int64
+	Streams  []*Stream  // sorted by name
+	Rules    []*Rule    // sorted by name
+	Lists    []*List    // sorted by name
+	Profiles []*Profile // sorted by name
+	Alerts   *Stream    // the built-in stream of alerts; nil when no rule reads it
+	Faults   []Fault    // stored documents that this build cannot compile
 }
 
 // A Stream is a stream document with what it compiles to.
@@ -53,6 +54,13 @@ type List struct {
 	Decl     *expr.ListDecl
 	Table    *expr.Table
 	Revision int // the version; 1 for a list read from a file
+}
+
+// A Profile is a profile document with what it compiles to.
+type Profile struct {
+	Doc      *syntax.Profile
+	Prog     *prog.Profile
+	Revision int // 1 for a profile read from a file
 }
 
 // A Fault is a document of the log that does not compile: written by another
@@ -96,10 +104,19 @@ func (s *Set) List(name string) *List {
 	return s.Lists[i]
 }
 
-// Refs names the exact documents that make the set: streams, rules, then lists, each
-// by name. A journal that holds them can have the set again (Registry.At).
+// Profile returns the profile called name, or nil.
+func (s *Set) Profile(name string) *Profile {
+	i, ok := slices.BinarySearchFunc(s.Profiles, name, func(p *Profile, n string) int { return strings.Compare(p.Doc.Name, n) })
+	if !ok {
+		return nil
+	}
+	return s.Profiles[i]
+}
+
+// Refs names the exact documents that make the set: streams, rules, lists, then
+// profiles, each by name. A journal that holds them can have the set again (Registry.At).
 func (s *Set) Refs() []Ref {
-	refs := make([]Ref, 0, len(s.Streams)+len(s.Rules)+len(s.Lists))
+	refs := make([]Ref, 0, len(s.Streams)+len(s.Rules)+len(s.Lists)+len(s.Profiles))
 	for _, st := range s.Streams {
 		refs = append(refs, Ref{Kind: KindStream, Name: st.Doc.Name, Revision: st.Revision})
 	}
@@ -109,15 +126,22 @@ func (s *Set) Refs() []Ref {
 	for _, l := range s.Lists {
 		refs = append(refs, Ref{Kind: KindList, Name: l.Doc.Name, Revision: l.Revision})
 	}
+	for _, p := range s.Profiles {
+		refs = append(refs, Ref{Kind: KindProfile, Name: p.Doc.Name, Revision: p.Revision})
+	}
 	return refs
 }
 
 // env is what rules are compiled against.
 func (s *Set) env() *prog.Env {
 	e := &prog.Env{
-		Streams: make(map[string]*syntax.Stream, len(s.Streams)),
-		Schemas: make(map[string]*event.Schema, len(s.Streams)),
-		Lists:   make(expr.Lists, len(s.Lists)),
+		Streams:  make(map[string]*syntax.Stream, len(s.Streams)),
+		Schemas:  make(map[string]*event.Schema, len(s.Streams)),
+		Lists:    make(expr.Lists, len(s.Lists)),
+		Profiles: make(map[string]*prog.Profile, len(s.Profiles)),
+	}
+	for _, p := range s.Profiles {
+		e.Profiles[p.Doc.Name] = p.Prog
 	}
 	for _, l := range s.Lists {
 		e.Lists[l.Doc.Name] = l.Decl
@@ -130,6 +154,7 @@ func (s *Set) env() *prog.Env {
 }
 
 func (s *Set) sort() {
+	slices.SortFunc(s.Profiles, func(a, b *Profile) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Streams, func(a, b *Stream) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Rules, func(a, b *Rule) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Lists, func(a, b *List) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })

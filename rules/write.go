@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,18 +55,26 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("%s, and %d more problems", e.Problems[0].Detail, len(e.Problems)-1)
 }
 
-// An InUseError is a stream or list that live rules need.
+// An InUseError is a stream, list or profile that live documents need.
 type InUseError struct {
-	Stream string
-	List   string // instead of Stream
-	Rule   string // instead of Stream: a rule whose measures others read
-	Rules  []string
-	Change bool // it would change; else it would be deleted
+	Stream   string
+	List     string   // instead of Stream
+	Rule     string   // instead of Stream: a rule whose measures others read
+	Profile  string   // instead of Stream
+	Profiles []string // that need the stream or list, besides the rules
+	Rules    []string
+	Change   bool // it would change; else it would be deleted
 }
 
-// Error names the stream or list and the rules.
+// Error names the document and those that need it.
 func (e *InUseError) Error() string {
 	switch {
+	case e.Profile != "" && e.Change:
+		return fmt.Sprintf("changing a profile that live rules read is not supported yet: %s is read by %v; store it under another name, or delete them first", e.Profile, e.Rules)
+	case e.Profile != "":
+		return fmt.Sprintf("profile %s is read by the live rules %v; delete them first", e.Profile, e.Rules)
+	case len(e.Profiles) > 0:
+		return fmt.Sprintf("%s is read by the profiles %v; delete them first", cmp.Or(e.Stream, e.List), e.Profiles)
 	case e.Rule != "":
 		return fmt.Sprintf("the live rules %v read measures of the alerts of rule %s", e.Rules, e.Rule)
 	case e.List != "" && e.Change:
@@ -133,6 +142,15 @@ func (r *Registry) Delete(ctx context.Context, k Kind, name string, cond Conditi
 		}
 		if users := s.set.readersOf(name); k == KindList && len(users) > 0 {
 			return nil, &InUseError{List: name, Rules: users}
+		}
+		if users := s.set.recallersOf(name); k == KindProfile && len(users) > 0 {
+			return nil, &InUseError{Profile: name, Rules: users}
+		}
+		if made := s.set.profilesOver(name); k == KindStream && len(made) > 0 {
+			return nil, &InUseError{Stream: name, Profiles: made}
+		}
+		if made := s.set.profilesReading(name); k == KindList && len(made) > 0 {
+			return nil, &InUseError{List: name, Profiles: made}
 		}
 		if k == KindRule {
 			if users := s.set.brokenWithout(name); len(users) > 0 {
@@ -276,6 +294,8 @@ func (s *state) check(c Change) error {
 		return s.checkRule(found.Rule(c.Name), found, file)
 	case KindList:
 		return s.checkList(found.List(c.Name), file)
+	case KindProfile:
+		return s.checkProfile(found.Profile(c.Name), file)
 	}
 	return s.checkStream(found.Stream(c.Name), file)
 }
@@ -337,6 +357,9 @@ func (s *state) checkStream(st *Stream, file *syntax.File) error {
 	if users := s.set.usersOf(st.Doc.Name); was != nil && len(users) > 0 {
 		return &InUseError{Stream: st.Doc.Name, Rules: users, Change: true}
 	}
+	if made := s.set.profilesOver(st.Doc.Name); was != nil && len(made) > 0 {
+		return &InUseError{Stream: st.Doc.Name, Profiles: made, Change: true}
+	}
 	return nil
 }
 
@@ -349,6 +372,9 @@ func (s *state) checkList(l *List, file *syntax.File) error {
 	}
 	if users := s.set.readersOf(l.Doc.Name); was != nil && len(users) > 0 && was.shape() != l.shape() {
 		return &InUseError{List: l.Doc.Name, Rules: users, Change: true}
+	}
+	if made := s.set.profilesReading(l.Doc.Name); was != nil && len(made) > 0 && was.shape() != l.shape() {
+		return &InUseError{List: l.Doc.Name, Profiles: made, Change: true}
 	}
 	return nil
 }

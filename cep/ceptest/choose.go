@@ -31,7 +31,13 @@ func (o *Oracle) havingHolds(h *history, m *match) bool {
 // frameOf is what having and measures read: the steps' events and the alert's
 // time.
 func (o *Oracle) frameOf(h *history, m *match) *expr.Frame {
-	return &expr.Frame{Time: m.at.time, Match: &bindings{h, m.taken, len(h.events)}}
+	f := &expr.Frame{Time: m.at.time, Match: &bindings{h, m.taken, len(h.events)}}
+	if m.at.event == deadlinesAt {
+		f.Facts = o.factsAt(h, nil, m.at.time)
+	} else {
+		f.Facts = o.factsAt(h, h.events[m.at.event], m.at.time)
+	}
+	return f
 }
 
 // emitFirst is `emit: first`: of the maximal matches that complete at one

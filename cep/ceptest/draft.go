@@ -29,8 +29,9 @@ type DraftStep struct {
 	Key    string // "": the rule's
 }
 
-// draftStreams are the streams that drafts read. Stream t plays two roles: its
-// events have a second key.
+// draftStreams are the streams that drafts read, and the profiles. Stream t
+// plays two roles: its events have a second key. The profiles forget soon, and
+// q covers little more than a second.
 const draftStreams = `apiVersion: caltrop/v1
 kind: Stream
 name: e
@@ -57,6 +58,26 @@ time: {field: ts, unit: s}
 id: id
 lateness: 0s
 fields: {k: string, to: string, kind: string, v: int}
+---
+apiVersion: caltrop/v1
+kind: Profile
+name: p
+key: k
+stream: e
+pane: 2s
+keep: 4s
+values: {n: count(), total: sum(v), small: count(v < 2), most: max(v), least: min(u), seen: max(time), mean: avg(v), spread: stddev(v), sorts: distinct(kind), vs: set(v), kinds: set(kind)}
+limits: {set: 2}
+---
+apiVersion: caltrop/v1
+kind: Profile
+name: q
+key: k
+stream: f
+where: v > 0
+pane: 1s
+keep: 1s
+values: {n: count(), first: first(v), last: last(v), half: sum(v) / 2, vs: set(v)}
 ---
 `
 

@@ -17,7 +17,11 @@ const caseKey = "k1"
 // compileEngine compiles the rule of a setting for the engine. The text says
 // why it is refused.
 func compileEngine(s *ceptest.Setting) (*prog.Rule, string) {
-	rule, problems := prog.Compile(s.Rule, &prog.Env{Streams: s.Streams, Schemas: s.Schemas})
+	env, err := s.Env()
+	if err != nil {
+		return nil, err.Error()
+	}
+	rule, problems := prog.Compile(s.Rule, env)
 	for _, p := range problems {
 		if !p.Warning {
 			return nil, p.Detail
@@ -35,6 +39,7 @@ type engine struct {
 	turn       int
 	covered    int64
 	states     [][]byte // by key
+	past       *past
 	timers     []int64
 	alerts     [][]ceptest.Alert
 	fired      int
@@ -64,7 +69,7 @@ func run(rule *prog.Rule, sequences [][]*event.Event, covered int64) (alerts [][
 	}()
 	n := len(sequences)
 	e := &engine{rule: rule, evaluators: [2]match.Evaluator{match.New(rule), match.New(rule)}, covered: covered,
-		states: make([][]byte, n), timers: make([]int64, n), alerts: make([][]ceptest.Alert, n)}
+		states: make([][]byte, n), timers: make([]int64, n), alerts: make([][]ceptest.Alert, n), past: newPast(rule, n)}
 	left := slices.Clone(sequences)
 	for {
 		key := earliest(left)
@@ -108,16 +113,19 @@ func (e *engine) fire(until int64) {
 		}
 		at := e.timers[key]
 		e.timers[key] = 0
+		e.past.at(key, at)
 		e.evaluator().Deadline([]byte{byte(key)}, at, e, &e.out)
 		e.collect(key)
 	}
 }
 
 func (e *engine) event(key int, ev *event.Event) {
+	defer e.past.add(key, ev)
 	roles := rolesOf(e.rule, ev)
 	if roles == 0 {
 		return
 	}
+	e.past.at(key, ev.Time)
 	lent := *ev
 	lent.Values = slices.Clone(ev.Values)
 	e.evaluator().Event([]byte{byte(key)}, &lent, roles, e, &e.out)

@@ -29,6 +29,9 @@ type Oracle struct {
 	window   *window
 	streams  map[string][][]int // every key projection of a stream of the rule
 	names    *naming
+	profiles map[string]*profile
+	decls    expr.Profiles
+	outside  expr.Outside // the profiles that expressions read, by position
 }
 
 // A step is one named condition, evidence or not.
@@ -79,10 +82,14 @@ type Measured struct {
 	Value event.Value
 }
 
-// New compiles a rule for judging. Schemas are by stream name. The error is
+// New compiles a rule for judging. Schemas are by stream name; profiles are
+// those that the rule may read. The error is
 // the first expression that does not compile, or a part that has no schema.
-func New(rule *syntax.Rule, schemas map[string]*event.Schema) (*Oracle, error) {
+func New(rule *syntax.Rule, schemas map[string]*event.Schema, profiles ...*syntax.Profile) (*Oracle, error) {
 	o := &Oracle{rule: rule, index: map[string]int{}, within: rule.Within.Microseconds(), streams: map[string][][]int{}}
+	if err := o.compileProfiles(profiles, schemas); err != nil {
+		return nil, err
+	}
 	if rule.Window != nil {
 		return o, o.compileWindow(schemas)
 	}
@@ -201,6 +208,8 @@ func (o *Oracle) Covered(events []*event.Event) int64 {
 type history struct {
 	key    []event.Value
 	events []*event.Event
+	all    []*event.Event // of all keys and streams
+	facts  map[moment]*expr.Facts
 }
 
 func (o *Oracle) histories(events []*event.Event) []*history {
@@ -221,7 +230,9 @@ func (o *Oracle) histories(events []*event.Event) []*history {
 			h.events = append(h.events, ev)
 		}
 	}
+	everything := slices.SortedStableFunc(slices.Values(events), event.Compare)
 	for _, h := range all {
+		h.all = everything
 		slices.SortStableFunc(h.events, event.Compare)
 	}
 	return all

@@ -52,6 +52,9 @@ func RandomRule(rng *rand.Rand, opt Options) *Draft {
 	}
 	if w.one(3) {
 		w.draft.Measures = []string{w.numberOver(w.step())}
+		if w.one(3) {
+			w.draft.Measures = append(w.draft.Measures, w.pick("profile.p.n", "profile.p.most", "profile.q.half", "size(profile.p.vs)"))
+		}
 	}
 	return w.draft
 }
@@ -208,6 +211,10 @@ func (w *writer) define(name string, loops bool) {
 	if s.Stream == "e" && w.one(12) {
 		s.Where = w.pick("u > 0", "has(u) && u == 1", "v > 3 || u == 0")
 	}
+	if w.one(12) {
+		s.Where = strings.TrimPrefix(s.Where+w.pick(" && ", " || ")+w.remembered(), " && ")
+		s.Where = strings.TrimPrefix(s.Where, " || ")
+	}
 	if w.one(4) {
 		from := w.seen
 		if loops && w.one(2) {
@@ -269,8 +276,22 @@ func (w *writer) list(s string) string {
 		"distinct("+s+".v) < 3", "stddev("+s+".v) < 1.5")
 }
 
+// remembered is a condition of an event over a profile.
+func (w *writer) remembered() string {
+	n := w.rng.IntN(4)
+	return w.pick(
+		fmt.Sprintf("profile.p.n >= %d", n), fmt.Sprintf("profile.p.total < %d", 3*n), fmt.Sprintf("profile.p.small != %d", n),
+		fmt.Sprintf("profile.q.n < %d", n), fmt.Sprintf("profile.q.half > %d", n), fmt.Sprintf("profile.p.sorts == %d", n),
+		"v > profile.p.most", "!(v in profile.p.vs)", "kind in profile.p.kinds", "v in profile.q.vs", "has(profile.p.least)",
+		"!has(profile.q.vs) || v != profile.q.last", "double(v) >= profile.p.mean", "profile.p.spread < 1.0", "v == profile.q.first",
+		"seconds(time - profile.p.seen) > 1.0", "size(profile.p.kinds) == 2", "profile.p.vs.exists(x, x > v)", "profile.p.vs[0] == v")
+}
+
 // truthOver is a condition of having.
 func (w *writer) truthOver(steps []string) string {
+	if w.one(4) {
+		return w.pick("profile.p.n > 1", "profile.q.n == 0", "profile.p.total > 4", "has(profile.p.kinds)", "1 in profile.p.vs", "profile.p.seen < time")
+	}
 	s := steps[w.rng.IntN(len(steps))]
 	return w.numberOver(s) + w.pick(" >= ", " < ", " == ", " != ") + fmt.Sprint(w.rng.IntN(4))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/caltrop/caltrop/cep/event"
 )
@@ -63,10 +64,17 @@ func randomEvent(rng *rand.Rand, s *Setting, at int64, i int) *event.Event {
 }
 
 // randomStream picks one of the streams that the rule reads, mostly the first
-// step's.
+// step's, or that of a profile that it reads.
 func (s *Setting) randomStream(rng *rand.Rand) string {
 	if w := s.Rule.Window; w != nil {
 		return []string{"e", "e", "f"}[rng.IntN(3)]
+	}
+	if rng.IntN(3) == 0 {
+		for _, p := range s.Profiles {
+			if strings.Contains(s.Text, "profile."+p.Name+".") {
+				return p.Stream.Name
+			}
+		}
 	}
 	steps := s.Rule.Steps
 	return steps[max(0, rng.IntN(2*len(steps))-len(steps))].Stream

@@ -15,16 +15,17 @@ type Refused struct{ Problem syntax.Problem }
 // Error renders the problem with its place.
 func (r *Refused) Error() string { return r.Problem.String() }
 
-// A Setting is a rule with the streams it reads, out of one text.
+// A Setting is a rule with the streams and profiles it reads, out of one text.
 type Setting struct {
-	Text    string
-	Streams map[string]*syntax.Stream
-	Schemas map[string]*event.Schema
-	Rule    *syntax.Rule
-	decls   []event.Decl
+	Text     string
+	Streams  map[string]*syntax.Stream
+	Schemas  map[string]*event.Schema
+	Rule     *syntax.Rule
+	Profiles []*syntax.Profile
+	decls    []event.Decl
 }
 
-// Parse reads stream documents and one rule. The error is a
+// Parse reads stream and profile documents and one rule. The error is a
 // *Refused with the first problem that is not a warning.
 func Parse(text string) (*Setting, error) {
 	s := &Setting{Text: text, Streams: map[string]*syntax.Stream{}, Schemas: map[string]*event.Schema{}}
@@ -40,6 +41,8 @@ func Parse(text string) (*Setting, error) {
 			s.Streams[doc.Name] = doc
 			s.Schemas[doc.Name] = prog.SchemaOf(doc)
 			s.decls = append(s.decls, prog.DeclOf(doc, s.Schemas[doc.Name]))
+		case *syntax.Profile:
+			s.Profiles = append(s.Profiles, doc)
 		case *syntax.Rule:
 			s.Rule = doc
 		}
@@ -101,7 +104,7 @@ func (r *reading) accepts(ev *event.Event) bool {
 
 // Judge returns the oracle's alerts for input lines.
 func (s *Setting) Judge(lines [][]byte) ([]Alert, error) {
-	o, err := New(s.Rule, s.Schemas)
+	o, err := New(s.Rule, s.Schemas, s.Profiles...)
 	if err != nil {
 		return nil, fmt.Errorf("compiling rule %s: %w", s.Rule.Name, err)
 	}
@@ -110,4 +113,18 @@ func (s *Setting) Judge(lines [][]byte) ([]Alert, error) {
 		return nil, err
 	}
 	return o.Alerts(events, o.Covered(events)), nil
+}
+
+// Env is what an engine compiles the rule against. The error is the first
+// profile that does not compile.
+func (s *Setting) Env() (*prog.Env, error) {
+	env := &prog.Env{Streams: s.Streams, Schemas: s.Schemas, Profiles: map[string]*prog.Profile{}}
+	for _, doc := range s.Profiles {
+		p, problems := prog.CompileProfile(doc, env)
+		if p == nil {
+			return nil, &Refused{problems[0]}
+		}
+		env.Profiles[doc.Name] = p
+	}
+	return env, nil
 }

@@ -180,6 +180,7 @@ func (e *enumerator) judge(s *step, i int, d *derivation) int8 {
 
 func (e *enumerator) ask(s *step, i int, d *derivation) bool {
 	e.frame.Event, e.frame.Match = e.h.events[i], &bindings{e.h, d.taken, i}
+	e.frame.Facts = e.o.factsAt(e.h, e.h.events[i], e.time(i))
 	e.frame.Prev = nil
 	if p := d.lastBefore(i); p >= 0 {
 		e.frame.Prev = e.h.events[p]

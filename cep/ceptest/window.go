@@ -59,13 +59,13 @@ func (o *Oracle) compileWindowStream(schema *event.Schema) error {
 	w.roles[schema.Stream] = role
 	o.addRole(schema.Stream, role)
 	if text := doc.Where[schema.Stream]; text != nil {
-		w.where[schema.Stream], err = compile(text.Src, event.Bool, &expr.Scope{Event: schema})
+		w.where[schema.Stream], err = compile(text.Src, event.Bool, &expr.Scope{Event: schema, Profiles: o.decls, Outside: &o.outside})
 	}
 	return err
 }
 
 func (o *Oracle) compileValues(streams []*event.Schema) error {
-	sc := expr.Scope{Window: o.window.aggs, Streams: streams, CostLists: o.rule.Limits.WindowEvents}
+	sc := expr.Scope{Window: o.window.aggs, Streams: streams, Profiles: o.decls, Outside: &o.outside, CostLists: o.rule.Limits.WindowEvents}
 	if len(streams) == 1 {
 		sc.Event, sc.Streams = streams[0], nil
 	}
@@ -91,28 +91,28 @@ type span struct {
 }
 
 func (o *Oracle) windowAlerts(h *history) []Alert {
-	inside := slices.DeleteFunc(slices.Clone(h.events), func(ev *event.Event) bool { return !o.window.takes(ev) })
+	inside := slices.DeleteFunc(slices.Clone(h.events), func(ev *event.Event) bool { return !o.windowTakes(h, ev) })
 	switch o.window.kind {
 	case "rolling":
-		return o.rollingAlerts(h.key, inside)
+		return o.rollingAlerts(h, inside)
 	case "session":
-		return o.closedAlerts(h.key, o.window.sessions(inside))
+		return o.closedAlerts(h, o.window.sessions(inside))
 	}
-	return o.closedAlerts(h.key, o.window.panes(inside))
+	return o.closedAlerts(h, o.window.panes(inside))
 }
 
-func (w *window) takes(ev *event.Event) bool {
-	where := w.where[ev.Schema.Stream]
+func (o *Oracle) windowTakes(h *history, ev *event.Event) bool {
+	where := o.window.where[ev.Schema.Stream]
 	if where == nil {
 		return true
 	}
-	truth, ok := where.Holds(&expr.Frame{Event: ev})
+	truth, ok := where.Holds(&expr.Frame{Event: ev, Facts: o.factsAt(h, ev, ev.Time)})
 	return truth && ok
 }
 
 // rollingAlerts evaluates at each event; an alert is a turn from false to true,
 // and an emptied window is false.
-func (o *Oracle) rollingAlerts(key []event.Value, inside []*event.Event) []Alert {
+func (o *Oracle) rollingAlerts(h *history, inside []*event.Event) []Alert {
 	var alerts []Alert
 	held := false
 	for i, ev := range inside {
@@ -128,7 +128,7 @@ func (o *Oracle) rollingAlerts(key []event.Value, inside []*event.Event) []Alert
 		if over := len(s.events) - o.window.capacity; over > 0 {
 			s.events = s.events[over:]
 		}
-		a, holds := o.evaluate(key, &s)
+		a, holds := o.evaluate(h, &s)
 		if holds && !held {
 			alerts = append(alerts, a)
 		}
@@ -137,10 +137,10 @@ func (o *Oracle) rollingAlerts(key []event.Value, inside []*event.Event) []Alert
 	return alerts
 }
 
-func (o *Oracle) closedAlerts(key []event.Value, spans []span) []Alert {
+func (o *Oracle) closedAlerts(h *history, spans []span) []Alert {
 	var alerts []Alert
 	for i := range spans {
-		if a, holds := o.evaluate(key, &spans[i]); holds {
+		if a, holds := o.evaluate(h, &spans[i]); holds {
 			alerts = append(alerts, a)
 		}
 	}
@@ -196,11 +196,12 @@ func (w *window) salted(events []*event.Event) []*event.Event {
 	return events
 }
 
-func (o *Oracle) evaluate(key []event.Value, s *span) (Alert, bool) {
-	f := &expr.Frame{Time: s.at}
+func (o *Oracle) evaluate(h *history, s *span) (Alert, bool) {
+	f := &expr.Frame{Time: s.at, Facts: o.factsAt(h, s.last, s.at)}
+	past := func(ev *event.Event) *expr.Facts { return o.factsAt(h, ev, ev.Time) }
 	merged := o.window.salted(s.events)
 	for i := range o.window.aggs.List {
-		f.Aggs = append(f.Aggs, aggregate(&o.window.aggs.List[i], merged))
+		f.Aggs = append(f.Aggs, aggregate(&o.window.aggs.List[i], merged, past))
 	}
 	for _, p := range o.window.values {
 		v, ok := p.Eval(f)
@@ -209,7 +210,7 @@ func (o *Oracle) evaluate(key []event.Value, s *span) (Alert, bool) {
 		}
 		f.Values = append(f.Values, v)
 	}
-	a := Alert{At: s.at, Key: key, Event: s.last, Instant: s.start, Evidence: []StepEvents{{windowStep, s.events}}}
+	a := Alert{At: s.at, Key: h.key, Event: s.last, Instant: s.start, Evidence: []StepEvents{{windowStep, s.events}}}
 	if s.last == nil {
 		a.By = ByWindow
 	}
@@ -223,12 +224,13 @@ func (o *Oracle) evaluate(key []event.Value, s *span) (Alert, bool) {
 }
 
 // aggregate computes one aggregate over the events that have its argument.
-func aggregate(w *expr.WindowAgg, events []*event.Event) event.Value {
+// facts are those of an event's own moment; nil where nothing outside is read.
+func aggregate(w *expr.WindowAgg, events []*event.Event, facts func(*event.Event) *expr.Facts) event.Value {
 	var values []event.Value
 	for _, ev := range events {
 		v := event.IntOf(1)
 		if w.Arg != nil {
-			if v = argument(w, ev); !v.Present() {
+			if v = argument(w, ev, facts); !v.Present() {
 				continue
 			}
 		}
@@ -241,8 +243,11 @@ func aggregate(w *expr.WindowAgg, events []*event.Event) event.Value {
 	return v
 }
 
-func argument(w *expr.WindowAgg, ev *event.Event) event.Value {
+func argument(w *expr.WindowAgg, ev *event.Event, facts func(*event.Event) *expr.Facts) event.Value {
 	f := &expr.Frame{Event: ev}
+	if facts != nil {
+		f.Facts = facts(ev)
+	}
 	if w.Spec.Func != agg.Count {
 		v, ok := w.Arg.Eval(f)
 		if !ok {

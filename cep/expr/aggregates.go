@@ -182,7 +182,7 @@ func (r *resolver) percent(e ast.Expr, p *float64) bool {
 }
 
 func (r *resolver) windowArgument(name string, e ast.Expr, w *WindowAgg) bool {
-	inner := Scope{Event: r.sc.Event, Streams: r.sc.Streams, Lists: r.sc.Lists, Outside: r.sc.Outside, CostLists: r.sc.CostLists, inWindow: true}
+	inner := r.sc.argument()
 	at := r.src.first(e)
 	var errs []Error
 	w.Arg, errs = compileArgument(e, &inner, r.src, r.info)

@@ -27,6 +27,7 @@ const (
 	windowValue                  // a window's value
 	stepAgg                      // an aggregate over a step's events
 	windowAgg                    // an aggregate over a window's events
+	inProfile                    // a value of a profile
 	presence                     // has(of)
 )
 
@@ -47,7 +48,10 @@ type datum struct {
 	of     *datum // of presence
 	count  *Count // windowValue, windowAgg: bounds of a number of events
 	needed bool   // inEvent: no event is without it
-	id     int
+
+	profile int  // inProfile: position in Outside.Profiles
+	set     bool // inProfile: a list
+	id      int
 }
 
 func (d *datum) ident() string { return "@" + strconv.Itoa(d.id) }
@@ -65,7 +69,7 @@ func (d *datum) celType() *types.Type {
 	switch {
 	case d.kind == wholeStep || d.kind == wholePrev:
 		return stepType
-	case d.list():
+	case d.list(), d.set:
 		return types.NewListType(celType(d.typ))
 	}
 	return celType(d.typ)
@@ -123,6 +127,8 @@ func (d *datum) read(f *Frame) (event.Value, bool) {
 		return v, v.Present()
 	case stepAgg:
 		return d.aggregate(f)
+	case inProfile:
+		return d.readProfile(f)
 	case presence:
 		return event.BoolOf(d.of.present(f)), true
 	}
@@ -168,6 +174,9 @@ func (d *datum) present(f *Frame) bool {
 		return f.Match.Len(d.step.Index) > 0
 	case d.kind == wholePrev:
 		return f.Prev != nil
+	case d.set:
+		_, ok := d.readSet(f)
+		return ok
 	case d.list():
 		for i := range f.Match.Len(d.step.Index) {
 			if _, ok := d.of1(f.Match.At(d.step.Index, i)); ok {

@@ -40,6 +40,8 @@ type Scope struct {
 	// argument is an expression over one event. Calls are collected here.
 	Window *WindowAggs
 	Lists  Lists
+	// Profiles are those that the expression may name.
+	Profiles Profiles
 	// Outside collects what the expression reads besides events; may be nil.
 	Outside *Outside
 	// Hidden holds the names that exist in the rule but are not visible here,
@@ -103,8 +105,8 @@ type Reads struct {
 	Event bool         // a field or the time of the current event
 	Steps map[int]bool // Step.Index, aggregates included
 	Prev  bool
-	// Outside is true when a list is read: the same event may answer otherwise
-	// at another time.
+	// Outside is true when a list or a profile is read: the same event may
+	// answer otherwise at another time.
 	Outside bool
 }
 

@@ -177,7 +177,15 @@ var wrong = []struct{ src, detail, hint string }{
 	{`^avg(amount) > 1.0`, "needs a list of numbers; amount is a number", "avg(step.field)"},
 	{`^percentile(probe.amount, 0.5) > 1.0`, "windows only", ""},
 	{`^later.amount > 1.0`, "later cannot be read here: step later is matched only later", ""},
-	{`^profile.card.daily > 1`, "not supported yet", ""},
+	{`profile.^crad.daily > 1.0`, "unknown profile crad", "did you mean card?"},
+	{`profile.card.^dialy > 1.0`, `profile card has no value "dialy"`, "did you mean daily?"},
+	{`profile.^card > 1.0`, "profile card is a whole profile", "profile.card.daily"},
+	{`^profile > 1.0`, "no value by itself", "profile.NAME.VALUE"},
+	{`has(profile.card.^dialy)`, `has no value "dialy"`, "daily"},
+	{`profile.^shop_history.n > 1`, "kept by merchant_id", "key: card_id"},
+	{`profile.card.devices ^== "d"`, "a list of texts", "in profile.card.devices"},
+	{`1 ^in profile.card.devices`, "", ""},
+	{`^set(status) == 1`, "for the values of a profile", "set(device_id)"},
 	{`in_list(^"x", status)`, "unknown list x", "there are: bins, trusted-shops"},
 	{`in_list(^"trusted-shop", status)`, "unknown list trusted-shop", "did you mean trusted-shops?"},
 	{`lookup(^other, status).country == "x"`, "unknown list other", ""},
@@ -228,12 +236,18 @@ var wrong = []struct{ src, detail, hint string }{
 	{`"ä" == status && ^amonut > 1.0`, `"amonut"`, ""},
 }
 
+var testProfiles = Profiles{
+	"card": {Name: "card", Values: []ProfileValue{{Name: "daily", Type: event.Double}, {Name: "devices", Type: event.String, List: true}}},
+	"shop-history": {Name: "shop-history", Refused: "profile shop-history is kept by merchant_id, and this rule's key is card_id",
+		Hint: "a rule reads profiles of its own key: declare one with key: card_id"},
+}
+
 func TestErrorsName(t *testing.T) {
 	for _, w := range wrong {
 		at := strings.Index(w.src, "^")
 		src := strings.Replace(w.src, "^", "", 1)
 		sc := where()
-		sc.Lists = testLists
+		sc.Lists, sc.Profiles = testLists, testProfiles
 		sc.Hidden = map[string]string{"later": "step later is matched only later"}
 		p, errs := Compile(src, event.Bool, sc)
 		if p != nil || len(errs) == 0 {

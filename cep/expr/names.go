@@ -95,8 +95,8 @@ func identName(name string) string { return strings.ReplaceAll(name, "-", "_") }
 // dotted resolves owner.field. Both results are nil when owner is not
 // something with fields of ours.
 func (r *resolver) dotted(owner, field string) (*datum, *Error) {
-	if owner == "profile" {
-		return nil, &Error{Detail: "profile is not supported yet", Hint: "profiles come with a later version"}
+	if owner == profileWord && r.stream(owner) == nil {
+		return nil, r.wholeProfile(field)
 	}
 	if s := r.step(owner); s != nil {
 		return r.stepField(s, field)
@@ -186,8 +186,8 @@ func (r *resolver) unknown(name string) *Error {
 		return &Error{Detail: fmt.Sprintf("%s cannot be read here: %s", name, why), Hint: "compare the two in the where of the step that is matched last"}
 	}
 	switch {
-	case name == "profile":
-		return &Error{Detail: "profile is not supported yet", Hint: "profiles come with a later version"}
+	case name == profileWord:
+		return &Error{Detail: "profile is no value by itself", Hint: profileHint}
 	case name == "prev":
 		return &Error{Detail: "prev is not known here", Hint: prevHint}
 	case r.sc.Window != nil && r.sc.Event != nil && r.sc.Event.Index(name) >= 0:

@@ -198,6 +198,8 @@ func readerNode(d *datum) node {
 		return node{} // a list of lists: cel-go evaluates it
 	case d.list():
 		return node{kind: isList, elem: elem, l: d.elements(elem)}
+	case d.set:
+		return node{kind: isList, elem: elem, l: d.readSet}
 	case k == isList:
 		return node{kind: isList, elem: isString, l: d.items}
 	case d.kind == inEvent:

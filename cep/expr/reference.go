@@ -54,10 +54,11 @@ func (t *Table) Attribute(key event.Value, pos int) (event.Value, bool) {
 }
 
 // Facts are what an evaluation reads besides events: the lists as they were
-// when the current event was accepted. A list that is not there makes what
-// reads it an error.
+// when the current event was accepted, and the profiles of the current key. A
+// list or profile that is not there makes what reads it an error.
 type Facts struct {
-	Lists map[string]*Table
+	Lists    map[string]*Table
+	Profiles History // nil where none is read
 }
 
 func (f *Frame) table(name string) *Table {
@@ -69,11 +70,12 @@ func (f *Frame) table(name string) *Table {
 
 // Outside gathers what the expressions of one rule read besides events.
 type Outside struct {
-	Lists []string // names of lists, sorted
+	Lists    []string // names of lists, sorted
+	Profiles []string // names of profiles, in the order in which they were first read
 }
 
 // None reports whether nothing is read.
-func (o *Outside) None() bool { return len(o.Lists) == 0 }
+func (o *Outside) None() bool { return len(o.Lists)+len(o.Profiles) == 0 }
 
 func (o *Outside) readsList(name string) {
 	if o == nil {

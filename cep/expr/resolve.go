@@ -69,6 +69,8 @@ func (r *resolver) note(d *datum) {
 		r.reads.Event = true
 	case inPrev, prevTime, wholePrev:
 		r.reads.Prev = true
+	case inProfile:
+		r.reads.Outside = true
 	case wholeStep, inStep, stepTime:
 		if r.reads.Steps == nil {
 			r.reads.Steps = make(map[int]bool)
@@ -148,6 +150,12 @@ func (r *resolver) selection(e ast.Expr) {
 		r.lookup(e, sel.Operand())
 		return
 	}
+	if inner, ok := r.ofProfile(e); ok {
+		if d := r.profileValue(e, inner); d != nil {
+			r.put(e, d)
+		}
+		return
+	}
 	if sel.Operand().Kind() != ast.IdentKind || r.local(sel.Operand().AsIdent()) {
 		r.walk(sel.Operand())
 		return
@@ -212,6 +220,9 @@ func (r *resolver) special(e ast.Expr, name string, args []ast.Expr) bool {
 	case "lookup":
 		r.fail(r.src.callee(e), "lookup() gives an entry: name one of its attributes", lookupHint)
 		return true
+	case setFunction:
+		r.fail(r.src.callee(e), "set() is for the values of a profile, where it stands alone", setHint)
+		return true
 	}
 	fn, ok := aggregates[name]
 	if !ok {
@@ -252,6 +263,9 @@ func (r *resolver) operand(e ast.Expr) *datum {
 			err.Offset = r.src.at(e)
 		}
 	case ast.SelectKind:
+		if inner, ok := r.ofProfile(e); ok {
+			return r.profileValue(e, inner)
+		}
 		if sel := e.AsSelect(); sel.Operand().Kind() == ast.IdentKind {
 			if d, err = r.dotted(sel.Operand().AsIdent(), sel.FieldName()); err != nil {
 				r.dottedFault(e, err)

@@ -45,7 +45,7 @@ func (s *shape) any(e ast.Expr, test func(*datum) bool) bool {
 // overMany reports whether a datum changes as events join the match.
 func overMany(d *datum) bool {
 	switch d.kind {
-	case stepAgg, windowAgg, windowValue:
+	case stepAgg, windowAgg, windowValue, inProfile:
 		return true
 	case presence:
 		return d.of.step.Many

@@ -27,11 +27,11 @@ type Store interface {
 }
 
 // A Knowing Store also tells what lies outside the events. Only rules that
-// read lists ask; under a Store that does not know, what reads them is an error.
+// read lists or profiles ask; under a Store that does not know, what reads them is an error.
 type Knowing interface {
 	// Facts are those of the call under way: of the moment when the event was
 	// accepted, or when the watermark that fired the deadline was applied. They
-	// are valid until the call ends.
+	// are valid until the call ends. Asked before Get, whose bytes it may spoil.
 	Facts() *expr.Facts
 }
 

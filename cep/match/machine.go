@@ -94,11 +94,11 @@ func (m *Machine) Event(key []byte, ev *event.Event, roles uint64, s Store, out 
 // Deadline fires what is due for one key; see Evaluator.
 func (m *Machine) Deadline(key []byte, at int64, s Store, out *Output) {
 	m.ev, m.now, m.out = nil, at, out
+	m.know(s) // before the state is read: the store may read others
 	raw := s.Get(key)
 	if raw == nil {
 		return
 	}
-	m.know(s)
 	m.load(raw)
 	m.st.timer = 0
 	m.fire()

@@ -38,6 +38,7 @@ func Compile(doc *syntax.Rule, env *Env) (*Rule, []syntax.Problem) {
 	if c.failed() {
 		return nil, c.problems
 	}
+	c.useProfiles()
 	c.timing()
 	if c.failed() {
 		return nil, c.problems
@@ -55,6 +56,7 @@ type compiler struct {
 	preds    map[string]int // Pattern.Preds by step and scope
 	aggs     expr.Aggs      // of a pattern's conditions and having
 	counts   map[string]expr.Count
+	decls    expr.Profiles // as the rule may name them
 }
 
 func (c *compiler) failed() bool {

@@ -186,7 +186,7 @@ func (c *compiler) allSteps() map[int]bool {
 // scope makes the names visible to a condition: the event's own fields, the
 // steps that may be bound, and those forced to lists.
 func (c *compiler) scope(schema *event.Schema, visible map[int]bool, peers map[string]bool) *expr.Scope {
-	sc := &expr.Scope{Event: schema, Lists: c.env.Lists, Outside: &c.rule.Outside, CostLists: c.doc.Limits.Evidence, Hidden: make(map[string]string)}
+	sc := &expr.Scope{Event: schema, Lists: c.env.Lists, Profiles: c.profiles(), Outside: &c.rule.Outside, CostLists: c.doc.Limits.Evidence, Hidden: make(map[string]string)}
 	for i, s := range c.rule.Pattern.Steps {
 		if !visible[i] {
 			sc.Hidden[s.Name] = "step " + s.Name + " is matched only later"
@@ -221,7 +221,7 @@ func (p *Pattern) statefulBecause(r *Rule) string {
 			return "the condition of " + pred.Name + " reads other events of the match"
 		}
 		if pred.Cond != nil && pred.Cond.Reads.Outside {
-			return "the condition of " + pred.Name + " reads what changes with time, a list"
+			return "the condition of " + pred.Name + " reads what changes with time, a list or a profile"
 		}
 	}
 	for _, pos := range p.Positions {

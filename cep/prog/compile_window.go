@@ -55,13 +55,13 @@ func (c *compiler) windowWhere(schema *event.Schema, t *syntax.Text) *expr.Progr
 	if t == nil {
 		return nil
 	}
-	p, errs := expr.Compile(t.Src, event.Bool, &expr.Scope{Event: schema, Lists: c.env.Lists, Outside: &c.rule.Outside, CostLists: c.doc.Limits.Evidence})
+	p, errs := expr.Compile(t.Src, event.Bool, &expr.Scope{Event: schema, Lists: c.env.Lists, Profiles: c.profiles(), Outside: &c.rule.Outside, CostLists: c.doc.Limits.Evidence})
 	c.exprErrors(t, errs)
 	return p
 }
 
 func (c *compiler) windowScope() *expr.Scope {
-	sc := &expr.Scope{Window: &expr.WindowAggs{}, Lists: c.env.Lists, Outside: &c.rule.Outside, CostLists: c.doc.Limits.Evidence}
+	sc := &expr.Scope{Window: &expr.WindowAggs{}, Lists: c.env.Lists, Profiles: c.profiles(), Outside: &c.rule.Outside, CostLists: c.doc.Limits.Evidence}
 	if len(c.doc.Window.Streams) > 1 {
 		sc.Streams = c.rule.Streams
 	} else {

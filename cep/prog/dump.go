@@ -23,6 +23,9 @@ func (r *Rule) Dump() string {
 		}
 		b.WriteByte('\n')
 	}
+	for _, p := range r.Profiles {
+		p.dump(&b)
+	}
 	if r.Within > 0 {
 		fmt.Fprintf(&b, "within %s\n", micros(r.Within))
 	}

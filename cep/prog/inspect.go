@@ -25,7 +25,7 @@ func Inspect(doc *syntax.Rule, env *Env) []syntax.Problem {
 		if schema == nil || s.Where == nil {
 			continue
 		}
-		sc := &expr.Scope{Event: schema, Steps: steps, Prev: schema.Fields, CostLists: doc.Limits.Evidence}
+		sc := &expr.Scope{Event: schema, Steps: steps, Prev: schema.Fields, Lists: env.Lists, Profiles: c.profiles(), CostLists: doc.Limits.Evidence}
 		_, errs := expr.Compile(s.Where.Src, event.Bool, sc)
 		c.exprErrors(s.Where, errs)
 	}

@@ -29,6 +29,7 @@ type Rule struct {
 	Having        *expr.Program // nil: true
 	Limits        syntax.Limits
 	Outside       expr.Outside // what expressions read besides events
+	Profiles      []*Profile   // those of Outside, in its order
 	Pattern       *Pattern     // nil for a window rule
 	Window        *Window      // nil for a pattern rule
 	Upstream      *Upstream    // whose alerts the rule reads; nil: it does not read the stream alerts
@@ -63,4 +64,6 @@ type Env struct {
 	Streams map[string]*syntax.Stream
 	Schemas map[string]*event.Schema
 	Lists   expr.Lists
+	// Profiles are by name; nil stands for one that is written, but wrong.
+	Profiles map[string]*Profile
 }

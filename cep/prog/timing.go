@@ -32,6 +32,8 @@ func (c *compiler) neverEarly() string {
 		return "nothing is known of the absence at the end before its deadline"
 	case c.rule.Upstream != nil:
 		return "the alerts that the rule reads are final"
+	case len(c.rule.Profiles) > 0:
+		return "profile " + c.rule.Profiles[0].Name + " is known up to the watermark"
 	case p != nil && len(p.Leads) > 0:
 		return "the absence at the start is known when the watermark has passed it"
 	}
@@ -43,8 +45,8 @@ func (c *compiler) finalBecause() string {
 	if c.rule.Upstream != nil {
 		return "the alerts that it reads are final"
 	}
-	if c.rule.Upstream != nil {
-		return "the stream alerts holds final alerts only"
+	if len(c.rule.Profiles) > 0 {
+		return "the profile that it reads is known up to the watermark"
 	}
 	if w := c.rule.Window; w != nil {
 		if w.Kind != "rolling" {

@@ -12,6 +12,7 @@ const (
 	defaultViewEvery  = time.Second
 	maxListEntries    = 100_000
 	maxListAttributes = 100
+	maxPanes          = 1000 // of a profile: keep / pane
 )
 
 func (r *reader) profile(o *object, m Meta) *Profile {
@@ -28,6 +29,8 @@ func (r *reader) profile(o *object, m Meta) *Profile {
 		d.Keep = keep.duration(0, time.Millisecond)
 		if d.Pane > 0 && d.Keep%d.Pane != 0 {
 			keep.refuse(fmt.Sprintf("`keep: %s` is not a multiple of the pane, %s", keep.node.Value, FormatDuration(d.Pane)), "the oldest pane is dropped whole; make keep some whole number of panes")
+		} else if d.Pane > 0 && d.Keep/d.Pane > maxPanes {
+			keep.refuse(fmt.Sprintf("`keep: %s` is %d panes of %s; the limit is %d", keep.node.Value, d.Keep/d.Pane, FormatDuration(d.Pane), maxPanes), "make the pane longer")
 		}
 	}
 	d.Values = r.namedTexts(o.need("values", "name what rules read: values: {total: sum(amount)}"), "`values`", maxValues, true)

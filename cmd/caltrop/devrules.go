@@ -43,6 +43,11 @@ func (d *demo) install(ctx context.Context) error {
 		if !fed(r) {
 			continue
 		}
+		for _, p := range r.Prog.Profiles {
+			if _, err := d.store(ctx, rules.KindProfile, p.Name, texts[p.Name]); err != nil {
+				return err
+			}
+		}
 		ok, err := d.store(ctx, rules.KindRule, r.Doc.Name, texts[r.Doc.Name])
 		if err != nil {
 			return err
@@ -58,11 +63,17 @@ func (d *demo) install(ctx context.Context) error {
 	return nil
 }
 
-// fed reports whether the generator writes all streams of a rule: without
+// fed reports whether the generator writes all streams of a rule and of the
+// profiles it reads: without
 // traffic a rule shows nothing, and each stream costs tasks.
 func fed(r *rules.Rule) bool {
 	for _, s := range r.Prog.Streams {
 		if !slices.Contains(fraudgen.Streams(), s.Stream) {
+			return false
+		}
+	}
+	for _, p := range r.Prog.Profiles {
+		if !slices.Contains(fraudgen.Streams(), p.Stream.Stream) {
 			return false
 		}
 	}

@@ -9,20 +9,23 @@ import (
 	"github.com/caltrop/caltrop/cep/match"
 )
 
-// A group is the rules over one set of streams: they share a watermark, the
-// least of the streams', and the events held for it.
+// A group is the rules over one set of streams, those of the profiles they
+// read included: they share a watermark, the least of the streams', and the
+// events held for it.
 type group struct {
-	id      uint32 // the wheel of its timers
-	streams []int  // positions in Task.streams, rising
-	above   bool   // its rules read alerts
-	mark    int64  // the watermark applied
-	first   int64  // time of the first event read; unset before
-	held    queue
-	slots   []*slot                 // by rule name, then age
-	feeds   []feed                  // by position in streams
-	spans   map[*event.Schema]int64 // of a Switch: how far held events reach
-	dying   int                     // slots that only finish what is held
-	due     deadline
+	id        uint32 // the wheel of its timers
+	streams   []int  // positions in Task.streams, rising
+	asides    []int  // those of streams that only profiles read
+	above     bool   // its rules read alerts
+	mark      int64  // the watermark applied
+	first     int64  // time of the first event read by rules; unset before
+	held      queue
+	slots     []*slot                 // by rule name, then age
+	histories []*history              // of the profiles that the rules read
+	feeds     []feed                  // by position in streams
+	spans     map[*event.Schema]int64 // of a Switch: how far held events reach
+	dying     int                     // slots that only finish what is held
+	due       deadline
 }
 
 // A deadline is the earliest of a group's timers, remembered until one may
@@ -36,8 +39,9 @@ type deadline struct {
 // A feed is what one stream of a group goes to, by revision of the stream:
 // usually one.
 type feed struct {
-	keyers []*keyer
-	routes []route
+	keyers    []*keyer
+	routes    []route
+	histories []*history
 }
 
 // A route is what the events of one schema go to.
@@ -59,6 +63,7 @@ type tap struct {
 type reader struct {
 	group *group
 	feed  uint32
+	aside bool // only profiles read it there
 }
 
 // hold files an accepted event with every group that reads its stream.
@@ -69,7 +74,7 @@ func (t *Task) hold(st *stream, ev *event.Event) {
 	}
 	t.weigh(ev, len(st.readers))
 	for _, r := range st.readers {
-		if r.group.first == unset {
+		if r.group.first == unset && !r.aside {
 			r.group.begin(ev.Time)
 		}
 		h := held{time: ev.Time, ev: ev, epoch: t.epoch, feed: r.feed}
@@ -108,7 +113,7 @@ func (t *Task) route() {
 	}
 	for _, g := range t.groups {
 		for feed, i := range g.streams {
-			t.streams[i].readers = append(t.streams[i].readers, reader{g, uint32(feed)})
+			t.streams[i].readers = append(t.streams[i].readers, reader{g, uint32(feed), slices.Contains(g.asides, i)})
 		}
 	}
 }
@@ -166,6 +171,7 @@ func (t *Task) earliest(g *group) (at int64, ok bool) {
 func (t *Task) fire(g *group, at int64) {
 	t.now, t.since = at, t.epoch
 	t.timers++
+	t.moment++
 	t.fired = t.cfg.State.Take(g.id, at, t.fired[:0])
 	t.dues = t.dues[:0]
 	for _, f := range t.fired {
@@ -177,6 +183,7 @@ func (t *Task) fire(g *group, at int64) {
 		case d.books != nil:
 			t.endPeriod(d.books, []byte(d.key), at)
 		case d.slot != nil:
+			d.slot.store.key = []byte(d.key)
 			d.slot.eval.Deadline([]byte(d.key), at, &d.slot.store, &t.out)
 			t.collect(d.slot, []byte(d.key), nil, d.slot.died == alive)
 		}
@@ -226,9 +233,11 @@ func (d dueTimer) age() uint32 {
 func (t *Task) deliver(g *group, h *held) {
 	ev := h.ev
 	t.now, t.since = ev.Time, h.epoch
+	t.moment++
 	f := &g.feeds[h.feed]
 	kept := false
-	if r := f.route(ev.Schema); r != nil {
+	r := f.route(ev.Schema)
+	if r != nil {
 		f.begin(ev, r)
 		r.sheet.Begin(ev)
 		set := r.sieve.Pass(ev)
@@ -237,6 +246,7 @@ func (t *Task) deliver(g *group, h *held) {
 		}
 		r.sheet.End()
 	}
+	t.record(g, f, ev, r != nil)
 	if kept {
 		ev.Own()
 		ev.Hold.Kept = true
@@ -278,6 +288,7 @@ func (t *Task) offer(p *tap, h *held) (kept bool) {
 		if !k.ok || repeatedKey(p.roles[:i], k) {
 			continue
 		}
+		s.store.key = k.bytes()
 		if s.ahead != nil {
 			kept = t.confirm(s, k.bytes(), h, sameKey(p.roles, i)) || kept
 			continue

@@ -62,15 +62,16 @@ type Entry struct {
 	Set    Set    // of a Switch
 }
 
-// A Set names the streams, rules and versions of lists that are live: the
-// payload of a Switch.
+// A Set names the streams, rules, profiles and versions of lists that are
+// live: the payload of a Switch.
 type Set struct {
-	Streams []Ref
-	Rules   []Ref
-	Lists   []Ref `json:",omitempty"`
+	Streams  []Ref
+	Rules    []Ref
+	Lists    []Ref `json:",omitempty"`
+	Profiles []Ref `json:",omitempty"`
 }
 
-// A Ref is one revision of a stream or rule, or one version of a list.
+// A Ref is one revision of a stream, rule or profile, or one version of a list.
 type Ref struct {
 	Name     string
 	Revision int

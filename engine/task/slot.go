@@ -21,21 +21,23 @@ import (
 // revision that was live when its completing event was accepted, a deadline
 // to the one that is live when it fires (language §8).
 type slot struct {
-	id       uint32
-	ref      Ref
-	streams  []Ref // the stream revisions it was compiled against
-	rule     *prog.Rule
-	eval     match.Evaluator
-	born     uint32 // raises for events accepted in epochs [born, died)
-	died     uint32 // alive while it is live
-	until    int64  // of a slot that died: it is dropped when the watermark gets here
-	covered  int64  // since when its state is whole; unset before the first event
-	retain   int64  // µs after which an untouched record is of no use, Never: always
-	lateness int64  // µs, the greatest of its streams
-	level    int    // of a rule that reads alerts: above those it reads from; else 0
-	counts   RuleCounts
-	store    store
-	ahead    *outlook // of a rule with timing early
+	id        uint32
+	ref       Ref
+	streams   []Ref      // the stream revisions it was compiled against, those of its profiles included
+	profiles  []Ref      // the revisions of the profiles it reads, as rule.Profiles
+	histories []*history // as profiles
+	rule      *prog.Rule
+	eval      match.Evaluator
+	born      uint32 // raises for events accepted in epochs [born, died)
+	died      uint32 // alive while it is live
+	until     int64  // of a slot that died: it is dropped when the watermark gets here
+	covered   int64  // since when its state is whole; unset before the first event
+	retain    int64  // µs after which an untouched record is of no use, Never: always
+	lateness  int64  // µs, the greatest of its streams
+	level     int    // of a rule that reads alerts: above those it reads from; else 0
+	counts    RuleCounts
+	store     store
+	ahead     *outlook // of a rule with timing early
 }
 
 const alive = math.MaxUint32
@@ -46,6 +48,7 @@ type store struct {
 	slot  *slot
 	facts expr.Facts
 	page  []byte // the key of a page
+	key   []byte // of the call under way
 }
 
 var (
@@ -88,18 +91,24 @@ func (s *store) pageKey(key []byte, number uint64) []byte {
 
 func (s *store) Covered() int64 { return s.slot.covered }
 
-// Facts are what the rule may read besides events: the lists as they were when
-// the event was accepted. A revision reads no lists of times when it was not
+// Facts are what the rule may read besides events: the profiles of the key,
+// and the lists as they were when the event was accepted. A revision reads no lists of times when it was not
 // live: it was not compiled against them.
 func (s *store) Facts() *expr.Facts {
 	s.facts.Lists = s.task.lists.at(s.slot.clamp(s.task.since))
+	if len(s.slot.histories) > 0 {
+		s.facts.Profiles = s
+		for _, h := range s.slot.histories {
+			s.task.recall(h, s.key)
+		}
+	}
 	return &s.facts
 }
 
 func (s *slot) clamp(epoch uint32) uint32 { return min(max(epoch, s.born), s.died-1) }
 
-func (t *Task) newSlot(id uint32, r Rule, streams []Ref) *slot {
-	s := &slot{id: id, ref: Ref{Name: r.Rule.Name, Revision: r.Revision}, streams: streams, rule: r.Rule,
+func (t *Task) newSlot(id uint32, r Rule, streams, profiles []Ref) *slot {
+	s := &slot{id: id, ref: Ref{Name: r.Rule.Name, Revision: r.Revision}, streams: streams, profiles: profiles, rule: r.Rule,
 		born: t.epoch, died: alive, covered: unset, retain: retention(r.Rule)}
 	s.store = store{task: t, slot: s}
 	switch {
@@ -138,6 +147,12 @@ func retention(r *prog.Rule) int64 {
 // reads reports whether the rule was compiled against this very schema.
 func (s *slot) reads(schema *event.Schema) bool {
 	return slices.Contains(s.rule.Streams, schema)
+}
+
+// mentions reports whether the rule reads the schema's stream, at some
+// revision.
+func (s *slot) mentions(schema *event.Schema) bool {
+	return slices.ContainsFunc(s.rule.Streams, func(own *event.Schema) bool { return own.Stream == schema.Stream })
 }
 
 // install makes set the live one. Revisions that stay keep their state, those
@@ -207,14 +222,16 @@ func (t *Task) killSlots(set Set) {
 }
 
 func continues(s *slot, set Set) bool {
-	return slices.Contains(set.Rules, s.ref) &&
-		slices.Equal(s.streams, streamRefs(s.rule, set))
+	profiles, err := needs(s.rule, set)
+	return err == nil && slices.Contains(set.Rules, s.ref) &&
+		slices.Equal(s.streams, streamRefs(s.rule, set)) && slices.Equal(s.profiles, profiles)
 }
 
-// streamRefs returns the set's revisions of the rule's streams.
+// streamRefs returns the set's revisions of the streams of the rule and of the
+// profiles it reads.
 func streamRefs(r *prog.Rule, set Set) []Ref {
 	var refs []Ref
-	for _, sch := range r.Streams {
+	for _, sch := range schemasOf(r) {
 		for _, ref := range set.Streams {
 			if ref.Name == sch.Stream {
 				refs = append(refs, ref)
@@ -222,6 +239,17 @@ func streamRefs(r *prog.Rule, set Set) []Ref {
 		}
 	}
 	return refs
+}
+
+// schemasOf returns the rule's streams, then those that only its profiles read.
+func schemasOf(r *prog.Rule) []*event.Schema {
+	schemas := slices.Clone(r.Streams)
+	for _, p := range r.Profiles {
+		if !slices.ContainsFunc(schemas, func(s *event.Schema) bool { return s.Stream == p.Stream.Stream }) {
+			schemas = append(schemas, p.Stream)
+		}
+	}
+	return schemas
 }
 
 // start brings a live rule to work unless a slot of it goes on.
@@ -236,8 +264,12 @@ func (t *Task) start(r Rule, set Set) error {
 			return nil
 		}
 	}
+	profiles, err := needs(r.Rule, set)
+	if err != nil {
+		return err
+	}
 	t.slotIDs++
-	s := t.newSlot(t.slotIDs, r, streamRefs(r.Rule, set))
+	s := t.newSlot(t.slotIDs, r, streamRefs(r.Rule, set), profiles)
 	switch {
 	case g.mark != unset:
 		s.covered = t.coverage(g, s)
@@ -247,7 +279,7 @@ func (t *Task) start(r Rule, set Set) error {
 		s.covered = g.first
 	}
 	t.attach(g, s)
-	return nil
+	return t.share(g, s)
 }
 
 // coverage returns from when on a slot that starts now sees every event: from
@@ -256,7 +288,7 @@ func (t *Task) start(r Rule, set Set) error {
 func (t *Task) coverage(g *group, s *slot) int64 {
 	from := g.mark + 1
 	for schema, last := range g.spans {
-		if !s.reads(schema) {
+		if s.mentions(schema) && !s.reads(schema) {
 			from = max(from, last+1)
 		}
 	}
@@ -321,27 +353,32 @@ func (t *Task) retire(g *group) {
 		}
 	}
 	g.slots = slices.DeleteFunc(g.slots, gone)
+	t.forgetHistories(g)
 	g.wire(t)
 }
 
 // groupOf finds or makes the group of a rule's streams. A new one starts with
 // the events of its streams that other groups still hold.
 func (t *Task) groupOf(r *prog.Rule) (*group, error) {
-	streams := make([]int, 0, len(r.Streams))
-	for _, sch := range r.Streams {
+	var streams, asides []int
+	for n, sch := range schemasOf(r) {
 		i := slices.IndexFunc(t.streams, func(s stream) bool { return s.name == sch.Stream })
 		if i < 0 {
 			return nil, fmt.Errorf("starting rule %s: the task does not read stream %s", r.Name, sch.Stream)
 		}
 		streams = append(streams, i)
+		if n >= len(r.Streams) {
+			asides = append(asides, i)
+		}
 	}
 	slices.Sort(streams)
+	slices.Sort(asides)
 	for _, g := range t.groups {
-		if slices.Equal(g.streams, streams) {
+		if slices.Equal(g.streams, streams) && slices.Equal(g.asides, asides) {
 			return g, nil
 		}
 	}
-	g := t.newGroup(streams)
+	g := t.newGroup(streams, asides)
 	t.fill(g)
 	g.survey()
 	t.surveyAlerts(g)
@@ -349,13 +386,13 @@ func (t *Task) groupOf(r *prog.Rule) (*group, error) {
 	return g, nil
 }
 
-func (t *Task) newGroup(streams []int) *group {
+func (t *Task) newGroup(streams, asides []int) *group {
 	lateness, mark := int64(0), int64(ended)
 	for _, i := range streams {
 		lateness = max(lateness, t.streams[i].lateness)
 		mark = min(mark, t.streams[i].mark)
 	}
-	return &group{id: uint32(len(t.groups)), streams: streams, mark: mark, first: unset, held: newQueue(len(streams), lateness),
+	return &group{id: uint32(len(t.groups)), streams: streams, asides: asides, mark: mark, first: unset, held: newQueue(len(streams), lateness),
 		above: slices.Contains(streams, t.back.stream)}
 }
 
@@ -369,7 +406,7 @@ func (t *Task) fill(g *group) {
 				h.feed = uint32(feed)
 				h.ev.Hold.Queues++
 				g.held.push(h)
-				if g.first == unset || h.time < g.first {
+				if !slices.Contains(g.asides, g.streams[feed]) && (g.first == unset || h.time < g.first) {
 					g.first = h.time
 				}
 			}
@@ -393,6 +430,11 @@ func (g *group) wire(t *Task) {
 			}
 			f.tap(sch, p)
 		}
+	}
+	for _, h := range g.histories {
+		f := &g.feeds[g.feedOf(t, h.prog.Stream.Stream)]
+		h.keyer = f.keyer(h.prog.Key)
+		f.histories = append(f.histories, h)
 	}
 	for i := range g.feeds {
 		g.feeds[i].sift()

@@ -20,23 +20,24 @@ const snapshotFormat = 2
 var errSnapshot = errors.New("not a task's snapshot")
 
 type header struct {
-	Position Position
-	Digest   Digest
-	Counts   Counts
-	Epoch    uint32
-	SlotIDs  uint32
-	Clock    Entry
-	Set      Set
-	Lists    []listEpoch `json:",omitempty"`
-	Sources  []sourceHeader
-	Streams  []int64 // watermarks
-	Groups   []groupHeader
-	Slots    []slotHeader
-	Books    []booksHeader
-	Capped   []cappedView  `json:",omitempty"`
-	Schemas  []Ref         // stream revisions of the held events
-	Held     int           // events, pending alerts among them: those of no group
-	Alerts   *alertsHeader `json:",omitempty"`
+	Position  Position
+	Digest    Digest
+	Counts    Counts
+	Epoch     uint32
+	SlotIDs   uint32
+	Clock     Entry
+	Set       Set
+	Lists     []listEpoch `json:",omitempty"`
+	Sources   []sourceHeader
+	Streams   []int64 // watermarks
+	Groups    []groupHeader
+	Slots     []slotHeader
+	Histories []historyHeader `json:",omitempty"`
+	Books     []booksHeader
+	Capped    []cappedView  `json:",omitempty"`
+	Schemas   []Ref         // stream revisions of the held events
+	Held      int           // events, pending alerts among them: those of no group
+	Alerts    *alertsHeader `json:",omitempty"`
 }
 
 type sourceHeader struct {
@@ -46,6 +47,7 @@ type sourceHeader struct {
 
 type groupHeader struct {
 	Streams []int
+	Asides  []int `json:",omitempty"`
 	Mark    int64
 	First   int64
 }
@@ -55,6 +57,7 @@ type slotHeader struct {
 	Group      uint32
 	Ref        Ref
 	Streams    []Ref
+	Profiles   []Ref `json:",omitempty"`
 	Born, Died uint32
 	Until      int64
 	Covered    int64
@@ -64,6 +67,13 @@ type slotHeader struct {
 
 // An alertsHeader is how far the rules that read alerts have come.
 type alertsHeader struct{ Mark, Next int64 }
+
+type historyHeader struct {
+	ID          uint32
+	Group       uint32
+	Ref, Stream Ref
+	Born        uint32
+}
 
 type booksHeader struct {
 	Name        string
@@ -101,9 +111,12 @@ func (t *Task) header() *header {
 		h.Streams = append(h.Streams, t.streams[i].mark)
 	}
 	for _, g := range t.groups {
-		h.Groups = append(h.Groups, groupHeader{g.streams, g.mark, g.first})
+		h.Groups = append(h.Groups, groupHeader{g.streams, g.asides, g.mark, g.first})
 		for _, s := range g.slots {
-			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.born, s.died, s.until, s.covered, s.counts, s.level})
+			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.profiles, s.born, s.died, s.until, s.covered, s.counts, s.level})
+		}
+		for _, y := range g.histories {
+			h.Histories = append(h.Histories, historyHeader{y.id, g.id, y.ref, y.stream, y.born})
 		}
 	}
 	if t.back.mark != unset || t.back.next > 0 {
@@ -227,7 +240,7 @@ func (t *Task) restore(h *header, rest []byte) error {
 		return err
 	}
 	for _, g := range h.Groups {
-		n := t.newGroup(g.Streams)
+		n := t.newGroup(g.Streams, g.Asides)
 		n.mark, n.first = g.Mark, g.First
 		t.groups = append(t.groups, n)
 	}
@@ -288,15 +301,42 @@ func (t *Task) restoreSlots(h *header, live *Live) error {
 		if int(sh.Group) >= len(t.groups) {
 			return fmt.Errorf("%w: slot %d in group %d", errSnapshot, sh.ID, sh.Group)
 		}
-		s := t.newSlot(sh.ID, rule, sh.Streams)
+		s := t.newSlot(sh.ID, rule, sh.Streams, sh.Profiles)
 		s.born, s.died, s.until, s.covered, s.counts = sh.Born, sh.Died, sh.Until, sh.Covered, sh.Counts
 		s.level = sh.Level
 		t.attach(t.groups[sh.Group], s)
+		if err := t.restoreHistories(h, &sh, s); err != nil {
+			return err
+		}
 	}
 	for _, g := range t.groups {
 		t.arrange(g)
 	}
 	t.route()
+	return nil
+}
+
+// restoreHistories gives a slot the histories that its rule reads.
+func (t *Task) restoreHistories(h *header, sh *slotHeader, s *slot) error {
+	g := t.groups[sh.Group]
+	if len(sh.Profiles) != len(s.rule.Profiles) {
+		return fmt.Errorf("%w: slot %d of %d profiles", errSnapshot, sh.ID, len(sh.Profiles))
+	}
+	for i, p := range s.rule.Profiles {
+		stream := streamRef(s.streams, p.Stream.Stream)
+		y := g.history(sh.Profiles[i], stream)
+		if y == nil {
+			at := slices.IndexFunc(h.Histories, func(y historyHeader) bool {
+				return y.Group == sh.Group && y.Ref == sh.Profiles[i] && y.Stream == stream
+			})
+			if at < 0 {
+				return fmt.Errorf("%w: slot %d without profile %s", errSnapshot, sh.ID, p.Name)
+			}
+			y = t.newHistory(g, h.Histories[at].ID, sh.Profiles[i], stream, p)
+			y.born = h.Histories[at].Born
+		}
+		s.histories = append(s.histories, y)
+	}
 	return nil
 }
 
@@ -308,7 +348,7 @@ func (t *Task) ruleOf(h *header, live *Live, sh *slotHeader) (Rule, error) {
 			return live.Rules[i], nil
 		}
 	}
-	old, err := t.cfg.Resolver.Resolve(Set{Streams: sh.Streams, Rules: []Ref{sh.Ref}, Lists: t.lists.refs(sh.Died - 1)})
+	old, err := t.cfg.Resolver.Resolve(Set{Streams: sh.Streams, Rules: []Ref{sh.Ref}, Profiles: sh.Profiles, Lists: t.lists.refs(sh.Died - 1)})
 	if err != nil {
 		return Rule{}, fmt.Errorf("resolving revision %d of rule %s: %w", sh.Ref.Revision, sh.Ref.Name, err)
 	}

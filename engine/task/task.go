@@ -47,7 +47,7 @@ type Source struct {
 // asked again, after a crash too, it gives an equal answer.
 type Resolver interface {
 	// Resolve returns the streams, rules and lists in the order of the set. Rules are
-	// compiled against the set's streams. An error stops the task.
+	// compiled against the set's streams and profiles. An error stops the task.
 	Resolve(set Set) (*Live, error)
 }
 
@@ -107,6 +107,7 @@ type Task struct {
 	heldBytes int64 // of the events in queues
 	heldMax   int64
 	timers    uint64       // grows when a timer may have changed
+	moment    uint64       // counts events and times of deadlines applied
 	now       int64        // event time being applied
 	since     uint32       // epoch whose lists it reads: of the event, or the current one
 	out       match.Output // empty between calls of evaluators

@@ -1,0 +1,100 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/cep/syntax"
+)
+
+// A profileOver is a compiled profile revision, with what it was compiled
+// over besides its own text.
+type profileOver struct {
+	doc     *syntax.Profile
+	stream  *Stream
+	read    []string // shapes of the lists that it reads
+	profile *Profile // nil before the first
+}
+
+// profile adds a revision of a profile. It is compiled again only when its
+// stream, or the shape of a list that it reads, is another.
+func (c *compiler) profile(set *Set, env *prog.Env, rev *Revision) {
+	known := c.profiles[rev.Ref]
+	if known == nil {
+		doc, problems := single[*syntax.Profile](rev)
+		if doc == nil {
+			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
+			return
+		}
+		known = &profileOver{doc: doc}
+		c.profiles[rev.Ref] = known
+	}
+	stream := set.Stream(known.doc.Stream.Name)
+	if known.profile == nil || known.stream != stream || !slices.Equal(known.read, shapesRead(known.profile.Prog.Outside.Lists, set)) {
+		compiled, problems := prog.CompileProfile(known.doc, env)
+		if compiled == nil {
+			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
+			return
+		}
+		known.profile = &Profile{Doc: known.doc, Prog: compiled, Revision: rev.Revision}
+		known.stream, known.read = stream, shapesRead(compiled.Outside.Lists, set)
+	}
+	set.Profiles = append(set.Profiles, known.profile)
+	env.Profiles[known.doc.Name] = known.profile.Prog
+}
+
+// profilesRead are the profiles of the set that a compiled rule reads.
+func profilesRead(p *prog.Rule, set *Set) []*Profile {
+	var read []*Profile
+	for _, name := range p.Outside.Profiles {
+		read = append(read, set.Profile(name))
+	}
+	return read
+}
+
+// recallersOf names the rules that read a profile.
+func (s *Set) recallersOf(profile string) []string {
+	var names []string
+	for _, r := range s.Rules {
+		if slices.Contains(r.Prog.Outside.Profiles, profile) {
+			names = append(names, r.Doc.Name)
+		}
+	}
+	return names
+}
+
+// checkProfile refuses a change under live rules: what the profile remembers
+// is in the shape of its old revision.
+func (s *state) checkProfile(p *Profile, file *syntax.File) error {
+	was := s.set.Profile(p.Doc.Name)
+	if was == nil && len(s.set.Profiles) >= DocumentsMax {
+		return placed([]syntax.Problem{{Detail: fmt.Sprintf("there are %d profiles, the limit is %d", len(s.set.Profiles), DocumentsMax)}}, file)
+	}
+	if users := s.set.recallersOf(p.Doc.Name); was != nil && len(users) > 0 {
+		return &InUseError{Profile: p.Doc.Name, Rules: users, Change: true}
+	}
+	return nil
+}
+
+// profilesOver names the profiles that are made of a stream.
+func (s *Set) profilesOver(stream string) []string {
+	var names []string
+	for _, p := range s.Profiles {
+		if p.Doc.Stream.Name == stream {
+			names = append(names, p.Doc.Name)
+		}
+	}
+	return names
+}
+
+// profilesReading names the profiles that read a list.
+func (s *Set) profilesReading(list string) []string {
+	var names []string
+	for _, p := range s.Profiles {
+		if slices.Contains(p.Prog.Outside.Lists, list) {
+			names = append(names, p.Doc.Name)
+		}
+	}
+	return names
+}
