@@ -144,7 +144,7 @@ func (c *chainCase) draw(set *rules.Set) {
 	for key := range 2 {
 		for i, rule := range []*syntax.Rule{set.Rule("r1").Doc, set.Rule("r2").Doc, {Steps: []*syntax.Step{{Stream: "e"}}}} {
 			s := &ceptest.Setting{Schemas: schemas, Rule: rule}
-			for _, ev := range ceptest.RandomEvents(c.rng, s, 1+c.rng.IntN(ceptest.MaxEvents)) {
+			for _, ev := range ceptest.RandomEvents(c.rng, s, 1+c.rng.IntN(ceptest.MaxEvents/2)) {
 				ev.ID = fmt.Sprintf("%s%d%d", ev.ID, key, i)
 				for i, v := range ev.Values {
 					if v == event.StringOf("k1") {
