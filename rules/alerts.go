@@ -98,7 +98,7 @@ func (c *chain) order() (readers []*link, circles [][]*link) {
 // compiled so far, which gives the types of their own, then over all.
 func (c *chain) compileReaders(readers []*link, env *prog.Env) (alerts *Stream, conflicts map[string]string) {
 	for _, l := range readers {
-		alerts, _ = c.extend(env)
+		c.extend(env)
 		l.prog = l.compile(env, false)
 	}
 	alerts, conflicts = c.extend(env)

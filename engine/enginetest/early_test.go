@@ -42,7 +42,6 @@ type earlyCase struct {
 	sent  *Library // what is under test: early, with suppression
 	free  *Library // early, nothing is suppressed
 	final *Library // final, nothing is suppressed
-	texts map[task.Ref]string
 	seen  struct{ Alerts, Changed, Retracted, Suppressed, Capped, Oracle, Crashes, Pebble int }
 }
 

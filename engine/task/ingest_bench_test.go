@@ -19,7 +19,6 @@ import (
 type lane struct {
 	doc    *syntax.Stream
 	schema *event.Schema
-	rules  int
 }
 
 func (l *lane) Resolve(set task.Set) (*task.Live, error) {
