@@ -26,6 +26,7 @@ type feedback struct {
 	readers []*group // that read alerts
 	bound   []int    // streams whose watermarks bound the mark
 	levels  int      // of the rules
+	loose   bool     // slots were dropped since the last link
 	pending queue    // alerts after the mark, not numbered yet
 	batch   []held
 	now     [][]held // by reader: its events of one time, in key order
@@ -257,8 +258,11 @@ func (t *Task) runInstant(at int64, events bool) {
 	if events {
 		t.number(at, b.levels+1)
 	}
-	for _, done := range b.now {
+	for i, done := range b.now {
+		g := b.readers[i]
 		for _, h := range done {
+			t.since = h.epoch
+			t.record(g, &g.feeds[h.feed], h.ev, false)
 			t.let(h.ev)
 		}
 		clear(done)
@@ -288,6 +292,8 @@ func (t *Task) fireLevel(dues []dueTimer, at int64, level int) {
 		if d.slot == nil || d.slot.level != level {
 			continue
 		}
+		t.moment++
+		d.slot.store.key = []byte(d.key)
 		d.slot.eval.Deadline([]byte(d.key), at, &d.slot.store, &t.out)
 		t.collect(d.slot, []byte(d.key), nil, d.slot.died == alive)
 	}
@@ -296,6 +302,7 @@ func (t *Task) fireLevel(dues []dueTimer, at int64, level int) {
 // deliverLevel shows one event to the rules of one level.
 func (t *Task) deliverLevel(g *group, h *held, level int) {
 	t.now, t.since = h.time, h.epoch
+	t.moment++
 	f := &g.feeds[h.feed]
 	r := f.route(h.ev.Schema)
 	if r == nil {

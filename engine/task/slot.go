@@ -353,6 +353,7 @@ func (t *Task) retire(g *group) {
 		}
 	}
 	g.slots = slices.DeleteFunc(g.slots, gone)
+	t.back.loose = true
 	t.forgetHistories(g)
 	g.wire(t)
 }

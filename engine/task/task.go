@@ -214,8 +214,14 @@ func (t *Task) Close(eff *Effects) error {
 	return t.finish()
 }
 
+// finish ends a call. Slots that it dropped no longer bind the mark of alerts:
+// between calls the links are those of the slots there are, as after a restore.
 func (t *Task) finish() error {
 	t.effect = nil
+	if t.back.loose {
+		t.back.loose = false
+		t.link()
+	}
 	if err := t.cfg.State.Err(); err != nil {
 		return fmt.Errorf("reaching the state: %w", err)
 	}
