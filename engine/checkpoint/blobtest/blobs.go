@@ -85,7 +85,7 @@ func file(t *testing.T, fsys vfs.FS, path string, size int) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = f.Write(data)
+	_, err = f.Write(bytes.Clone(data)) // what is given to a file system is its own
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
