@@ -118,22 +118,7 @@ timing: final
 
 var earlyNames = []string{"aggregate", "failures", "capped", "nothing-before", "straight", "velocity", "every", "either", "listed", "never-answered"}
 
-const earlyStreams = `
-apiVersion: caltrop/v1
-kind: Stream
-name: payment
-source: {topic: payments}
-time: {field: ts, unit: ms}
-id: event_id
-partition_key: card
-lateness: 5s
-max_future: 30s
-fields:
-  card: string
-  amount: double
-  status: string
-  shop: {type: string, optional: true}
----
+const earlyStreams = paymentText + `---
 apiVersion: caltrop/v1
 kind: Stream
 name: challenge

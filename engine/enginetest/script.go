@@ -19,7 +19,7 @@ type Script struct {
 	Acts map[int64][]task.Entry
 }
 
-const streamsText = `
+const paymentText = `
 apiVersion: caltrop/v1
 kind: Stream
 name: payment
@@ -34,7 +34,9 @@ fields:
   amount: double
   status: string
   shop: {type: string, optional: true}
----
+`
+
+const streamsText = paymentText + `---
 apiVersion: caltrop/v1
 kind: Stream
 name: challenge
