@@ -26,7 +26,7 @@ type feedback struct {
 	readers []*group // that read alerts
 	bound   []int    // streams whose watermarks bound the mark
 	levels  int      // of the rules
-	loose   bool     // slots were dropped since the last link
+	loose   bool     // the slots have changed since the last link
 	pending queue    // alerts after the mark, not numbered yet
 	batch   []held
 	now     [][]held // by reader: its events of one time, in key order
@@ -289,13 +289,9 @@ func (t *Task) takeDues(g *group, at int64) []dueTimer {
 
 func (t *Task) fireLevel(dues []dueTimer, at int64, level int) {
 	for _, d := range dues {
-		if d.slot == nil || d.slot.level != level {
-			continue
+		if d.slot != nil && d.slot.level == level {
+			t.expire(d, at)
 		}
-		t.moment++
-		d.slot.store.key = []byte(d.key)
-		d.slot.eval.Deadline([]byte(d.key), at, &d.slot.store, &t.out)
-		t.collect(d.slot, []byte(d.key), nil, d.slot.died == alive)
 	}
 }
 

@@ -171,7 +171,6 @@ func (t *Task) earliest(g *group) (at int64, ok bool) {
 func (t *Task) fire(g *group, at int64) {
 	t.now, t.since = at, t.epoch
 	t.timers++
-	t.moment++
 	t.fired = t.cfg.State.Take(g.id, at, t.fired[:0])
 	t.dues = t.dues[:0]
 	for _, f := range t.fired {
@@ -183,11 +182,18 @@ func (t *Task) fire(g *group, at int64) {
 		case d.books != nil:
 			t.endPeriod(d.books, []byte(d.key), at)
 		case d.slot != nil:
-			d.slot.store.key = []byte(d.key)
-			d.slot.eval.Deadline([]byte(d.key), at, &d.slot.store, &t.out)
-			t.collect(d.slot, []byte(d.key), nil, d.slot.died == alive)
+			t.expire(d, at)
 		}
 	}
+}
+
+// expire runs one deadline of a slot.
+func (t *Task) expire(d dueTimer, at int64) {
+	t.moment++
+	key := []byte(d.key)
+	d.slot.store.key = key
+	d.slot.eval.Deadline(key, at, &d.slot.store, &t.out)
+	t.collect(d.slot, key, nil, d.slot.died == alive)
 }
 
 // A dueTimer is a timer with what it belongs to: a slot or a rule's books,

@@ -183,7 +183,7 @@ func (t *Task) install(set Set) error {
 		t.look(g)
 	}
 	t.route()
-	t.link()
+	t.back.loose = true
 	return nil
 }
 

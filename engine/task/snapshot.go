@@ -259,7 +259,7 @@ func (t *Task) restore(h *header, rest []byte) error {
 			return err
 		}
 	}
-	t.link()
+	t.back.loose = true
 	if len(rest) > 0 {
 		return fmt.Errorf("%w: %d bytes left over", errSnapshot, len(rest))
 	}

@@ -214,8 +214,8 @@ func (t *Task) Close(eff *Effects) error {
 	return t.finish()
 }
 
-// finish ends a call. Slots that it dropped no longer bind the mark of alerts:
-// between calls the links are those of the slots there are, as after a restore.
+// finish ends a call. Between calls the links of the alerts are those of the
+// slots there are, whether the slots came, went or were restored.
 func (t *Task) finish() error {
 	t.effect = nil
 	if t.back.loose {
