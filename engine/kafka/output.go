@@ -89,19 +89,19 @@ func (o *output) alert(a *alert.Alert, now time.Time) *ck.Message {
 // what a broker takes, and headers that say where it stood and why.
 func (o *output) rejected(topic string, r *task.Rejected) *ck.Message {
 	headers := []ck.Header{
-		{Key: "reason", Value: []byte(r.Reason)},
-		{Key: "detail", Value: clip([]byte(r.Detail), detailBytesMax)},
-		{Key: "stream", Value: []byte(o.id.Input)},
-		{Key: "topic", Value: []byte(o.source)},
-		{Key: "partition", Value: strconv.AppendInt(nil, int64(o.id.Partition), 10)},
-		{Key: "offset", Value: strconv.AppendInt(nil, r.Offset, 10)},
+		{Key: headerReason, Value: []byte(r.Reason)},
+		{Key: headerDetail, Value: clip([]byte(r.Detail), detailBytesMax)},
+		{Key: headerStream, Value: []byte(o.id.Input)},
+		{Key: headerTopic, Value: []byte(o.source)},
+		{Key: headerPartition, Value: strconv.AppendInt(nil, int64(o.id.Partition), 10)},
+		{Key: headerOffset, Value: strconv.AppendInt(nil, r.Offset, 10)},
 	}
 	if r.Time != 0 {
-		headers = append(headers, ck.Header{Key: "time_us", Value: strconv.AppendInt(nil, r.Time, 10)})
+		headers = append(headers, ck.Header{Key: headerTime, Value: strconv.AppendInt(nil, r.Time, 10)})
 	}
 	if len(r.Value) > rejectedBytesMax || len(r.Key) > rejectedKeyMax {
 		size := strconv.AppendInt(nil, int64(len(r.Key)+len(r.Value)), 10)
-		headers = append(headers, ck.Header{Key: "truncated_from_bytes", Value: size})
+		headers = append(headers, ck.Header{Key: headerCut, Value: size})
 	}
 	return record(topic, ck.PartitionAny, clip(r.Key, rejectedKeyMax), clip(r.Value, rejectedBytesMax), headers...)
 }
