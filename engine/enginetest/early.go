@@ -3,191 +3,30 @@ package enginetest
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
+	"slices"
 
 	"github.com/caltrop/caltrop/engine/task"
 )
 
-// earlyRules are the rules of the simulation of early alerts. N varies by
-// revision; TIMING and SUPPRESS are what the library is made with. Rules whose
-// alerts come at a deadline are final in every library.
-var earlyRules = []string{`
-name: aggregate
-key: card
-within: 60s
-pattern: probe{2,} -> !step_up -> hit
-steps:
-  probe: {stream: payment, where: amount < 5.0}
-  step_up: {stream: challenge, where: result == "passed"}
-  hit: {stream: payment, where: amount > N00.0 && amount > 5 * avg(probe.amount), gap: 20s}
-alert: {summary: "{{count(probe)}} then {{hit.amount}}", measures: {probed: sum(probe.amount)}, suppress: SUPPRESS}
-timing: TIMING
-`, `
-name: failures
-key: card
-within: 40s
-pattern: fail{N,}
-steps:
-  fail: {stream: payment, where: status == "declined"}
-alert: {suppress: SUPPRESS}
-timing: TIMING
-`, `
-name: capped
-key: card
-within: 30s
-pattern: big -> bigger
-steps:
-  big: {stream: payment, where: amount > N0.0}
-  bigger: {stream: payment, where: amount > big.amount}
-limits: {replay: 3}
-timing: TIMING
-`, `
-name: nothing-before
-key: card
-within: 30s
-pattern: "!before -> big"
-steps:
-  before: {stream: payment, where: amount < 5.0, gap: 1Ns}
-  big: {stream: payment, where: amount > 300.0}
-alert: {suppress: SUPPRESS}
-timing: final
-`, `
-name: straight
-key: card
-within: 50s
-pattern: low , high , !low2
-after_match: no_skip
-steps:
-  low: {stream: payment, where: amount < N0.0}
-  high: {stream: payment, where: amount > 100.0}
-  low2: {stream: payment, where: amount < 5.0}
-timing: TIMING
-`, `
-name: velocity
-key: card
-window: {stream: payment, where: 'status == "approved"', rolling: 10s}
-values: {n: count(), total: sum(amount), shops: distinct(shop)}
-having: n >= N && shops >= 2
-limits: {window_events: 5}
-timing: TIMING
-`, `
-name: every
-key: card
-within: 20s
-emit: all
-after_match: skip_past_last
-pattern: ask ->> answer
-steps:
-  ask: {stream: payment, where: amount > N0.0}
-  answer: {stream: challenge}
-limits: {matches_per_event: 50, runs_per_key: 64}
-alert: {suppress: SUPPRESS}
-timing: TIMING
-`, `
-name: either
-key: card
-within: 30s
-pattern: (small | failed)+ until passed -> large
-steps:
-  small: {stream: payment, where: amount < N0.0}
-  failed: {stream: challenge, where: result == "failed"}
-  passed: {stream: challenge, where: result == "passed"}
-  large: {stream: payment, where: amount >= 350.0}
-alert: {suppress: SUPPRESS}
-timing: TIMING
-`, `
-name: listed
-key: card
-within: 30s
-pattern: a -> b
-steps:
-  a: {stream: payment, where: 'in_list("risky", shop)'}
-  b: {stream: payment, where: amount > N00.0}
-timing: TIMING
-`, `
-name: never-answered
-key: card
-within: 1Ns
-pattern: ask -> !answer
-steps:
-  ask: {stream: payment, where: amount > 400.0}
-  answer: {stream: challenge}
-alert: {suppress: SUPPRESS}
-timing: final
-`}
-
-var earlyNames = []string{"aggregate", "failures", "capped", "nothing-before", "straight", "velocity", "every", "either", "listed", "never-answered"}
-
-const earlyStreams = paymentText + `---
-apiVersion: caltrop/v1
-kind: Stream
-name: challenge
-source: {topic: challenges}
-time: {field: ts, unit: ms}
-id: event_id
-partition_key: card
-lateness: 3s
-fields: {card: string, result: string}
-`
-
-const riskyList = `
-apiVersion: caltrop/v1
-kind: List
-name: risky
-entries: [%s]
-`
-
-var riskyShops = []string{"s0, s1", "s1", "s2, s3"}
-
-// finalRevision of each rule is final in every library: a rule may go from one
-// timing to the other.
-const finalRevision = 3
-
-// earlyText returns the document of a rule. suppress is a duration, "" for none.
-func earlyText(rule, revision int, timing, suppress string) string {
-	if revision == finalRevision {
-		timing = "final"
-	}
-	text := earlyRules[rule]
-	if suppress == "" {
-		text = strings.NewReplacer("alert: {suppress: SUPPRESS}\n", "", ", suppress: SUPPRESS", "").Replace(text)
-	}
-	text = strings.NewReplacer("N", fmt.Sprint(revision+1), "TIMING", timing, "SUPPRESS", suppress).Replace(text)
-	return "\napiVersion: caltrop/v1\nkind: Rule" + text
-}
-
-// NewEarlyLibrary returns the rules of the simulation of early alerts in three
-// revisions, and a list in three versions.
-func NewEarlyLibrary(timing, suppress string) (*Library, error) {
-	lib, err := NewLibrary(earlyStreams)
-	if err != nil {
-		return nil, err
-	}
-	for v, shops := range riskyShops {
-		if err := lib.AddList(v+1, fmt.Sprintf(riskyList, shops)); err != nil {
-			return nil, err
-		}
-	}
-	for rev := 1; rev <= revisions; rev++ {
-		for i := range earlyRules {
-			if err := lib.Add(rev, earlyText(i, rev, timing, suppress)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return lib, nil
-}
-
 // earlyEventsMax is the number of records of a run of the simulation.
 const earlyEventsMax = 40
 
-// NewEarlyScript makes a short run: few cards, event times that often meet,
-// disorder, duplicates, late records, ticks, and, in every second seed,
-// switches of rules and of a list.
+// earlyRulesMax is how many rules a run draws at most.
+const earlyRulesMax = 4
+
+// NewEarlyScript makes a short run: few rules, few cards, event times that
+// often meet, disorder, duplicates, late records, ticks, and, in every second
+// seed, switches of rules and of a list.
 func NewEarlyScript(seed uint64, lib *Library) *Script {
 	g := &earlyGenerator{generator: generator{rand: rand.New(rand.NewPCG(seed, 13)), now: scriptStart}, lib: lib}
 	g.cards = 1 + g.rand.IntN(3)
 	g.stretch = int64(pick(&g.generator, 300, 800, 1500))
+	g.pool = g.rand.Perm(len(earlyRules))[:1+g.rand.IntN(earlyRulesMax)]
+	if slices.ContainsFunc(g.pool, func(rule int) bool { return isAbove(earlyName(rule)) }) {
+		g.pool = append(g.pool, earlyBelow...)
+		slices.Sort(g.pool)
+		g.pool = slices.Compact(g.pool)
+	}
 	s := &Script{Seed: seed, Library: lib, Acts: map[int64][]task.Entry{}, Sources: []task.Source{
 		{Stream: "payment", Origin: "payments"}, {Stream: "challenge", Origin: "challenges"}}}
 	s.Acts[0] = []task.Entry{{Kind: task.Switch, Set: g.set()}}
@@ -212,15 +51,17 @@ func NewEarlyScript(seed uint64, lib *Library) *Script {
 type earlyGenerator struct {
 	generator
 	lib     *Library
+	pool    []int // of earlyRules
 	cards   int
 	stretch int64 // ms between two records, at most
 }
 
+// set picks rules of the pool, each at some revision.
 func (g *earlyGenerator) set() task.Set {
 	var refs []task.Ref
-	for _, name := range earlyNames {
-		if g.rand.IntN(4) > 0 {
-			refs = append(refs, task.Ref{Name: name, Revision: 1 + g.rand.IntN(revisions)})
+	for n, rule := range g.pool {
+		if n == 0 || g.rand.IntN(4) > 0 {
+			refs = append(refs, task.Ref{Name: earlyName(rule), Revision: 1 + g.rand.IntN(revisions)})
 		}
 	}
 	set := g.lib.Set(refs...)

@@ -8,6 +8,7 @@ package enginetest
 import (
 	"fmt"
 
+	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
 )
@@ -17,6 +18,8 @@ type Library struct {
 	base  *rules.Set
 	rules map[task.Ref]*rules.Rule
 	lists map[task.Ref]*rules.List
+	// decoders are reused by one task after the other, where they are kept.
+	decoders map[string]task.Decoder
 }
 
 // NewLibrary reads the streams, each at revision 1.
@@ -79,9 +82,13 @@ func (l *Library) Set(refs ...task.Ref) task.Set {
 
 // Resolve implements task.Resolver.
 func (l *Library) Resolve(set task.Set) (*task.Live, error) {
-	live, err := l.base.Resolve(task.Set{Streams: set.Streams})
-	if err != nil {
-		return nil, err
+	live := &task.Live{}
+	for _, ref := range set.Streams {
+		st, err := l.stream(ref)
+		if err != nil {
+			return nil, err
+		}
+		live.Streams = append(live.Streams, st)
 	}
 	for _, ref := range set.Rules {
 		r, ok := l.rules[ref]
@@ -98,4 +105,23 @@ func (l *Library) Resolve(set task.Set) (*task.Live, error) {
 		live.Lists = append(live.Lists, list.Table)
 	}
 	return live, nil
+}
+
+// KeepDecoders makes the library fit for one task at a time only, and quicker
+// to resolve.
+func (l *Library) KeepDecoders() { l.decoders = map[string]task.Decoder{} }
+
+func (l *Library) stream(ref task.Ref) (task.Stream, error) {
+	if d := l.decoders[ref.Name]; d != nil && ref.Revision == 1 {
+		st := l.base.Stream(ref.Name)
+		return task.Stream{Doc: st.Doc, Schema: st.Schema, Decoder: d}, nil
+	}
+	live, err := l.base.Resolve(task.Set{Streams: []task.Ref{ref}})
+	if err != nil {
+		return task.Stream{}, err
+	}
+	if l.decoders != nil && ref.Name != prog.AlertsStream {
+		l.decoders[ref.Name] = live.Streams[0].Decoder
+	}
+	return live.Streams[0], nil
 }

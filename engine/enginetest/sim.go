@@ -135,13 +135,18 @@ func rejectedText(r task.Rejected) string {
 // Run plays the whole script. It returns once everything is committed.
 func (s *Sim) Run() error {
 	s.rand = rand.New(rand.NewPCG(s.Script.Seed, 11))
-	s.blobs = vfs.NewCrashableMem()
+	if !s.Memory && !s.Copies {
+		s.blobs = vfs.NewCrashableMem()
+	}
 	for {
 		err := s.live()
 		if !errors.Is(err, errCrash) {
 			return err
 		}
 		s.Crashes++
+		if s.blobs == nil {
+			continue
+		}
 		s.blobs = s.blobs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: s.rand.IntN(3) * 50, RNG: s.rand})
 	}
 }

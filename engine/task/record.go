@@ -138,12 +138,12 @@ type Counts struct {
 
 // RuleCounts are totals of one rule revision.
 type RuleCounts struct {
-	Raised          uint64 // versions sent
-	Suppressed      uint64
-	NoKey           uint64 // events that lack the rule's key
-	RunsCapped      uint64
-	ConditionErrors uint64
-	EvidenceCapped  uint64
-	WindowTruncated uint64
-	ReplayCapped    uint64 // times that a key went final by limits.replay
+	Raised          uint64 `json:",omitempty"` // versions sent
+	Suppressed      uint64 `json:",omitempty"`
+	NoKey           uint64 `json:",omitempty"` // events that lack the rule's key
+	RunsCapped      uint64 `json:",omitempty"`
+	ConditionErrors uint64 `json:",omitempty"`
+	EvidenceCapped  uint64 `json:",omitempty"`
+	WindowTruncated uint64 `json:",omitempty"`
+	ReplayCapped    uint64 `json:",omitempty"` // times that a key went final by limits.replay
 }

@@ -25,7 +25,7 @@ type header struct {
 	Counts    Counts
 	Epoch     uint32
 	SlotIDs   uint32
-	Clock     Entry
+	Clock     Entry `json:",omitzero"`
 	Set       Set
 	Lists     []listEpoch `json:",omitempty"`
 	Sources   []sourceHeader
