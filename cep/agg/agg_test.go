@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"strconv"
 	"testing"
 
 	"github.com/caltrop/caltrop/cep/event"
@@ -118,7 +119,7 @@ func naive(s Spec, values []event.Value) (event.Value, bool) {
 	sort.SliceStable(sorted, func(i, j int) bool { return less(sorted[i], sorted[j]) })
 	pick := map[Func]event.Value{
 		First: values[0], Last: values[n-1], Min: sorted[0], Max: sorted[n-1],
-		Percentile: sorted[int(math.Ceil(s.P*float64(n)))-1],
+		Percentile: sorted[nearest(s.P, n)],
 	}
 	if v, ok := pick[s.Func]; ok {
 		if s.Type == event.Decimal {
@@ -457,5 +458,28 @@ func BenchmarkAddSum(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		a.Add(s, event.DecimalOf(199, 2))
+	}
+}
+
+// nearest is ⌈p·n⌉ - 1 with p as it is written.
+func nearest(p float64, n int) int {
+	written, _ := new(big.Rat).SetString(strconv.FormatFloat(p, 'g', -1, 64))
+	written.Mul(written, new(big.Rat).SetInt64(int64(n)))
+	whole, rest := new(big.Int).DivMod(written.Num(), written.Denom(), new(big.Int))
+	if rest.Sign() > 0 {
+		return int(whole.Int64())
+	}
+	return int(whole.Int64()) - 1
+}
+
+// The nearest rank is that of the fraction as the rule writes it, whatever its
+// double times the count gives.
+func TestNearestRankIsExact(t *testing.T) {
+	for _, p := range []float64{0.001, 0.07, 0.14, 0.28, 0.29, 0.5, 0.55, 0.56, 0.57, 0.58, 0.9, 0.95, 0.99, 0.999, 0.9999} {
+		for _, n := range []int{1, 2, 3, 7, 10, 20, 25, 50, 99, 100, 101, 200, 700, 1000, 4096, 99_999, 100_000, 1_000_000} {
+			if got, want := (Spec{Func: Percentile, P: p}).Nearest(n), nearest(p, n); got != want {
+				t.Errorf("place %d of %d for %v, want %d", got, n, p, want)
+			}
+		}
 	}
 }

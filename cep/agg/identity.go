@@ -45,5 +45,17 @@ func (s Spec) Ranked(rank uint64) event.Value {
 }
 
 // Nearest returns the place of the p-quantile among n sorted values, by the
-// nearest rank ⌈p·n⌉, from 0.
-func (s Spec) Nearest(n int) int { return min(max(int(math.Ceil(s.P*float64(n)))-1, 0), n-1) }
+// nearest rank ⌈p·n⌉, from 0. A product that misses a whole number by no more
+// than rounding is that number: 0.55 of 100 is the 55th.
+func (s Spec) Nearest(n int) int {
+	rank := s.P * float64(n)
+	if whole := math.Round(rank); math.Abs(rank-whole) <= rank*roundingMax {
+		rank = whole
+	}
+	return min(max(int(math.Ceil(rank))-1, 0), n-1)
+}
+
+// roundingMax is how far the product of a written fraction and a count may be
+// off, relative to it: half a unit in the last place of each factor and of the
+// product.
+const roundingMax = 0x1p-51

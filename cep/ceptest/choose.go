@@ -168,8 +168,27 @@ func (o *Oracle) alert(h *history, m *match) Alert {
 		}
 		a.Evidence = append(a.Evidence, ev)
 	}
-	a.Measures = o.measure(o.frameOf(h, m))
+	kept := *m
+	kept.taken = m.kept()
+	a.Measures = o.measure(o.frameOf(h, &kept))
 	return a
+}
+
+// evidenceMax is how many events an alert keeps: the first and last half.
+const evidenceMax = 200
+
+// kept returns the events of a match that its alert keeps, by step.
+func (m *match) kept() [][]int {
+	all := m.all()
+	if len(all) <= evidenceMax {
+		return m.taken
+	}
+	gone := all[evidenceMax/2 : len(all)-evidenceMax/2]
+	taken := make([][]int, len(m.taken))
+	for s, events := range m.taken {
+		taken[s] = slices.DeleteFunc(slices.Clone(events), func(i int) bool { return slices.Contains(gone, i) })
+	}
+	return taken
 }
 
 func (o *Oracle) measure(f *expr.Frame) []Measured {

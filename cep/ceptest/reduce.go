@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caltrop/caltrop/cep/agg"
@@ -24,8 +25,7 @@ func reduceSome(s agg.Spec, values []event.Value) event.Value {
 	case agg.Last:
 		return values[len(values)-1]
 	case agg.Percentile:
-		rank := int(math.Ceil(s.P * float64(len(sorted))))
-		return sorted[max(rank, 1)-1]
+		return sorted[nearestRank(s.P, len(sorted))-1]
 	case agg.Stddev:
 		return event.DoubleOf(math.Sqrt(rounded(variance(values)).Double()))
 	}
@@ -33,6 +33,17 @@ func reduceSome(s agg.Spec, values []event.Value) event.Value {
 		return event.DoubleOf(rounded(total(values)).Double() / float64(len(values)))
 	}
 	return rounded(mean(values))
+}
+
+// nearestRank is ⌈p·n⌉, p being the decimal fraction that the rule writes.
+func nearestRank(p float64, n int) int {
+	rank, _ := new(big.Rat).SetString(strconv.FormatFloat(p, 'g', -1, 64))
+	rank.Mul(rank, new(big.Rat).SetInt64(int64(n)))
+	whole, rest := new(big.Int).DivMod(rank.Num(), rank.Denom(), new(big.Int))
+	if rest.Sign() > 0 {
+		return int(whole.Int64()) + 1
+	}
+	return int(whole.Int64())
 }
 
 func compareValues(a, b event.Value) int {

@@ -77,3 +77,58 @@ limits: {evidence: 4}
 	}
 	r.want(r.feed(40, "b", 7), "at 40s a=a1 m=m2 c=c3..c32(2) b=b33 truncated\n")
 }
+
+// Of an alert with too much evidence, the measures and the summary speak of the
+// events that it keeps: the first and last hundred, or what the key's state
+// still has (docs/language.md, "Alerts").
+func TestMeasuresSpeakOfTheEvidenceThatIsKept(t *testing.T) {
+	const rule = `
+within: 10000s
+pattern: a+ -> b
+steps:
+  a: {stream: e, where: kind == "a"}
+  b: {stream: e, where: 'kind == "b"CONDITION'}
+LIMITS
+alert: {summary: "{{count(a)}} {{last(a.v)}}", measures: {n: count(a), sum: sum(a.v), last: last(a.v)}}
+`
+	for _, c := range []struct {
+		name, condition, limits string
+		events                  int
+		summary                 string
+		n, sum                  float64
+	}{
+		{"one run per state, all", "", "", 199, "199 198", 199, 199 * 198 / 2},
+		{"one run per state, trimmed", "", "", 300, "199 299", 199, 99*100/2 + 99*500/2},
+		{"runs, all", " && sum(a.v) >= 0.0", "limits: {runs_per_key: 1000}", 199, "199 198", 199, 199 * 198 / 2},
+		{"runs, trimmed", " && sum(a.v) >= 0.0", "limits: {runs_per_key: 1000}", 300, "199 299", 199, 99*100/2 + 99*500/2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, strings.NewReplacer("CONDITION", c.condition, "LIMITS", c.limits).Replace(rule))
+			for i := range c.events {
+				r.feed(int64(i), "a", float64(i))
+			}
+			r.feed(5000, "b", 0)
+			if len(r.out.Found) != 1 {
+				t.Fatalf("%d alerts", len(r.out.Found))
+			}
+			f := &r.out.Found[0]
+			if f.Summary != c.summary || f.Measures[0].Value.Int() != int64(c.n) || f.Measures[1].Value.Double() != c.sum {
+				t.Errorf("summary %q, measures %v; want %q, %v and %v", f.Summary, f.Measures, c.summary, c.n, c.sum)
+			}
+			if got := len(f.Evidence[0].Events); got != c.events {
+				t.Errorf("%d events of evidence, want all: the alert's id depends on them", got)
+			}
+		})
+	}
+}
+
+// Where the key's state no longer has an event, no measure counts it.
+func TestMeasuresLeaveOutForgottenEvents(t *testing.T) {
+	r := newRig(t, strings.Replace(counted, "CONDITION", "count(a) == 30", 1)+"alert: {summary: '{{count(a)}} {{first(a.v)}} {{last(a.v)}}'}\n")
+	r.feed(0, "s", 0)
+	for i := range int64(30) {
+		r.feed(1+i, "a", float64(i))
+	}
+	r.want(r.feed(40, "b", 0), "at 40s s=s1 a=a2..a31(9) b=b32 truncated\n")
+	r.want(r.out.Found[0].Summary, "9 0 29")
+}

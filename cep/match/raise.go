@@ -180,6 +180,7 @@ func (m *Machine) emit(c *candidate, by By) {
 			f.Evidence = append(f.Evidence, m.evidence(m.pat.Steps[i].Name, s))
 		}
 	}
+	m.view.trim()
 	for _, measure := range m.rule.Measures {
 		if v, ok := measure.Expr.Eval(&m.frame); ok {
 			f.Measures = append(f.Measures, NamedValue{measure.Name, v.Own()})

@@ -1,6 +1,8 @@
 package match
 
 import (
+	"slices"
+
 	"github.com/caltrop/caltrop/cep/agg"
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/expr"
@@ -13,16 +15,19 @@ type view struct {
 	built bool
 	steps [][]int32 // by step: held events in order
 	lost  []uint32  // by step: events matched but no longer kept
+	// partial says that steps are all there is: aggregates leave out events
+	// that are lost or trimmed.
+	partial bool
 }
 
 // bind shows the links that end at tail; -1 shows nothing.
 func (v *view) bind(tail int32) {
 	if v.tail != tail || tail < 0 {
-		v.tail, v.built = tail, false
+		v.tail, v.built, v.partial = tail, false, false
 	}
 }
 
-func (v *view) reset() { v.tail, v.built = -1, false }
+func (v *view) reset() { v.tail, v.built, v.partial = -1, false, false }
 
 func (v *view) build() {
 	if v.built {
@@ -62,14 +67,50 @@ func (v *view) At(step, i int) *event.Event {
 	return v.m.st.event(v.m, v.steps[step][i])
 }
 
-// Agg returns an aggregate over all events of the match, kept or not.
+// evidenceMax is how many events an alert keeps as evidence, of too many the
+// first and last half.
+const evidenceMax = 200
+
+// trim leaves the events that the alert keeps, for its measures and summary
+// (language §7).
+func (v *view) trim() {
+	v.build()
+	var all []int32
+	for i, s := range v.steps {
+		all = append(all, s...)
+		v.partial = v.partial || v.lost[i] > 0
+	}
+	if len(all) <= evidenceMax {
+		return
+	}
+	v.partial = true
+	slices.Sort(all)
+	from, to := all[evidenceMax/2], all[len(all)-evidenceMax/2]
+	for i := range v.steps {
+		v.steps[i] = slices.DeleteFunc(v.steps[i], func(e int32) bool { return e >= from && e < to })
+	}
+}
+
+// Agg returns an aggregate over all events of the match, kept or not; after
+// trim over those that the alert keeps.
 func (v *view) Agg(slot int) (event.Value, bool) {
 	spec := v.m.pat.Aggs[slot].Spec
+	if v.partial {
+		return v.aggregate(&v.m.pat.Aggs[slot])
+	}
 	if v.tail < 0 {
 		var none agg.Acc
 		return none.Result(spec)
 	}
 	return v.m.st.links[v.tail].accs[slot].Result(spec)
+}
+
+func (v *view) aggregate(a *expr.Agg) (event.Value, bool) {
+	var acc agg.Acc
+	for i := range v.Len(a.Step) {
+		addTo(&acc, a, v.At(a.Step, i))
+	}
+	return acc.Result(a.Spec)
 }
 
 // extend returns the aggregates of the match that ends at link prev (-1: none)
