@@ -147,3 +147,15 @@ type RuleCounts struct {
 	WindowTruncated uint64 `json:",omitempty"`
 	ReplayCapped    uint64 `json:",omitempty"` // times that a key went final by limits.replay
 }
+
+// Add adds the totals of another task.
+func (c *RuleCounts) Add(o RuleCounts) {
+	c.Raised += o.Raised
+	c.Suppressed += o.Suppressed
+	c.NoKey += o.NoKey
+	c.RunsCapped += o.RunsCapped
+	c.ConditionErrors += o.ConditionErrors
+	c.EvidenceCapped += o.EvidenceCapped
+	c.WindowTruncated += o.WindowTruncated
+	c.ReplayCapped += o.ReplayCapped
+}

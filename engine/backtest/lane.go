@@ -1,0 +1,277 @@
+package backtest
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/caltrop/caltrop/engine/state"
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/cespare/xxhash/v2"
+)
+
+// A lane is one task over the partitions whose events its rules bring
+// together. Lanes know nothing of each other.
+type lane struct {
+	name   string
+	set    *rules.Set
+	inputs []*input
+	alerts []alert.Alert
+	rules  map[string]task.RuleCounts
+}
+
+// An input is one partition of a lane.
+type input struct {
+	Input
+	span   Span
+	stream string
+	reader Reader
+	hash   *xxhash.Digest
+	next   Record
+	ended  bool
+	at     int64 // µs; of the newest record up to next
+	seen   int64 // µs; of the newest record that was run
+	told   int64 // offsets told to progress
+}
+
+// A run is a lane at work.
+type run struct {
+	*lane
+	plan     *Plan
+	progress *Progress
+	kept     *atomic.Int64 // alerts of all lanes
+	task     *task.Task
+	record   task.Record
+	effects  task.Effects
+	offset   int64
+	from     int64 // µs; alerts before it are not wanted
+}
+
+func (l *lane) run(ctx context.Context, p *Plan, progress *Progress, kept *atomic.Int64) (err error) {
+	r := &run{lane: l, plan: p, progress: progress, kept: kept}
+	if !p.From.IsZero() {
+		r.from = p.From.UnixMicro()
+	}
+	store, err := state.Open(state.Disk{Dir: filepath.Join(p.Dir, l.name), CacheBytes: p.Bytes / int64(p.Parallel) / 4},
+		state.Options{Bytes: int(p.Bytes) / p.Parallel * 3 / 4})
+	if err != nil {
+		return fmt.Errorf("opening state: %w", err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	defer r.closeReaders()
+	if err := r.begin(ctx, store); err != nil {
+		return err
+	}
+	if err := r.read(ctx); err != nil {
+		return err
+	}
+	return r.end()
+}
+
+// begin opens the readers and makes the task, which has the lane's rules from
+// its first record on.
+func (r *run) begin(ctx context.Context, store *state.Store) (err error) {
+	conf := task.Config{Resolver: r.set, State: store}
+	for _, in := range r.inputs {
+		conf.Sources = append(conf.Sources, task.Source{Stream: in.stream, Partition: in.Partition, Origin: in.Topic})
+		in.hash = xxhash.New()
+		if in.reader, err = r.plan.History.Open(ctx, in.Topic, in.span); err != nil {
+			return err
+		}
+		if err := in.advance(ctx); err != nil {
+			return err
+		}
+	}
+	r.task = task.New(conf)
+	return r.apply(task.Entry{Kind: task.Switch, Set: r.set.Names()})
+}
+
+// read runs the records of all inputs in the order of their times; of equal
+// ones, of the inputs.
+func (r *run) read(ctx context.Context) error {
+	for {
+		i := r.earliest()
+		if i < 0 {
+			return nil
+		}
+		in := r.inputs[i]
+		if err := r.silence(in.at); err != nil {
+			return err
+		}
+		if err := r.step(i, in); err != nil {
+			return fmt.Errorf("%s/%d offset %d: %w", in.Topic, in.Partition, in.next.Offset, err)
+		}
+		if err := in.advance(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// earliest returns the input whose next record comes next, -1 at the end.
+func (r *run) earliest() int {
+	first := -1
+	for i, in := range r.inputs {
+		if !in.ended && (first < 0 || in.at < r.inputs[first].at) {
+			first = i
+		}
+	}
+	return first
+}
+
+func (r *run) step(source int, in *input) error {
+	rec := &in.next
+	r.record = task.Record{Offset: r.offset, Source: source, SourceOffset: rec.Offset, Key: rec.Key, Value: rec.Value, Append: rec.Time}
+	r.offset++
+	before := r.task.Counts()
+	r.effects.Reset()
+	if err := r.task.Step(&r.record, &r.effects); err != nil {
+		return err
+	}
+	in.count(&before, r.task.Counts())
+	in.seen = in.at
+	r.report(in)
+	return r.collect()
+}
+
+// count adds what became of one record.
+func (in *input) count(before *task.Counts, after task.Counts) {
+	in.Records++
+	in.Accepted += after.Accepted - before.Accepted
+	in.Late += after.Late - before.Late
+	in.Duplicates += after.Duplicates - before.Duplicates
+	in.Dead += after.Dead - before.Dead
+}
+
+// advance reads the input's next record.
+func (in *input) advance(ctx context.Context) error {
+	err := in.reader.Next(ctx, &in.next)
+	if errors.Is(err, io.EOF) {
+		in.ended = true
+		in.Hash = fmt.Sprintf("%016x", in.hash.Sum64())
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s/%d: %w", in.Topic, in.Partition, err)
+	}
+	in.at = max(in.at, in.next.Time)
+	var head [32]byte
+	binary.LittleEndian.PutUint64(head[:], uint64(in.next.Offset))
+	binary.LittleEndian.PutUint64(head[8:], uint64(in.next.Time))
+	binary.LittleEndian.PutUint64(head[16:], uint64(len(in.next.Key)))
+	binary.LittleEndian.PutUint64(head[24:], uint64(len(in.next.Value)))
+	in.hash.Write(head[:]) // a Digest never fails
+	in.hash.Write(in.next.Key)
+	in.hash.Write(in.next.Value)
+	return nil
+}
+
+// reportEvery is how many offsets pass between reports of progress.
+const reportEvery = 1024
+
+func (r *run) report(in *input) {
+	if in.Records%reportEvery == 0 {
+		r.tell(in, in.next.Offset+1)
+	}
+}
+
+// tell reports that the input was read up to an offset.
+func (r *run) tell(in *input, offset int64) {
+	read := offset - in.span.From
+	r.progress.read.Add(read - in.told)
+	in.told = read
+}
+
+func (r *run) apply(e task.Entry) error {
+	r.effects.Reset()
+	if err := r.task.Apply(e, &r.effects); err != nil {
+		return err
+	}
+	return r.collect()
+}
+
+// collect keeps the alerts of the last call that lie in the plan's time.
+func (r *run) collect() error {
+	for i := range r.effects.Alerts {
+		a := &r.effects.Alerts[i]
+		if a.At < r.from || !r.plan.To.IsZero() && a.At >= r.plan.To.UnixMicro() {
+			continue
+		}
+		if r.kept.Add(1) > int64(r.plan.AlertsMax) {
+			return ErrTooMany
+		}
+		r.alerts = append(r.alerts, *a)
+	}
+	return nil
+}
+
+// silence moves the watermark of each stream by the records' times, as the live
+// engine does by its clock: once none of its partitions had a record for the
+// stream's idle time, once a second.
+func (r *run) silence(until int64) error {
+	for _, st := range r.set.Streams {
+		idle := st.Doc.Idle.Microseconds()
+		last := r.last(st.Doc.Name)
+		if idle == 0 || last == 0 || until-last <= idle {
+			continue
+		}
+		ticks := (until - last - idle - 1) / tickEvery
+		if err := r.apply(task.Entry{Kind: task.Tick, Stream: st.Doc.Name, Now: last + idle + ticks*tickEvery}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tickEvery is how often the live engine moves the watermark of a silent
+// stream, in µs.
+const tickEvery = 1_000_000
+
+// last returns the time of the newest record of a stream; 0 before the first.
+func (r *run) last(stream string) int64 {
+	newest := int64(0)
+	for _, in := range r.inputs {
+		if in.stream == stream && in.Records > 0 {
+			newest = max(newest, in.seen)
+		}
+	}
+	return newest
+}
+
+// end lets event time reach the plan's end, or the newest record's time where
+// it has none: what lies before is matched and the deadlines before it fire.
+func (r *run) end() error {
+	to := int64(0)
+	for _, in := range r.inputs {
+		to = max(to, in.seen)
+	}
+	if !r.plan.To.IsZero() {
+		to = r.plan.To.UnixMicro()
+	}
+	for _, st := range r.set.Streams {
+		if err := r.apply(task.Entry{Kind: task.Tick, Stream: st.Doc.Name, Now: to + st.Doc.Lateness.Microseconds()}); err != nil {
+			return err
+		}
+	}
+	for _, in := range r.inputs {
+		r.tell(in, in.span.To)
+	}
+	r.lane.rules = map[string]task.RuleCounts{}
+	for _, st := range r.task.Rules() {
+		r.lane.rules[st.Ref.Name] = st.Counts
+	}
+	return nil
+}
+
+func (r *run) closeReaders() {
+	for _, in := range r.inputs {
+		if in.reader != nil {
+			in.reader.Close()
+		}
+	}
+}
