@@ -20,6 +20,7 @@ type backtestOptions struct {
 	skipBad bool
 	json    bool
 	listed  int
+	kafka   topicOptions
 }
 
 // listedDefault is how many misses, and false alerts, of a rule are listed.
@@ -28,9 +29,15 @@ const listedDefault = 20
 func backtestCommand() *cobra.Command {
 	var o backtestOptions
 	cmd := &cobra.Command{
-		Use:   "backtest --rules FILE… --events FILE|- [--labels FILE]",
+		Use:   "backtest --rules FILE… --events FILE|- | --brokers HOST:PORT [--from T] [--to T] [--labels FILE]",
 		Short: "Say what rules would have caught in a history",
-		Long: `Run rules over a history in a file and print their alerts a day.
+		Long: `Run rules over a history, in a file or in the source topics of their streams,
+and print their alerts a day.
+
+Over topics it has readers and state of its own, so that it may run beside the
+live engine. Alerts from --from up to --to are reported; reading begins as far
+before as the rules look back. What was read is named with a hash: a second run
+over the same offsets prints the same bytes.
 
 With --labels, known incidents as 'caltrop gen --labels' writes them, it also
 prints recall and precision, and lists what was missed and what was raised for
@@ -49,6 +56,7 @@ Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
 	f.StringVar(&o.events, "events", "-", "file with events, - for standard input")
+	o.kafka.add(f)
 	f.StringVar(&o.labels, "labels", "", "file with incidents, a line for each")
 	f.IntVar(&o.listed, "listed", listedDefault, "list at most so many misses, and false alerts, of a rule")
 	f.BoolVar(&o.skipBad, "skip-bad", false, "count bad events and go on, instead of ending with code 2")
@@ -68,21 +76,15 @@ func runBacktest(ctx context.Context, cmd *cobra.Command, o backtestOptions) err
 	if err != nil {
 		return err
 	}
-	in, size, err := openEvents(o.events, cmd.InOrStdin())
+	var report *backtest.Report
+	if o.kafka.cluster.given() {
+		report, err = o.overTopics(ctx, cmd, set, labels)
+	} else {
+		report, err = o.overFile(ctx, cmd, set, labels)
+	}
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	bar := newBar(cmd.ErrOrStderr(), size, "reading events")
-	result, err := matchEvents(ctx, set, bar.reader(in), o.skipBad)
-	bar.done()
-	if err != nil {
-		return err
-	}
-	if err := result.show(cmd.ErrOrStderr(), o.json); err != nil {
-		return err
-	}
-	report := backtest.Score(ruleNames(set), result.alerts, labels, backtest.Options{Listed: max(o.listed, 0)})
 	if !o.json {
 		return report.Text(cmd.OutOrStdout())
 	}
@@ -90,6 +92,29 @@ func runBacktest(ctx context.Context, cmd *cobra.Command, o backtestOptions) err
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
+}
+
+func (o *backtestOptions) overFile(ctx context.Context, cmd *cobra.Command, set *rules.Set, labels []backtest.Label) (*backtest.Report, error) {
+	in, size, err := openEvents(o.events, cmd.InOrStdin())
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	bar := newBar(cmd.ErrOrStderr(), size, "reading events")
+	result, err := matchEvents(ctx, set, bar.reader(in), o.skipBad)
+	bar.done()
+	if err != nil {
+		return nil, err
+	}
+	if err := result.show(cmd.ErrOrStderr(), o.json); err != nil {
+		return nil, err
+	}
+	return backtest.Score(ruleNames(set), result.alerts, labels, o.shown(result.suppressed)), nil
+}
+
+// shown says how much the report shows.
+func (o *backtestOptions) shown(suppressed map[string]uint64) backtest.Options {
+	return backtest.Options{Listed: max(o.listed, 0), Examples: max(o.kafka.examples, 0), Suppressed: suppressed}
 }
 
 // readLabels reads a file of labels; without a name there are none.

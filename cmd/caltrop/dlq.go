@@ -30,8 +30,7 @@ func dlqCommand() *cobra.Command {
 
 // letterOptions are the flags that say which letters, of which cluster.
 type letterOptions struct {
-	config, prefix   string
-	brokers          []string
+	cluster          clusterFlags
 	kind             string
 	streams, reasons []string
 	from, to         string
@@ -39,9 +38,7 @@ type letterOptions struct {
 
 func (o *letterOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.config, "config", "", "the configuration of serve: its brokers, their settings and the prefix")
-	f.StringSliceVar(&o.brokers, "brokers", nil, "addresses of Kafka, instead of --config")
-	f.StringVar(&o.prefix, "prefix", "", "prefix of the topics, with --brokers (default caltrop)")
+	o.cluster.add(f)
 	f.StringVar(&o.kind, "kind", "", "dead or late; default both")
 	f.StringSliceVar(&o.streams, "stream", nil, "of these streams")
 	f.StringSliceVar(&o.reasons, "reason", nil, "with these reasons; docs/operations.md lists them")
@@ -51,7 +48,7 @@ func (o *letterOptions) flags(cmd *cobra.Command) {
 
 // open looks at the topics. The caller closes the cluster.
 func (o *letterOptions) open() (*kafka.Cluster, *kafka.Letters, error) {
-	cluster, err := o.cluster()
+	cluster, err := o.cluster.open()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,21 +58,6 @@ func (o *letterOptions) open() (*kafka.Cluster, *kafka.Letters, error) {
 		return nil, nil, err
 	}
 	return cluster, letters, nil
-}
-
-func (o *letterOptions) cluster() (*kafka.Cluster, error) {
-	if (o.config == "") == (len(o.brokers) == 0) {
-		return nil, errors.New("give --config FILE or --brokers HOST:PORT, one of them")
-	}
-	opts := kafka.Options{Brokers: o.brokers, Prefix: o.prefix}
-	if o.config != "" {
-		c, err := readConfig(o.config)
-		if err != nil {
-			return nil, err
-		}
-		opts = kafka.Options{Brokers: c.Kafka.Brokers, Prefix: cmp.Or(o.prefix, c.Kafka.Prefix), Settings: c.Kafka.Settings}
-	}
-	return kafka.Open(opts)
 }
 
 func (o *letterOptions) letters(c *kafka.Cluster) (*kafka.Letters, error) {

@@ -104,8 +104,9 @@ func openEvents(name string, stdin io.Reader) (in io.ReadCloser, size int64, err
 
 // A matched is what a run over a file gave.
 type matched struct {
-	alerts []alert.Alert // in the order of the output
-	counts matchCounts
+	alerts     []alert.Alert // in the order of the output
+	counts     matchCounts
+	suppressed map[string]uint64 // by rule
 }
 
 // matchCounts are the closing counts.
@@ -146,8 +147,11 @@ func matchEvents(ctx context.Context, set *rules.Set, in io.Reader, skipBad bool
 	}
 	c := run.Counts()
 	m.counts.Events, m.counts.Late, m.counts.Duplicates, m.counts.Alerts = c.Accepted, c.Late, c.Duplicates, len(run.Alerts)
-	m.alerts = run.Alerts
+	m.alerts, m.suppressed = run.Alerts, map[string]uint64{}
 	offline.Sort(m.alerts)
+	for _, r := range run.Rules() {
+		m.suppressed[r.Ref.Name] += r.Counts.Suppressed
+	}
 	return m, nil
 }
 

@@ -57,6 +57,15 @@ type Result struct {
 	Rules  []RuleTotals  // by name
 }
 
+// Suppressed returns the suppressed matches of each rule.
+func (r *Result) Suppressed() map[string]uint64 {
+	counts := map[string]uint64{}
+	for _, t := range r.Rules {
+		counts[t.Name] = t.Counts.Suppressed
+	}
+	return counts
+}
+
 // An Input is what was read of one partition.
 type Input struct {
 	Topic      string `json:"topic"`

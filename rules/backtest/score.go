@@ -6,9 +6,11 @@ package backtest
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/backtest"
 	"github.com/caltrop/caltrop/sinks/alert"
 )
 
@@ -18,6 +20,8 @@ type Report struct {
 	Rules    []Rule `json:"rules"`    // by name
 	// Unwatched are the scenarios of the labels that no rule is named after.
 	Unwatched []Unwatched `json:"unwatched,omitempty"`
+	// Inputs are what was read of source topics; none of a file.
+	Inputs []backtest.Input `json:"inputs,omitempty"`
 }
 
 // A Rule is the outcome for one rule. Its own scenario is the one of its name.
@@ -25,6 +29,11 @@ type Rule struct {
 	Name   string `json:"rule"`
 	Alerts int    `json:"alerts"` // raised and not retracted
 	Days   []Day  `json:"days"`   // in order, those with alerts
+	// Retracted are alerts that were raised and then taken back.
+	Retracted  int    `json:"retracted"`
+	Suppressed uint64 `json:"suppressed"` // matches that raised no alert of their own
+	// Examples are the first alerts, whole.
+	Examples []json.RawMessage `json:"examples,omitempty"` // at most Options.Examples
 
 	Incidents int      `json:"incidents"` // of its own scenario
 	Caught    int      `json:"caught"`    // of them, those that an alert proves
@@ -79,7 +88,10 @@ type Unwatched struct {
 
 // Options say how much a report lists.
 type Options struct {
-	Listed int // misses, and false alerts, of a rule; 0 means none
+	Listed   int // misses, and false alerts, of a rule; 0 means none
+	Examples int // alerts of a rule that are shown whole; 0 means none
+	// Suppressed are the matches of each rule that were suppressed.
+	Suppressed map[string]uint64
 }
 
 // evidenceListed is how many events of a false alert are named.
@@ -100,13 +112,16 @@ func Score(rules []string, alerts []alert.Alert, labels []Label, o Options) *Rep
 	}
 	s.alerts = map[string]*alert.Alert{}
 	byRule := map[string][]*alert.Alert{}
-	for _, a := range standing(alerts) {
+	kept, retracted := standing(alerts)
+	for _, a := range kept {
 		s.alerts[a.ID.String()] = a
 		byRule[a.Rule] = append(byRule[a.Rule], a)
 	}
 	r := &Report{Labelled: labels != nil}
 	for _, name := range rules {
-		r.Rules = append(r.Rules, s.rule(name, byRule[name]))
+		rule := s.rule(name, byRule[name])
+		rule.Retracted = retracted[name]
+		r.Rules = append(r.Rules, rule)
 	}
 	for name, n := range s.total {
 		if !slices.Contains(rules, name) {
@@ -118,8 +133,8 @@ func Score(rules []string, alerts []alert.Alert, labels []Label, o Options) *Rep
 }
 
 // standing returns the last version of each alert, without those retracted, in
-// the order of time.
-func standing(alerts []alert.Alert) []*alert.Alert {
+// the order of time, and how many were retracted, by rule.
+func standing(alerts []alert.Alert) (kept []*alert.Alert, retracted map[string]int) {
 	last := map[alert.ID]*alert.Alert{}
 	for i := range alerts {
 		a := &alerts[i]
@@ -127,14 +142,18 @@ func standing(alerts []alert.Alert) []*alert.Alert {
 			last[a.ID] = a
 		}
 	}
-	var kept []*alert.Alert
+	retracted = map[string]int{}
 	for i := range alerts {
-		if a := &alerts[i]; last[a.ID] == a && a.Status != alert.Retracted {
+		switch a := &alerts[i]; {
+		case last[a.ID] != a:
+		case a.Status == alert.Retracted:
+			retracted[a.Rule]++
+		default:
 			kept = append(kept, a)
 		}
 	}
 	slices.SortStableFunc(kept, func(a, b *alert.Alert) int { return cmp.Compare(a.At, b.At) })
-	return kept
+	return kept, retracted
 }
 
 // A scorer holds the labels, found by event.
@@ -147,7 +166,10 @@ type scorer struct {
 }
 
 func (s *scorer) rule(name string, alerts []*alert.Alert) Rule {
-	r := Rule{Name: name, Alerts: len(alerts), Days: days(alerts), Incidents: s.total[name]}
+	r := Rule{Name: name, Alerts: len(alerts), Days: days(alerts), Incidents: s.total[name], Suppressed: s.opts.Suppressed[name]}
+	for _, a := range alerts[:min(len(alerts), s.opts.Examples)] {
+		r.Examples = append(r.Examples, a.AppendJSON(nil))
+	}
 	if s.labels == nil {
 		return r
 	}

@@ -18,6 +18,8 @@ func (r *Report) Text(w io.Writer) error {
 		r.others(&b)
 		r.faults(&b)
 	}
+	r.examples(&b)
+	r.inputs(&b)
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
@@ -33,9 +35,10 @@ func table(b *strings.Builder, fill func(w io.Writer)) {
 func (r *Report) rules(b *strings.Builder) {
 	table(b, func(w io.Writer) {
 		if !r.Labelled {
-			fmt.Fprintln(w, "rule\talerts\tdays")
+			fmt.Fprintln(w, "rule\talerts\tdays\tmatches\tsuppressed\tretracted")
 			for i := range r.Rules {
-				fmt.Fprintf(w, "%s\t%d\t%d\n", r.Rules[i].Name, r.Rules[i].Alerts, len(r.Rules[i].Days))
+				u := &r.Rules[i]
+				fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\n", u.Name, u.Alerts, len(u.Days), uint64(u.Alerts+u.Retracted)+u.Suppressed, u.Suppressed, u.Retracted)
 			}
 			return
 		}
@@ -48,6 +51,31 @@ func (r *Report) rules(b *strings.Builder) {
 	for _, u := range r.Unwatched {
 		fmt.Fprintf(b, "no rule is called %s, which has %d incidents\n", u.Scenario, u.Incidents)
 	}
+}
+
+// examples shows the first alerts of each rule, a line of it and its evidence.
+func (r *Report) examples(b *strings.Builder) {
+	for i := range r.Rules {
+		for n, example := range r.Rules[i].Examples {
+			if n == 0 {
+				fmt.Fprintf(b, "\n%s, for example\n", r.Rules[i].Name)
+			}
+			fmt.Fprintf(b, "  %s\n", example)
+		}
+	}
+}
+
+func (r *Report) inputs(b *strings.Builder) {
+	if len(r.Inputs) == 0 {
+		return
+	}
+	b.WriteString("\nread\n")
+	table(b, func(w io.Writer) {
+		fmt.Fprintln(w, "topic\tpartition\toffsets\trecords\tlate\tduplicate\tdead\thash")
+		for _, in := range r.Inputs {
+			fmt.Fprintf(w, "%s\t%d\t%d-%d\t%d\t%d\t%d\t%d\t%s\n", in.Topic, in.Partition, in.From, in.To, in.Records, in.Late, in.Duplicates, in.Dead, in.Hash)
+		}
+	})
 }
 
 func number(v *float64) string {

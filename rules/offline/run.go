@@ -96,6 +96,9 @@ func (r *Run) Close() error {
 // Counts returns what the run has read and refused.
 func (r *Run) Counts() task.Counts { return r.task.Counts() }
 
+// Rules returns what became of each rule.
+func (r *Run) Rules() []task.RuleStatus { return r.task.Rules() }
+
 func (r *Run) collect() {
 	if !r.effects.Empty() {
 		r.Alerts = append(r.Alerts, r.effects.Alerts...)

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	topics "github.com/caltrop/caltrop/engine/backtest"
+	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/rules/backtest"
+	"github.com/caltrop/caltrop/rules/offline"
+	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// topicOptions are the flags of a backtest over Kafka.
+type topicOptions struct {
+	cluster  clusterFlags
+	from, to string
+	parallel int
+	memory   int
+	alerts   string
+	examples int
+}
+
+const memoryMiB = 256 // of a backtest, where nothing is said
+
+func (o *topicOptions) add(f *pflag.FlagSet) {
+	o.cluster.add(f)
+	f.StringVar(&o.from, "from", "", "first time of alerts, RFC 3339; default: as far back as the topics go")
+	f.StringVar(&o.to, "to", "", "time before which alerts are, RFC 3339; default: up to the topics' present end")
+	f.IntVar(&o.parallel, "parallel", 1, "partitions that run at once")
+	f.IntVar(&o.memory, "memory", memoryMiB, "MiB of state in memory; more goes to temporary files")
+	f.StringVar(&o.alerts, "alerts", "", "also write each version of each alert as a line of JSON to this file")
+	f.IntVar(&o.examples, "examples", 0, "show so many alerts of each rule whole")
+}
+
+// plan is the backtest that the flags ask for, without its directory.
+func (o *topicOptions) plan(set *rules.Set) (p topics.Plan, err error) {
+	p = topics.Plan{Set: set, Parallel: o.parallel, Bytes: int64(o.memory) << 20}
+	if o.parallel < 1 || o.memory < 1 {
+		return p, errors.New("--parallel and --memory are at least 1")
+	}
+	if p.From, err = timeFlag("from", o.from, time.Time{}); err != nil {
+		return p, err
+	}
+	if p.To, err = timeFlag("to", o.to, time.Time{}); err != nil {
+		return p, err
+	}
+	if !p.To.IsZero() && !p.From.Before(p.To) {
+		return p, fmt.Errorf("--from %s is not before --to %s", o.from, o.to)
+	}
+	return p, nil
+}
+
+func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, set *rules.Set, labels []backtest.Label) (*backtest.Report, error) {
+	plan, err := o.kafka.plan(set)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := o.kafka.cluster.open()
+	if err != nil {
+		return nil, err
+	}
+	defer cluster.Close()
+	plan.History = cluster.History()
+	if plan.Dir, err = os.MkdirTemp("", "caltrop-backtest-"); err != nil {
+		return nil, fmt.Errorf("making a directory for state: %w", err)
+	}
+	defer os.RemoveAll(plan.Dir)
+	began := time.Now()
+	result, err := watched(ctx, cmd, plan)
+	if err != nil {
+		return nil, err
+	}
+	offline.Sort(result.Alerts)
+	if err := writeAlerts(o.kafka.alerts, result.Alerts); err != nil {
+		return nil, err
+	}
+	report := backtest.Score(ruleNames(set), result.Alerts, labels, o.shown(result.Suppressed()))
+	report.Inputs = result.Inputs
+	records := uint64(0)
+	for _, in := range result.Inputs {
+		records += in.Records
+	}
+	took := time.Since(began)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%d records in %s, %.0f a second\n", records, took.Round(time.Millisecond), float64(records)/took.Seconds())
+	return report, nil
+}
+
+// watched runs the plan and shows how far it is.
+func watched(ctx context.Context, cmd *cobra.Command, plan topics.Plan) (*topics.Result, error) {
+	progress := &topics.Progress{}
+	done := make(chan struct{})
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		showProgress(cmd, progress, done)
+	}()
+	result, err := topics.Run(ctx, plan, progress)
+	close(done)
+	<-shown
+	return result, err
+}
+
+// showProgress draws until done is closed.
+func showProgress(cmd *cobra.Command, progress *topics.Progress, done <-chan struct{}) {
+	tick := time.NewTicker(barEvery)
+	defer tick.Stop()
+	bar, drawn := &bar{}, int64(0)
+	defer func() { bar.done() }()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		read, total := progress.Of()
+		if drawn == 0 && total > 0 {
+			bar = newBar(cmd.ErrOrStderr(), total, "reading topics")
+		}
+		bar.add(int(read - drawn))
+		drawn = read
+	}
+}
+
+// writeAlerts writes alerts to a file; without a name nowhere.
+func writeAlerts(name string, alerts []alert.Alert) error {
+	if name == "" {
+		return nil
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("writing alerts: %w", err)
+	}
+	defer file.Close()
+	out := bufio.NewWriter(file)
+	if err := errors.Join(printAlerts(out, alerts), out.Flush(), file.Close()); err != nil {
+		return fmt.Errorf("writing alerts to %s: %w", name, err)
+	}
+	return nil
+}
