@@ -25,8 +25,8 @@ import (
 type Plan struct {
 	Set     *rules.Set
 	History History
-	// From and To bound the alerts: those with From <= at < To are wanted, and
-	// records appended before To are read. A zero From means the oldest record
+	// From and To bound the alerts: those with From <= at < To are wanted. Reading
+	// ends where the watermark has passed To. A zero From means the oldest record
 	// that is kept, a zero To the present end.
 	From, To time.Time
 	// Lead is how far before From reading begins, so that a match that began
@@ -171,17 +171,13 @@ func (p *Plan) lanes(ctx context.Context) ([]*lane, error) {
 	return lanes, nil
 }
 
-// spans pins what is read of a stream's topic. Events may be appended as late
-// as the stream's lateness after their time.
+// spans pins what may be read of a stream's topic.
 func (p *Plan) spans(ctx context.Context, st *rules.Stream) ([]Span, error) {
-	var from, to time.Time
-	if !p.From.IsZero() {
-		from = p.From.Add(-p.Lead)
+	from := p.From
+	if !from.IsZero() {
+		from = from.Add(-p.Lead)
 	}
-	if !p.To.IsZero() {
-		to = p.To.Add(st.Doc.Lateness)
-	}
-	spans, err := p.History.Spans(ctx, st.Doc.Topic, from, to)
+	spans, err := p.History.Spans(ctx, st.Doc.Topic, from)
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", st.Doc.Name, err)
 	}

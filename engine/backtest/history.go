@@ -7,11 +7,10 @@ import (
 
 // A History is what is kept of source topics. It is safe for concurrent use.
 type History interface {
-	// Spans returns the offsets of each partition of a topic, in order, whose
-	// records were appended in [from, to); a zero to means up to the present end.
-	// An error says that the topic is not there, or that retention has passed
-	// records at from.
-	Spans(ctx context.Context, topic string, from, to time.Time) ([]Span, error)
+	// Spans returns the offsets of each partition of a topic, in order, from the
+	// first record appended at from or later, or the first that is kept where from
+	// is zero, up to the present end.
+	Spans(ctx context.Context, topic string, from time.Time) ([]Span, error)
 	// Open reads a span. The reader belongs to one goroutine.
 	Open(ctx context.Context, topic string, span Span) (Reader, error)
 }

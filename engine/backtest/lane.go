@@ -38,6 +38,7 @@ type input struct {
 	at     int64 // µs; of the newest record up to next
 	seen   int64 // µs; of the newest record that was run
 	told   int64 // offsets told to progress
+	head   [32]byte
 }
 
 // A run is a lane at work.
@@ -50,13 +51,16 @@ type run struct {
 	record   task.Record
 	effects  task.Effects
 	offset   int64
-	from     int64 // µs; alerts before it are not wanted
+	from, to int64 // µs; alerts outside are not wanted; 0: no bound
 }
 
 func (l *lane) run(ctx context.Context, p *Plan, progress *Progress, kept *atomic.Int64) (err error) {
 	r := &run{lane: l, plan: p, progress: progress, kept: kept}
 	if !p.From.IsZero() {
 		r.from = p.From.UnixMicro()
+	}
+	if !p.To.IsZero() {
+		r.to = p.To.UnixMicro()
 	}
 	store, err := state.Open(state.Disk{Dir: filepath.Join(p.Dir, l.name), CacheBytes: p.Bytes / int64(p.Parallel) / 4},
 		state.Options{Bytes: int(p.Bytes) / p.Parallel * 3 / 4})
@@ -95,7 +99,7 @@ func (r *run) begin(ctx context.Context, store *state.Store) (err error) {
 // read runs the records of all inputs in the order of their times; of equal
 // ones, of the inputs.
 func (r *run) read(ctx context.Context) error {
-	for {
+	for !r.past() {
 		i := r.earliest()
 		if i < 0 {
 			return nil
@@ -111,6 +115,21 @@ func (r *run) read(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// past reports whether no record that may come could change what lies before
+// the plan's end.
+func (r *run) past() bool {
+	if r.to == 0 {
+		return false
+	}
+	for _, st := range r.set.Streams {
+		if mark, ok := r.task.Watermark(st.Doc.Name); !ok || mark < r.to {
+			return false
+		}
+	}
+	return true
 }
 
 // earliest returns the input whose next record comes next, -1 at the end.
@@ -126,6 +145,7 @@ func (r *run) earliest() int {
 
 func (r *run) step(source int, in *input) error {
 	rec := &in.next
+	in.sum()
 	r.record = task.Record{Offset: r.offset, Source: source, SourceOffset: rec.Offset, Key: rec.Key, Value: rec.Value, Append: rec.Time}
 	r.offset++
 	before := r.task.Counts()
@@ -153,22 +173,32 @@ func (in *input) advance(ctx context.Context) error {
 	err := in.reader.Next(ctx, &in.next)
 	if errors.Is(err, io.EOF) {
 		in.ended = true
-		in.Hash = fmt.Sprintf("%016x", in.hash.Sum64())
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("reading %s/%d: %w", in.Topic, in.Partition, err)
 	}
 	in.at = max(in.at, in.next.Time)
-	var head [32]byte
-	binary.LittleEndian.PutUint64(head[:], uint64(in.next.Offset))
-	binary.LittleEndian.PutUint64(head[8:], uint64(in.next.Time))
-	binary.LittleEndian.PutUint64(head[16:], uint64(len(in.next.Key)))
-	binary.LittleEndian.PutUint64(head[24:], uint64(len(in.next.Value)))
-	in.hash.Write(head[:]) // a Digest never fails
+	return nil
+}
+
+// sum adds the record that is run to the input's hash.
+func (in *input) sum() {
+	head := in.head[:0]
+	for _, n := range []int64{in.next.Offset, in.next.Time, int64(len(in.next.Key)), int64(len(in.next.Value))} {
+		head = binary.LittleEndian.AppendUint64(head, uint64(n))
+	}
+	in.hash.Write(head) // a Digest never fails
 	in.hash.Write(in.next.Key)
 	in.hash.Write(in.next.Value)
-	return nil
+}
+
+// close says what was read, once no more is.
+func (in *input) close() {
+	in.Hash = fmt.Sprintf("%016x", in.hash.Sum64())
+	if !in.ended {
+		in.To = in.next.Offset
+	}
 }
 
 // reportEvery is how many offsets pass between reports of progress.
@@ -199,7 +229,7 @@ func (r *run) apply(e task.Entry) error {
 func (r *run) collect() error {
 	for i := range r.effects.Alerts {
 		a := &r.effects.Alerts[i]
-		if a.At < r.from || !r.plan.To.IsZero() && a.At >= r.plan.To.UnixMicro() {
+		if a.At < r.from || r.to != 0 && a.At >= r.to {
 			continue
 		}
 		if r.kept.Add(1) > int64(r.plan.AlertsMax) {
@@ -246,12 +276,12 @@ func (r *run) last(stream string) int64 {
 // end lets event time reach the plan's end, or the newest record's time where
 // it has none: what lies before is matched and the deadlines before it fire.
 func (r *run) end() error {
-	to := int64(0)
+	to := r.to
 	for _, in := range r.inputs {
-		to = max(to, in.seen)
-	}
-	if !r.plan.To.IsZero() {
-		to = r.plan.To.UnixMicro()
+		if r.to == 0 {
+			to = max(to, in.seen)
+		}
+		in.close()
 	}
 	for _, st := range r.set.Streams {
 		if err := r.apply(task.Entry{Kind: task.Tick, Stream: st.Doc.Name, Now: to + st.Doc.Lateness.Microseconds()}); err != nil {

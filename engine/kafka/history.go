@@ -20,7 +20,7 @@ var _ backtest.History = History{}
 func (c *Cluster) History() History { return History{c} }
 
 // Spans implements backtest.History.
-func (h History) Spans(ctx context.Context, topic string, from, to time.Time) ([]backtest.Span, error) {
+func (h History) Spans(ctx context.Context, topic string, from time.Time) ([]backtest.Span, error) {
 	n, err := h.cluster.Partitions(topic)
 	if err != nil {
 		return nil, err
@@ -42,21 +42,15 @@ func (h History) Spans(ctx context.Context, topic string, from, to time.Time) ([
 		}
 	}
 	if !from.IsZero() {
-		if err := r.cutAt(spans, from, func(s *backtest.Span, offset int64) { s.From = max(s.From, offset) }); err != nil {
-			return nil, err
-		}
-	}
-	if !to.IsZero() {
-		if err := r.cutAt(spans, to, func(s *backtest.Span, offset int64) { s.To = max(s.From, min(s.To, offset)) }); err != nil {
+		if err := r.begin(spans, from); err != nil {
 			return nil, err
 		}
 	}
 	return spans, ctx.Err()
 }
 
-// cutAt asks for the first offset of each span's partition with a record of
-// time at or later. A partition without one is cut at its end.
-func (r *reader) cutAt(spans []backtest.Span, at time.Time, cut func(*backtest.Span, int64)) error {
+// begin lets each span start at the first record of a time or later.
+func (r *reader) begin(spans []backtest.Span, at time.Time) error {
 	places := make([]ck.TopicPartition, len(spans))
 	for i := range spans {
 		places[i] = ck.TopicPartition{Topic: r.place.Topic, Partition: spans[i].Partition, Offset: ck.Offset(at.UnixMilli())}
@@ -66,13 +60,14 @@ func (r *reader) cutAt(spans []backtest.Span, at time.Time, cut func(*backtest.S
 		return fmt.Errorf("asking for the offsets of %s at %s: %w", *r.place.Topic, at.UTC().Format(time.RFC3339), err)
 	}
 	for i, f := range found {
+		s := &spans[i]
 		switch {
 		case f.Error != nil:
 			return fmt.Errorf("asking for the offset of %s/%d at %s: %w", *f.Topic, f.Partition, at.UTC().Format(time.RFC3339), f.Error)
-		case f.Offset < 0:
-			cut(&spans[i], spans[i].To)
+		case f.Offset < 0: // nothing that late
+			s.From = s.To
 		default:
-			cut(&spans[i], int64(f.Offset))
+			s.From = max(s.From, int64(f.Offset))
 		}
 	}
 	return nil
