@@ -38,6 +38,12 @@ func (s *pagingStore) PutPage(key []byte, number uint64, page []byte) {
 	}
 }
 
+func (s *pagingStore) EditPage(key []byte, number uint64) []byte {
+	return s.pages[fmt.Sprint(string(key), number)]
+}
+
+func (s *pagingStore) Edit(key []byte) []byte { return s.states[string(key)] }
+
 type raised struct {
 	key   event.Value
 	found match.Found

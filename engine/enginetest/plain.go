@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"bytes"
 	"maps"
 	"math"
 
@@ -21,7 +22,7 @@ type plainKey struct {
 }
 
 type plainRecord struct {
-	value string
+	value []byte // clones share it: Edit makes a copy
 	dies  int64
 }
 
@@ -40,11 +41,16 @@ func (p *plain) Open(s task.Slot) { p.wheels[s.ID] = s.Wheel }
 
 // Get implements task.State.
 func (p *plain) Get(slot uint32, key []byte) []byte {
-	r, ok := p.records[plainKey{slot, string(key)}]
-	if !ok {
-		return nil
+	return bytes.Clone(p.records[plainKey{slot, string(key)}].value)
+}
+
+// Edit implements task.State.
+func (p *plain) Edit(slot uint32, key []byte, dies int64) []byte {
+	value := p.Get(slot, key)
+	if value != nil {
+		p.records[plainKey{slot, string(key)}] = plainRecord{value, dies}
 	}
-	return []byte(r.value)
+	return value
 }
 
 // Put implements task.State.
@@ -53,7 +59,7 @@ func (p *plain) Put(slot uint32, key, value []byte, dies int64) {
 		delete(p.records, plainKey{slot, string(key)})
 		return
 	}
-	p.records[plainKey{slot, string(key)}] = plainRecord{string(value), dies}
+	p.records[plainKey{slot, string(key)}] = plainRecord{bytes.Clone(value), dies}
 }
 
 // SetTimer implements task.State.

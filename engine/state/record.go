@@ -32,9 +32,14 @@ func (r record) timer() int64      { return int64(binary.LittleEndian.Uint64(r[8
 func (r record) keyLen() int       { return int(binary.LittleEndian.Uint16(r[20:])) }
 func (r record) flags() uint16     { return binary.LittleEndian.Uint16(r[22:]) }
 func (r record) key() []byte       { return r[headBytes : headBytes+r.keyLen()] }
-func (r record) value() []byte     { at := headBytes + r.keyLen(); return r[at : at+r.valueLen()] }
 func (r record) size() int         { return headBytes + r.keyLen() + r.valueLen() }
 func (r record) has(f uint16) bool { return r.flags()&f != 0 }
+
+func (r record) value() []byte {
+	at := headBytes + r.keyLen()
+	end := at + r.valueLen()
+	return r[at:end:end]
+}
 
 func (r record) setTimer(at int64) { binary.LittleEndian.PutUint64(r[8:], uint64(at)) }
 func (r record) set(f uint16)      { binary.LittleEndian.PutUint16(r[22:], r.flags()|f) }

@@ -141,6 +141,18 @@ func (s *Store) Get(slot uint32, key []byte) []byte {
 	return r.value()
 }
 
+// Edit implements task.State.
+func (s *Store) Edit(slot uint32, key []byte, dies int64) []byte {
+	hash := hashOf(slot, key)
+	r := s.load(hash, slot, key)
+	if r == nil || r.valueLen() == 0 {
+		return nil
+	}
+	r.setDies(dies)
+	s.touch(r, hash)
+	return r.value()
+}
+
 // load finds a record in the heap or brings it there; nil when there is none.
 func (s *Store) load(hash, slot uint32, key []byte) record {
 	if i := s.table.find(&s.arena, hash, slot, key); i >= 0 {

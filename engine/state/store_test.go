@@ -81,7 +81,12 @@ func openSlots(s *Store) {
 func change(r *rand.Rand, s *Store, m *model) {
 	slot, key := uint32(1+r.IntN(modelSlots)), fmt.Sprintf("key-%d", r.IntN(modelKeys))
 	name := modelName(slot, key)
-	switch r.IntN(8) {
+	switch r.IntN(9) {
+	case 8:
+		if value := s.Edit(slot, []byte(key), task.Never); value != nil {
+			value[0]++
+			m.values[name] = string(value)
+		}
 	case 0:
 		s.Put(slot, []byte(key), nil, task.Never)
 		delete(m.values, name)

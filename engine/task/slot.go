@@ -58,12 +58,16 @@ var (
 
 func (s *store) Get(key []byte) []byte { return s.task.cfg.State.Get(s.slot.id, key) }
 
-func (s *store) Put(key, state []byte) {
-	dies := int64(Never)
-	if s.slot.retain != Never {
-		dies = s.task.now + s.slot.retain
+func (s *store) Put(key, state []byte) { s.task.cfg.State.Put(s.slot.id, key, state, s.dies()) }
+
+func (s *store) Edit(key []byte) []byte { return s.task.cfg.State.Edit(s.slot.id, key, s.dies()) }
+
+// dies is the time from which a record that is written now is of no use.
+func (s *store) dies() int64 {
+	if s.slot.retain == Never {
+		return Never
 	}
-	s.task.cfg.State.Put(s.slot.id, key, state, dies)
+	return s.task.now + s.slot.retain
 }
 
 func (s *store) Timer(key []byte, at int64) {
@@ -81,6 +85,10 @@ func (s *store) Page(key []byte, number uint64) []byte {
 
 func (s *store) PutPage(key []byte, number uint64, page []byte) {
 	s.task.cfg.State.Put(s.slot.id|pagesBit, s.pageKey(key, number), page, Never)
+}
+
+func (s *store) EditPage(key []byte, number uint64) []byte {
+	return s.task.cfg.State.Edit(s.slot.id|pagesBit, s.pageKey(key, number), Never)
 }
 
 // pageKey is the key followed by the eight bytes of the number.

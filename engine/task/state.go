@@ -14,6 +14,10 @@ type State interface {
 	// Get returns the record of key, or nil. The bytes are valid until the next
 	// call of any method.
 	Get(slot uint32, key []byte) []byte
+	// Edit returns the record of key, or nil, to be changed where it is, but for
+	// its length. It counts as changed; dies as with Put. The bytes are valid
+	// until the next call of any method.
+	Edit(slot uint32, key []byte, dies int64) []byte
 	// Put replaces the record of key; an empty value removes it, and its timer
 	// stays. Bytes are copied. From event time dies on nothing of the record
 	// can matter any more unless it has a timer; Never keeps it.
