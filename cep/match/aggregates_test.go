@@ -1,6 +1,7 @@
 package match_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -131,4 +132,32 @@ func TestMeasuresLeaveOutForgottenEvents(t *testing.T) {
 	}
 	r.want(r.feed(40, "b", 0), "at 40s s=s1 a=a2..a31(9) b=b32 truncated\n")
 	r.want(r.out.Found[0].Summary, "9 0 29")
+}
+
+// An alert is never lost because the key has too many events to keep: events
+// between others like them leave first, and where even then the match cannot
+// be told, its first and last event are the evidence.
+func TestNoAlertIsLostToTheEvidenceLimit(t *testing.T) {
+	for _, c := range []struct {
+		name, pattern, limit, events, want string
+	}{
+		{"others like them leave first", "a -> b -> c -> d", "10", "aaaaaabaaaaaacaaaaaad", "at 20s a=a1 b=b7 c=c14 d=d21 truncated\n"},
+		{"nothing is like its neighbour", "a -> b -> c -> d", "2", "abbcccaccd", "at 9s a=a1 d=d10 truncated\n"},
+		{"what forbids is kept", "a -> !x -> b", "5", "aaaaaaxaaaaaaaab", "at 15s a=a8 b=b16 truncated\n"},
+		{"a loop at the end", "a -> b -> c{2,}", "7", "aaabaaacaaac", "at 11s a=a1 b=b4 c=c8..c12(2) truncated\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rule := "within: 100s\npattern: " + c.pattern + "\nlimits: {evidence: " + c.limit + "}\nsteps:\n"
+			for _, s := range "abcdx" {
+				if strings.ContainsRune(c.pattern, s) {
+					rule += fmt.Sprintf("  %c: {stream: e, where: kind == \"%c\"}\n", s, s)
+				}
+			}
+			r, got := newRig(t, rule), ""
+			for i, kind := range c.events {
+				got += r.feed(int64(i), string(kind), 0)
+			}
+			r.want(got, c.want)
+		})
+	}
 }

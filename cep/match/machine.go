@@ -37,6 +37,8 @@ type Machine struct {
 	slab     []int32 // counters of the runs in st
 	layout   *layout
 	shared   []sharedCondition // by pred; nil: none is
+	truths   [2][]bool         // scratch of alike
+	order    []int32           // scratch of middle: the events kept
 }
 
 type truth uint8

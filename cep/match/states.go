@@ -100,6 +100,7 @@ func (m *Machine) raiseRebuilt(by By) {
 		}
 		return
 	}
+	m.raiseForgotten(by)
 }
 
 // spend cuts everything before the held event at index before (-1: all).
