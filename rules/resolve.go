@@ -151,3 +151,27 @@ func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
 	}
 	return refs, alerts
 }
+
+// Only returns the part of the set that runs the named rules: they, and those
+// whose alerts they read, with all streams, profiles and lists.
+func (s *Set) Only(names ...string) (*Set, error) {
+	part := *s
+	part.Rules = nil
+	add := func(r *Rule) {
+		if !slices.Contains(part.Rules, r) {
+			part.Rules = append(part.Rules, r)
+		}
+	}
+	for _, name := range names {
+		r := s.Rule(name)
+		if r == nil {
+			return nil, fmt.Errorf("there is no rule %s", name)
+		}
+		add(r)
+		for _, up := range s.upstreamOf(r) {
+			add(up)
+		}
+	}
+	part.sort()
+	return &part, nil
+}
