@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -77,12 +78,10 @@ func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, se
 	if err != nil {
 		return nil, err
 	}
-	offline.Sort(result.Alerts)
+	report := reportOf(set, result, labels, o.shown(result.Suppressed()))
 	if err := writeAlerts(o.kafka.alerts, result.Alerts); err != nil {
 		return nil, err
 	}
-	report := backtest.Score(ruleNames(set), result.Alerts, labels, o.shown(result.Suppressed()))
-	report.Inputs = result.Inputs
 	records := uint64(0)
 	for _, in := range result.Inputs {
 		records += in.Records
@@ -90,6 +89,27 @@ func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, se
 	took := time.Since(began)
 	fmt.Fprintf(cmd.ErrOrStderr(), "%d records in %s, %.0f a second\n", records, took.Round(time.Millisecond), float64(records)/took.Seconds())
 	return report, nil
+}
+
+// reportOf puts the alerts in order and scores them.
+func reportOf(set *rules.Set, result *topics.Result, labels []backtest.Label, o backtest.Options) *backtest.Report {
+	offline.Sort(result.Alerts)
+	report := backtest.Score(ruleNames(set), result.Alerts, labels, o)
+	report.Inputs = result.Inputs
+	return report
+}
+
+// examplesShown is how many alerts of each rule a report over REST shows whole.
+const examplesShown = 3
+
+// backtestReport is the report of a backtest over REST.
+func backtestReport(p topics.Plan, result *topics.Result) ([]byte, error) {
+	report := reportOf(p.Set, result, nil, backtest.Options{Examples: examplesShown, Suppressed: result.Suppressed()})
+	text, err := json.Marshal(report)
+	if err != nil {
+		return nil, fmt.Errorf("writing the report: %w", err)
+	}
+	return text, nil
 }
 
 // watched runs the plan and shows how far it is.

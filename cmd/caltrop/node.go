@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/backtest"
 	"github.com/caltrop/caltrop/engine/kafka"
 	"github.com/caltrop/caltrop/internal/api"
 	"github.com/caltrop/caltrop/rules"
@@ -25,6 +26,9 @@ import (
 
 // shutdownMost is the longest that a process goes on after it was told to end.
 const shutdownMost = 9 * time.Second
+
+// backtestShare is the part of the memory budget that backtests take beside it.
+const backtestShare = 4
 
 // A history stores alerts and answers for them.
 type history interface {
@@ -47,6 +51,8 @@ type node struct {
 	lock     io.Closer // of the data directory
 	deliver  *sinks.Metrics
 	handler  http.Handler
+
+	backtests *backtest.Operations
 }
 
 // newNode makes a node. The address is taken and the local directories are
@@ -139,8 +145,12 @@ func (n *node) openEngine() error {
 }
 
 func (n *node) openHandler() (err error) {
+	n.backtests = backtest.NewOperations(backtest.OperationsOptions{
+		History: n.cluster.History(), Dir: filepath.Join(n.conf.Data, "backtests"), Bytes: int64(n.conf.Memory) / backtestShare,
+		Report: backtestReport, Log: n.log,
+	})
 	n.handler, err = api.New(api.Options{
-		Registry: n.registry, History: n.history, Jobs: jobs{n}, Metrics: n.metrics, Log: n.log,
+		Registry: n.registry, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Metrics: n.metrics, Log: n.log,
 		Ready: func() error { s := n.engine.Status(); return s.Ready() },
 	})
 	return err
@@ -222,6 +232,7 @@ func (n *node) work(ctx context.Context) error {
 	g.Go(func() error { return n.registry.Run(ctx) })
 	g.Go(func() error { return n.match(ctx) })
 	g.Go(func() error { return source.Run(ctx) })
+	g.Go(func() error { return n.backtests.Run(ctx) })
 	g.Go(func() error {
 		return sinks.Deliver(ctx, source, n.history, sinks.Options{Sink: n.conf.History.Kind, Log: n.log, Metrics: n.deliver})
 	})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/caltrop/caltrop/engine/state"
@@ -54,7 +55,14 @@ type run struct {
 	from, to int64 // µs; alerts outside are not wanted; 0: no bound
 }
 
+// run runs the lane. A panic is an error of it: beside a live engine a backtest
+// must not end the process.
 func (l *lane) run(ctx context.Context, p *Plan, progress *Progress, kept *atomic.Int64) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
 	r := &run{lane: l, plan: p, progress: progress, kept: kept}
 	if !p.From.IsZero() {
 		r.from = p.From.UnixMicro()
@@ -77,6 +85,15 @@ func (l *lane) run(ctx context.Context, p *Plan, progress *Progress, kept *atomi
 	}
 	return r.end()
 }
+
+// A panicError is a fault of the program, with its place for the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+// Error tells the fault without the stack.
+func (e *panicError) Error() string { return fmt.Sprintf("a fault of the program: %v", e.value) }
 
 // begin opens the readers and makes the task, which has the lane's rules from
 // its first record on.

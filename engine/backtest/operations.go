@@ -239,6 +239,10 @@ func (s *Operations) end(op *operation, report []byte, err error) {
 	op.State, op.Over, op.Report = Done, time.Now(), report
 	if err != nil {
 		op.State, op.Error, op.Report = Failed, err.Error(), nil
+		var p *panicError
+		if errors.As(err, &p) {
+			s.opts.Log.Error("backtest panicked", "id", op.ID, "stack", string(p.stack))
+		}
 		s.opts.Log.Warn("backtest failed", "id", op.ID, "error", err)
 	}
 }

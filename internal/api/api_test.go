@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/docs/schema"
+	"github.com/caltrop/caltrop/engine/backtest"
 	"github.com/caltrop/caltrop/internal/api"
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/sinks/alert"
@@ -110,6 +111,8 @@ type rig struct {
 	ready    error
 	log      bytes.Buffer
 
+	backtests *backtest.Operations
+
 	described *description // what every answer is held against
 }
 
@@ -118,6 +121,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	g := &rig{t: t, history: &history{one: map[alert.ID]string{}}, entries: &rules.MemoryLog{}}
+	g.backtests = startBacktests(t)
 	g.registry = rules.NewRegistry(rules.Options{Log: g.entries, Now: func() time.Time { return noon }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -129,7 +133,7 @@ func newRig(t *testing.T) *rig {
 	<-g.registry.Ready()
 	var err error
 	g.handler, err = api.New(api.Options{
-		Registry: g.registry, History: g.history, Jobs: oneJob{},
+		Registry: g.registry, History: g.history, Jobs: oneJob{}, Backtests: g.backtests,
 		Ready: func() error { return g.ready },
 		Log:   slog.New(slog.NewTextHandler(&g.log, nil)),
 		Now:   func() time.Time { return noon },
@@ -310,7 +314,7 @@ func TestUnavailableLog(t *testing.T) {
 	<-registry.Ready()
 	g := &rig{t: t, registry: registry}
 	var err error
-	if g.handler, err = api.New(api.Options{Registry: registry, History: &history{}, Jobs: oneJob{}, Log: slog.New(slog.NewTextHandler(&g.log, nil))}); err != nil {
+	if g.handler, err = api.New(api.Options{Registry: registry, History: &history{}, Jobs: oneJob{}, Backtests: g.backtests, Log: slog.New(slog.NewTextHandler(&g.log, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	g.described = describe(t, g.handler)

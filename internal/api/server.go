@@ -83,23 +83,26 @@ type Options struct {
 	History  History
 	Jobs     Jobs
 	Ready    func() error // nil error: the process can do its work; nil means always
-	Metrics  *Metrics     // nil: a server without /metrics content of its own
-	Log      *slog.Logger // nil: slog.Default()
-	Now      func() time.Time
+	// Backtests run rules over history; nil: their routes answer 404.
+	Backtests Backtests
+	Metrics   *Metrics     // nil: a server without /metrics content of its own
+	Log       *slog.Logger // nil: slog.Default()
+	Now       func() time.Time
 }
 
 type server struct {
-	rules   *rules.Registry
-	history History
-	jobs    Jobs
-	ready   func() error
-	log     *slog.Logger
-	now     func() time.Time
+	rules     *rules.Registry
+	history   History
+	jobs      Jobs
+	backtests Backtests
+	ready     func() error
+	log       *slog.Logger
+	now       func() time.Time
 }
 
 // New returns the handler of the whole interface.
 func New(o Options) (http.Handler, error) {
-	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, ready: o.Ready, log: o.Log, now: o.Now}
+	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, ready: o.Ready, log: o.Log, now: o.Now}
 	if s.ready == nil {
 		s.ready = func() error { return nil }
 	}
@@ -167,6 +170,13 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	documents.Get("/v1/alerts", s.handle(s.listAlerts, "rule", "key", "status", "from", "to", "after", "limit"))
 	r.Get("/v1/alerts/{id}", s.handle(s.getAlert))
 	r.Get("/v1/jobs", s.handle(s.listJobs))
+
+	if s.backtests != nil {
+		documents.Post("/v1/backtests", s.handle(s.startBacktest, "rules", "from", "to"))
+		r.Get("/v1/backtests", s.handle(s.listBacktests))
+		r.Get("/v1/backtests/{id}", s.handle(s.getBacktest))
+		r.Delete("/v1/backtests/{id}", s.handle(s.cancelBacktest))
+	}
 
 	r.NotFound(s.answer(notFound))
 	r.MethodNotAllowed(s.answer(notAllowed))
