@@ -22,13 +22,23 @@ const taskName = "job.payment.g1.0"
 type host struct {
 	t        *testing.T
 	fs       *vfs.MemFS
+	disk     vfs.FS // the way to fs: nil is fs itself
+	through  func(checkpoint.Blobs) checkpoint.Blobs
 	fail     checkpoint.Point
+	skip     int // times that fail is reached before it fails
+	dead     *vfs.MemFS
+	percent  int // of unsynced writes that outlive a death at fail
 	build    string
+	memTable uint64
 	rejected int
+	moved    map[checkpoint.Way]int64
+	keeper   *checkpoint.Keeper
 	kept     *checkpoint.Kept
 }
 
-func newHost(t *testing.T) *host { return &host{t: t, fs: vfs.NewCrashableMem(), build: "one"} }
+func newHost(t *testing.T) *host {
+	return &host{t: t, fs: vfs.NewCrashableMem(), build: "one", memTable: 1 << 16}
+}
 
 // nothing resolves the empty set.
 type nothing struct{}
@@ -37,25 +47,58 @@ func (nothing) Resolve(task.Set) (*task.Live, error) { return &task.Live{}, nil 
 
 var errFail = errors.New("a named point")
 
-func (h *host) open() error {
+func (h *host) open() error { return h.openAt("local") }
+
+func (h *host) openAt(at string) (err error) {
 	h.t.Helper()
-	dir, err := checkpoint.NewDirectory(h.fs, "far/kept")
-	if err != nil {
-		h.t.Fatal(err)
+	h.moved = map[checkpoint.Way]int64{}
+	if h.keeper == nil {
+		if h.keeper, err = h.newKeeper(at); err != nil {
+			return err
+		}
 	}
-	k := checkpoint.NewKeeper(checkpoint.Options{Blobs: dir, FS: h.fs, Dir: "local", Build: h.build, Keep: 2,
-		CacheBytes: 1 << 16, MemTableBytes: 1 << 16, Rejected: func(string) { h.rejected++ },
-		Fail: func(p checkpoint.Point) error {
-			if p == h.fail {
-				return errFail
-			}
-			return nil
-		}})
-	h.kept, err = k.Open(context.Background(), taskName, task.Config{Sources: []task.Source{{Stream: "payment"}}, Resolver: nothing{}})
+	h.kept, err = h.keeper.Open(context.Background(), taskName, task.Config{Sources: []task.Source{{Stream: "payment"}}, Resolver: nothing{}})
 	if err == nil {
 		h.kept.State().Open(task.Slot{ID: 1})
 	}
 	return err
+}
+
+// newKeeper makes the keeper of one process.
+func (h *host) newKeeper(at string) (*checkpoint.Keeper, error) {
+	disk := h.disk
+	if disk == nil {
+		disk = h.fs
+	}
+	dir, err := checkpoint.NewDirectory(disk, "far/kept")
+	if err != nil {
+		return nil, err
+	}
+	var blobs checkpoint.Blobs = dir
+	if h.through != nil {
+		blobs = h.through(dir)
+	}
+	return checkpoint.NewKeeper(checkpoint.Options{Blobs: blobs, FS: disk, Dir: at, Build: h.build, Keep: 2,
+		CacheBytes: 1 << 16, MemTableBytes: h.memTable, Rejected: func(string) { h.rejected++ }, Fail: h.point,
+		Moved: func(way checkpoint.Way, bytes int64) { h.moved[way] += bytes }}), nil
+}
+
+// point is the death of the process where h.fail says: what is on disk then is
+// what a later one finds, whatever this one still does.
+func (h *host) point(p checkpoint.Point) error {
+	if p != h.fail || h.dead != nil {
+		return nil
+	}
+	if h.skip > 0 {
+		h.skip--
+		return nil
+	}
+	h.dead = h.clone(h.percent, 7)
+	return errFail
+}
+
+func (h *host) clone(percent int, seed uint64) *vfs.MemFS {
+	return h.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(seed, 1))})
 }
 
 func (h *host) mustOpen() {
@@ -81,7 +124,7 @@ func (h *host) save() error {
 	h.t.Helper()
 	save, err := h.kept.Cut()
 	if err != nil {
-		h.t.Fatal(err)
+		return err
 	}
 	return save(context.Background())
 }
@@ -114,12 +157,23 @@ func (h *host) moment() int {
 func (h *host) crash(percent int, seed uint64) {
 	h.t.Helper()
 	if h.kept != nil {
-		if err := h.kept.Close(); err != nil {
+		if err := h.kept.Close(); err != nil && h.disk == nil {
 			h.t.Fatal(err)
 		}
 	}
-	h.fs = h.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(seed, 1))})
-	h.fail, h.rejected = "", 0
+	if h.dead == nil {
+		h.dead = h.clone(percent, seed)
+	}
+	h.fs, h.dead, h.disk, h.keeper, h.kept = h.dead, nil, nil, nil, nil
+	h.fail, h.skip, h.rejected = "", 0, 0
+}
+
+// move is the end of the machine: the next process starts on another.
+func (h *host) move() {
+	h.t.Helper()
+	if err := h.fs.RemoveAll("local"); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *host) blobs(part string) []string {
@@ -136,40 +190,6 @@ func (h *host) blobs(part string) []string {
 	}
 	slices.Sort(found)
 	return found
-}
-
-// Faults 1 and 2: killed at every named point, with nothing, some or all of
-// the unsynced writes lost.
-func TestT01T02KilledAtNamedPoints(t *testing.T) {
-	points := map[checkpoint.Point]int{
-		checkpoint.BeforeFlush: 1, checkpoint.AfterLink: 1, checkpoint.EachUpload: 1, checkpoint.BeforeManifest: 1,
-		checkpoint.AfterManifest: 2, checkpoint.BeforeGC: 2,
-	}
-	for point, want := range points {
-		for seed, percent := range []int{0, 30, 70, 100} {
-			h := newHost(t)
-			h.mustOpen()
-			h.work(1)
-			h.mustSave()
-			h.work(2)
-			h.fail = point
-			if err := h.save(); !errors.Is(err, errFail) {
-				t.Fatalf("%s: %v", point, err)
-			}
-			h.crash(percent, uint64(seed))
-			h.mustOpen()
-			if got := h.moment(); got != want || h.rejected > 0 {
-				t.Errorf("killed at %s with %d%% of unsynced writes kept: at moment %d with %d passed over, want %d", point, percent, got, h.rejected, want)
-			}
-			h.work(3)
-			h.mustSave()
-			h.crash(0, 0)
-			h.mustOpen()
-			if got := h.moment(); got != 3 {
-				t.Errorf("after %s the next checkpoint restores to %d, want 3", point, got)
-			}
-		}
-	}
 }
 
 func TestCrashBeforeTheFirstCheckpointIsANewTask(t *testing.T) {
@@ -193,110 +213,6 @@ func twoSaved(t *testing.T) *host {
 	}
 	h.crash(100, 1)
 	return h
-}
-
-// Fault 3: the newest manifest truncated at every byte, every bit flipped.
-func TestT03DamagedManifest(t *testing.T) {
-	h := twoSaved(t)
-	name := h.blobs("manifest-")[1]
-	whole := read(t, h.fs, name)
-	restores := func(damaged []byte, i int, what string) {
-		if checkpoint.IsManifest(damaged) {
-			t.Fatalf("manifest %s %d is taken for whole", what, i)
-		}
-		if i%wholeRestoreEvery == 0 {
-			write(t, h.fs, name, damaged)
-			expectPrevious(t, h, fmt.Sprintf("manifest %s %d", what, i))
-		}
-	}
-	for n := range len(whole) {
-		restores(whole[:n], n, "cut at byte")
-	}
-	for i := range 8 * len(whole) {
-		damaged := append([]byte(nil), whole...)
-		damaged[i/8] ^= 1 << (i % 8)
-		restores(damaged, i, "with a flipped bit")
-	}
-}
-
-// wholeRestoreEvery is the share of damaged manifests that a task is opened
-// with; the others are only read.
-const wholeRestoreEvery = 61
-
-func expectPrevious(t *testing.T, h *host, what string) {
-	t.Helper()
-	h.rejected = 0
-	if err := h.open(); err != nil {
-		t.Fatalf("%s: %v", what, err)
-	}
-	if got := h.moment(); got != 1 || h.rejected != 1 {
-		t.Fatalf("%s: at moment %d with %d passed over, want 1 and 1", what, got, h.rejected)
-	}
-	if err := h.kept.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Fault 4: one bit flipped in each file of the latest checkpoint.
-func TestT04DamagedFile(t *testing.T) {
-	h := twoSaved(t)
-	for _, name := range h.blobs(fmt.Sprintf("%020d-", 2)) {
-		if strings.Contains(name, "manifest-") {
-			continue
-		}
-		whole := read(t, h.fs, name)
-		if len(whole) == 0 {
-			continue
-		}
-		damaged := append([]byte(nil), whole...)
-		damaged[len(whole)/2] ^= 4
-		write(t, h.fs, name, damaged)
-		expectPrevious(t, h, name)
-		write(t, h.fs, name, whole)
-	}
-	h.mustOpen()
-	if got := h.moment(); got != 2 {
-		t.Errorf("the mended checkpoint restores to %d, want 2", got)
-	}
-}
-
-// Fault 5: a file that all checkpoints share is gone.
-func TestT05SharedFileGone(t *testing.T) {
-	h := newHost(t)
-	h.mustOpen()
-	h.work(1)
-	for range 3 {
-		h.mustSave()
-	}
-	h.crash(100, 1)
-	removed := 0
-	for _, name := range h.blobs(".sst-") {
-		removed++
-		if err := h.fs.Remove(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if removed != 1 {
-		t.Fatalf("%d tables, want one that all checkpoints share", removed)
-	}
-	write(t, h.fs, "local/witness", []byte("untouched"))
-	if err := h.open(); !errors.Is(err, checkpoint.ErrNoneWhole) {
-		t.Fatalf("got %v, want that no checkpoint is whole", err)
-	}
-	if got := read(t, h.fs, "local/witness"); string(got) != "untouched" || h.rejected != 2 {
-		t.Errorf("local files were touched, or %d were passed over, want 2", h.rejected)
-	}
-}
-
-// Fault 11, the half that needs a later build.
-func TestT11NewerBuildIsRefused(t *testing.T) {
-	h := twoSaved(t)
-	name := h.blobs("manifest-")[1]
-	write(t, h.fs, name, checkpoint.AsNewerFormat(read(t, h.fs, name)))
-	err := h.open()
-	if !errors.Is(err, checkpoint.ErrNewer) {
-		t.Fatalf("got %v, want that a newer build wrote it", err)
-	}
 }
 
 func TestCollectionKeepsWhatIsNamed(t *testing.T) {

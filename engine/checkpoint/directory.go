@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -17,6 +18,10 @@ import (
 type Directory struct {
 	fs   vfs.FS
 	root string
+	mu   struct {
+		sync.Mutex
+		lasting map[string]bool // directories whose names are known to be on disk
+	}
 }
 
 var _ Blobs = (*Directory)(nil)
@@ -32,11 +37,12 @@ func NewDirectory(fsys vfs.FS, root string) (*Directory, error) {
 		fsys = vfs.Default
 	}
 	d := &Directory{fs: fsys, root: root}
+	d.mu.lasting = map[string]bool{}
 	if err := d.ensure(root); err != nil {
 		return nil, err
 	}
 	// An earlier process may have died between making and syncing.
-	return d, errors.Join(d.syncDir(root), d.syncDir(fsys.PathDir(root)))
+	return d, d.syncDir(root)
 }
 
 func (d *Directory) path(name string) string {
@@ -92,27 +98,25 @@ func (d *Directory) give(temp, path string, replace bool) error {
 	return d.fs.Remove(temp)
 }
 
-// ensure makes a directory with all above it, and syncs what names the new
-// ones.
+// ensure makes a directory with all above it, and syncs what names them, also
+// where they are there: whoever made them may not have come to it. A directory
+// above that may not be opened is not ours to sync.
 func (d *Directory) ensure(dir string) error {
-	there := dir
-	for {
-		if _, err := d.fs.Stat(there); err == nil || d.fs.PathDir(there) == there {
-			break
-		}
-		there = d.fs.PathDir(there)
-	}
-	if there == dir {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.lasting[dir] {
 		return nil
 	}
 	if err := d.fs.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", dir, err)
 	}
-	for at := dir; at != there; {
-		at = d.fs.PathDir(at)
-		if err := d.syncDir(at); err != nil {
+	for at := dir; d.fs.PathDir(at) != at && !d.mu.lasting[at]; at = d.fs.PathDir(at) {
+		if err := d.syncDir(d.fs.PathDir(at)); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
+	}
+	for at := dir; d.fs.PathDir(at) != at; at = d.fs.PathDir(at) {
+		d.mu.lasting[at] = true
 	}
 	return nil
 }

@@ -18,3 +18,13 @@ func IsManifest(b []byte) bool {
 	_, err := decodeManifest(b)
 	return err == nil
 }
+
+// Needs returns the blobs that the kept checkpoints name.
+func (k *Kept) Needs() map[string]bool {
+	needs := map[string]bool{}
+	for _, m := range k.whole {
+		needs[manifestName(k.name, m.Epoch)] = true
+		m.name(needs)
+	}
+	return needs
+}

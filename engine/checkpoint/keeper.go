@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -28,22 +29,37 @@ type Options struct {
 	Log           *slog.Logger // nil: nothing is logged
 	// Rejected is called for each checkpoint that was not whole; nil: it is not.
 	Rejected func(taskName string)
-	// Fail is called at every named point of saving and may return an error to
-	// end it there; crash tests use it. nil: no point fails.
+	// Moved is called for each file of a checkpoint with its bytes and what was
+	// done with it, from any goroutine; nil: it is not.
+	Moved func(way Way, bytes int64)
+	// Fail is called at every named point and may return an error to end the
+	// work there; crash tests use it. nil: no point fails.
 	Fail func(point Point) error
 }
 
-// A Point is a step of saving a checkpoint, by name.
+// A Way is what was done with a file of a checkpoint.
+type Way string
+
+// The ways.
+const (
+	Uploaded Way = "uploaded"
+	Fetched  Way = "fetched" // at a restore
+	Reused   Way = "reused"  // at a restore: the file was here already
+)
+
+// A Point is a step of saving or restoring a checkpoint, by name.
 type Point string
 
-// The points, in the order in which saving reaches them.
+// The points, in the order in which saving and then restoring reach them.
 const (
 	BeforeFlush    Point = "before-flush"
-	AfterLink      Point = "after-link"
+	AfterFlush     Point = "after-flush" // the state is on disk and linked
 	EachUpload     Point = "upload"
 	BeforeManifest Point = "before-manifest"
 	AfterManifest  Point = "after-manifest"
 	BeforeGC       Point = "before-gc"
+	EachFetch      Point = "fetch"
+	BeforeOpen     Point = "before-open" // all files are here
 )
 
 const keepDefault = 3
@@ -61,6 +77,9 @@ func (o Options) withDefaults() Options {
 	if o.Fail == nil {
 		o.Fail = func(Point) error { return nil }
 	}
+	if o.Moved == nil {
+		o.Moved = func(Way, int64) {}
+	}
 	if o.Rejected == nil {
 		o.Rejected = func(string) {}
 	}
@@ -69,17 +88,21 @@ func (o Options) withDefaults() Options {
 
 // A Keeper opens tasks from their newest whole checkpoint and saves new ones.
 // It may be used by several goroutines, for different tasks.
-type Keeper struct{ opts Options }
+type Keeper struct {
+	opts  Options
+	opens atomic.Int64 // databases opened so far
+}
 
 // NewKeeper returns a Keeper. Nothing is read or written before Open.
-func NewKeeper(o Options) *Keeper { return &Keeper{o.withDefaults()} }
+func NewKeeper(o Options) *Keeper { return &Keeper{opts: o.withDefaults()} }
 
 // Kept is one task with its state. One goroutine owns it, but for the
 // function that Cut returns.
 type Kept struct {
 	opts  Options
+	opens *atomic.Int64 // the Keeper's
 	name  string
-	dir   string // of the database at work
+	dir   string // of the task's files here
 	store *state.Store
 	task  *task.Task
 
@@ -100,11 +123,14 @@ var ErrNoneWhole = errors.New("no checkpoint is whole")
 // a later build wrote the newest whole one, and ErrNoneWhole when there are
 // only broken ones.
 func (k *Keeper) Open(ctx context.Context, taskName string, conf task.Config) (*Kept, error) {
-	kept := &Kept{opts: k.opts, name: taskName, stored: map[string]File{}}
+	kept := &Kept{opts: k.opts, opens: &k.opens, name: taskName, stored: map[string]File{}}
 	kept.dir = k.opts.FS.PathJoin(k.opts.Dir, taskName)
 	plan, err := kept.plan()
 	if err != nil {
 		return nil, fmt.Errorf("planning the restore of %s: %w", taskName, err)
+	}
+	if err := kept.setAside(); err != nil {
+		return nil, err
 	}
 	for _, m := range slices.Backward(plan.whole) {
 		if err := ctx.Err(); err != nil {
@@ -112,7 +138,7 @@ func (k *Keeper) Open(ctx context.Context, taskName string, conf task.Config) (*
 		}
 		err := kept.restore(m, conf)
 		if err == nil {
-			return kept, nil
+			return kept, kept.dropAside()
 		}
 		if !errors.Is(err, errBroken) {
 			return nil, fmt.Errorf("restoring checkpoint %d of %s: %w", m.Epoch, taskName, err)
@@ -127,7 +153,7 @@ func (k *Keeper) Open(ctx context.Context, taskName string, conf task.Config) (*
 	if err := kept.openNew(conf); err != nil {
 		return nil, fmt.Errorf("making the state of %s: %w", taskName, err)
 	}
-	return kept, nil
+	return kept, kept.dropAside()
 }
 
 // errBroken marks a checkpoint whose content is not what its manifest says.
@@ -194,59 +220,6 @@ func (k *Kept) readManifest(name string, sizes map[string]int64) (*Manifest, err
 func (k *Kept) reject(epoch uint64, err error) {
 	k.opts.Rejected(k.name)
 	k.opts.Log.Warn("checkpoint passed over", "task", k.name, "checkpoint", epoch, "error", err)
-}
-
-// restore brings the files of a checkpoint here, checks each, and opens them.
-func (k *Kept) restore(m *Manifest, conf task.Config) error {
-	db, err := k.freshDir()
-	if err != nil {
-		return err
-	}
-	k.stored = map[string]File{}
-	for _, f := range m.Files {
-		path := k.opts.FS.PathJoin(db, f.Name)
-		if err := k.opts.Blobs.Download(f.Blob, k.opts.FS, path, frozen(f.Name)); err != nil {
-			return err
-		}
-		if err := k.check(&f, path); err != nil {
-			return err
-		}
-		if frozen(f.Name) {
-			k.stored[f.Name] = f
-		}
-	}
-	snapshot, err := k.opts.Blobs.Read(m.Snapshot.Blob, m.Snapshot.Size)
-	if err != nil {
-		return err
-	}
-	if hashOf(snapshot) != m.Snapshot.Hash {
-		return fmt.Errorf("%w: %s", errBroken, m.Snapshot.Blob)
-	}
-	return k.open(db, conf, snapshot)
-}
-
-func (k *Kept) check(f *File, path string) error {
-	hash, size, err := hashFile(k.opts.FS, path)
-	if err != nil {
-		return err
-	}
-	if hash != f.Hash || size != f.Size {
-		return fmt.Errorf("%w: %s", errBroken, f.Blob)
-	}
-	return nil
-}
-
-// freshDir makes an empty directory for the database; what an earlier process
-// left there is removed.
-func (k *Kept) freshDir() (string, error) {
-	if err := k.opts.FS.RemoveAll(k.dir); err != nil {
-		return "", fmt.Errorf("clearing %s: %w", k.dir, err)
-	}
-	db := k.opts.FS.PathJoin(k.dir, "state")
-	if err := k.opts.FS.MkdirAll(db, 0o755); err != nil {
-		return "", fmt.Errorf("making %s: %w", db, err)
-	}
-	return db, nil
 }
 
 func (k *Kept) openNew(conf task.Config) error {

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -63,7 +64,10 @@ func (s *saving) run(ctx context.Context) error {
 	if err := s.opts.Fail(BeforeGC); err != nil {
 		return err
 	}
-	return s.collect()
+	if err := s.collect(); err != nil { // the checkpoint is whole; the next one tries again
+		s.opts.Log.Warn("old checkpoints not removed", "task", s.name, "error", err)
+	}
+	return nil
 }
 
 func (s *saving) save(ctx context.Context) error {
@@ -73,7 +77,7 @@ func (s *saving) save(ctx context.Context) error {
 	if err := s.cut.Link(s.dir); err != nil {
 		return err
 	}
-	if err := s.opts.Fail(AfterLink); err != nil {
+	if err := s.opts.Fail(AfterFlush); err != nil {
 		return err
 	}
 	stored, err := s.upload(ctx)
@@ -128,7 +132,11 @@ func (s *saving) uploadFile(name string) (File, error) {
 	if err := s.opts.Fail(EachUpload); err != nil {
 		return File{}, err
 	}
-	return f, s.opts.Blobs.Upload(f.Blob, s.opts.FS, path)
+	if err := s.opts.Blobs.Upload(f.Blob, s.opts.FS, path); err != nil {
+		return File{}, err
+	}
+	s.opts.Moved(Uploaded, size)
+	return f, nil
 }
 
 func (s *saving) uploadSnapshot() error {
@@ -138,7 +146,11 @@ func (s *saving) uploadSnapshot() error {
 	if err := s.opts.Fail(EachUpload); err != nil {
 		return err
 	}
-	return s.opts.Blobs.Create(f.Blob, s.snapshot)
+	s.opts.Moved(Uploaded, f.Size)
+	if err := s.opts.Blobs.Create(f.Blob, s.snapshot); !errors.Is(err, ErrExists) {
+		return err
+	}
+	return nil // the answer to an earlier try was lost: the name says the content
 }
 
 // publish writes the manifest: the commit point. All that it names is looked
@@ -155,8 +167,12 @@ func (s *saving) publish() error {
 	sizes := map[string]int64{}
 	for _, b := range blobs {
 		sizes[b.Name] = b.Size
-		if epoch, _, ok := epochOf(b.Name); ok {
+		epoch, isManifest, ok := epochOf(b.Name)
+		if ok {
 			s.epoch = max(s.epoch, epoch)
+		}
+		if isManifest && epoch >= s.manifest.Epoch {
+			return fmt.Errorf("checkpoint %d: %w", epoch, ErrExists)
 		}
 	}
 	for _, f := range append([]File{s.manifest.Snapshot}, s.manifest.Files...) {
@@ -169,69 +185,20 @@ func (s *saving) publish() error {
 	if err != nil {
 		return err
 	}
-	return s.opts.Blobs.Create(manifestName(s.name, s.manifest.Epoch), data)
+	return s.create(manifestName(s.name, s.manifest.Epoch), data)
 }
 
-// collect removes what no checkpoint needs: manifests before the kept ones,
-// then files that no manifest names. Files of a later epoch are let alone:
-// another process may be about to name them.
-func (s *saving) collect() error {
-	if extra := len(s.whole) - s.opts.Keep; extra > 0 {
-		for _, m := range s.whole[:extra] {
-			if err := s.opts.Blobs.Remove(manifestName(s.name, m.Epoch)); err != nil {
-				return err
-			}
-		}
-		s.whole = slices.Clone(s.whole[extra:])
+// create stores data under name. A store may have done it and not be able to
+// say so, at the first try or by refusing the second: what is there then tells.
+func (s *saving) create(name string, data []byte) error {
+	err := s.opts.Blobs.Create(name, data)
+	if err == nil {
+		return nil
 	}
-	blobs, err := s.opts.Blobs.List(s.name + "/")
-	if err != nil {
-		return err
+	if there, reading := s.opts.Blobs.Read(name, manifestMax); reading == nil && bytes.Equal(there, data) {
+		return nil
 	}
-	named, err := s.named(blobs)
-	if err != nil {
-		return err
-	}
-	for _, b := range blobs {
-		epoch, isManifest, ok := epochOf(b.Name)
-		if !ok || isManifest || named[b.Name] || epoch > s.manifest.Epoch {
-			continue
-		}
-		if err := s.opts.Blobs.Remove(b.Name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// named returns the blobs that manifests name. A broken manifest older than
-// the kept ones is removed; a broken newer one could name anything, so then
-// nothing is.
-func (s *saving) named(blobs []Blob) (map[string]bool, error) {
-	named := map[string]bool{}
-	for _, b := range blobs {
-		epoch, isManifest, ok := epochOf(b.Name)
-		if !ok || !isManifest {
-			continue
-		}
-		data, err := s.opts.Blobs.Read(b.Name, manifestMax)
-		if err != nil {
-			return nil, err
-		}
-		m, err := decodeManifest(data)
-		if err != nil {
-			if epoch < s.whole[0].Epoch {
-				if err := s.opts.Blobs.Remove(b.Name); err != nil {
-					return nil, err
-				}
-			}
-			continue
-		}
-		for _, f := range append([]File{m.Snapshot}, m.Files...) {
-			named[f.Blob] = true
-		}
-	}
-	return named, nil
+	return err
 }
 
 // frozen reports whether the database never changes a file of this name.

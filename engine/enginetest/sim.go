@@ -102,7 +102,7 @@ type copied struct {
 
 // A Point is a moment at which a process may die.
 type Point struct {
-	Name   string // "step", "before-commit", "after-commit" or a checkpoint.Point
+	Name   string // "step", "before-txn-commit", "after-txn-commit" or a checkpoint.Point
 	Offset int64  // of the record just read
 	Seq    uint64 // of the journal entry just applied
 }
@@ -238,7 +238,10 @@ func (p *incarnation) point(name string) error {
 	if p.Crash == nil {
 		return nil
 	}
-	at := p.task.Position()
+	at := task.Position{}
+	if p.task != nil { // it is not restored yet
+		at = p.task.Position()
+	}
 	if p.Crash(Point{Name: name, Offset: at.Offset - 1, Seq: at.Seq}) {
 		return errCrash
 	}
@@ -319,12 +322,12 @@ func (p *incarnation) after() error {
 }
 
 func (p *incarnation) commit() error {
-	if err := p.point("before-commit"); err != nil {
+	if err := p.point("before-txn-commit"); err != nil {
 		return err
 	}
 	p.Committed.add(&p.tx, p.task.Progress())
 	p.tx = transaction{}
-	return p.point("after-commit")
+	return p.point("after-txn-commit")
 }
 
 // checkpoint begins one now and then, and stores one that is under way some

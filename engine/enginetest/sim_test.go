@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/caltrop/caltrop/engine/checkpoint"
+	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/sinks/alert"
 )
 
@@ -111,6 +113,100 @@ func crashOnce(t *testing.T, s *Script, points map[string]int) (alerts int) {
 		t.Fatalf("seed %d: %s", s.Seed, d)
 	}
 	return len(want.Alerts)
+}
+
+// failpoints are the named points of the driver, of saving and of restoring.
+var failpoints = []string{
+	"before-txn-commit", "after-txn-commit",
+	string(checkpoint.BeforeFlush), string(checkpoint.AfterFlush), string(checkpoint.EachUpload), string(checkpoint.BeforeManifest),
+	string(checkpoint.AfterManifest), string(checkpoint.BeforeGC), string(checkpoint.EachFetch), string(checkpoint.BeforeOpen),
+}
+
+// Faults 1 and 2: the process dies each time it comes to a named point, up to
+// twenty times a run; unsynced writes are lost in part. The alerts are those of
+// the run without a crash, whose rules the oracle judges
+// (TestTaskAgreesWithOracle).
+func TestT01T02KilledAtEveryFailpoint(t *testing.T) {
+	lib := library(t)
+	for _, name := range failpoints {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			crashes, alerts := 0, 0
+			for seed := range uint64(8) {
+				n, a := killAt(t, NewScript(7000+seed, 200, lib), name)
+				crashes, alerts = crashes+n, alerts+a
+			}
+			if crashes < 20 || alerts == 0 {
+				t.Errorf("%d crashes, %d alerts: the runs prove nothing", crashes, alerts)
+			}
+			t.Logf("%d crashes, %d alerts, none lost, none twice", crashes, alerts)
+		})
+	}
+}
+
+func killAt(t *testing.T, s *Script, name string) (crashes, alerts int) {
+	t.Helper()
+	want := crashFree(t, s)
+	visits, steps := 0, 0
+	restoring := name == string(checkpoint.EachFetch) || name == string(checkpoint.BeforeOpen)
+	sim := &Sim{Script: s, Keys: 2, CommitEvery: 5, CheckpointEvery: 10, Crash: func(p Point) bool {
+		if p.Name == "step" {
+			steps++
+		}
+		if restoring && p.Name == "step" && steps%20 == 0 && steps < 400 {
+			return true // so that there is something to restore
+		}
+		if p.Name == name {
+			visits++
+		}
+		// Not every time: a process that never gets past a point gets nowhere.
+		return p.Name == name && visits%3 == 1 && visits < 60
+	}}
+	if err := sim.Run(); err != nil {
+		t.Fatalf("seed %d, %s: %v", s.Seed, name, err)
+	}
+	if d := sim.Committed.Difference(want); d != "" {
+		t.Fatalf("seed %d, %s: %s", s.Seed, name, d)
+	}
+	return sim.Crashes, len(want.Alerts)
+}
+
+// Fault 12: the rules change between a checkpoint and its restore: killed right
+// after each switch, so that the replay meets it with the state of before, and
+// at the next checkpoint after it.
+func TestT12RulesChangeBetweenCheckpointAndRestore(t *testing.T) {
+	lib := library(t)
+	switches, alerts := 0, 0
+	for seed := range uint64(20) {
+		s := NewScript(12_000+seed, 200, lib)
+		at := map[uint64]bool{}
+		want := crashFree(t, s)
+		for _, e := range want.Journal {
+			if e.Kind == task.Switch {
+				at[e.Seq] = true
+			}
+		}
+		crashed := map[string]bool{}
+		sim := &Sim{Script: s, Keys: 1, CommitEvery: 3, CheckpointEvery: 12, Crash: func(p Point) bool {
+			what := fmt.Sprint(p.Name, p.Seq)
+			if crashed[what] || !at[p.Seq] || p.Name != "step" && p.Name != string(checkpoint.AfterManifest) {
+				return false
+			}
+			crashed[what] = true
+			return true
+		}}
+		if err := sim.Run(); err != nil {
+			t.Fatalf("seed %d: %v", s.Seed, err)
+		}
+		if d := sim.Committed.Difference(want); d != "" {
+			t.Fatalf("seed %d: %s", s.Seed, d)
+		}
+		switches, alerts = switches+len(at), alerts+len(want.Alerts)
+	}
+	if switches < 20 || alerts == 0 {
+		t.Errorf("%d switches, %d alerts: the runs prove nothing", switches, alerts)
+	}
+	t.Logf("%d switches, %d alerts", switches, alerts)
 }
 
 // TestScriptsRaiseAlertsOnAlerts makes sure that the crashes of the other tests

@@ -24,6 +24,7 @@ type Cut struct {
 	marks   map[uint32]int64 // event time at the moment
 	over    atomic.Bool      // Link has returned
 	linked  bool             // without an error; read after over
+	err     error            // of Link; read after over
 }
 
 var errCut = errors.New("a cut is under way already")
@@ -79,11 +80,12 @@ func (c *Cut) copy(r record) error {
 
 // Link writes the cut into dir, which must not exist, as a database that Open
 // can read. It may run beside the owner's goroutine. When it returns nil the
-// files of dir are durable. After an error dir is not to be used; the cut's
-// records are dirty again.
+// files of dir are durable. After an error dir is not to be used, and neither is
+// the Store: a disk that could not be written or synced once is not trusted with
+// a second try.
 func (c *Cut) Link(dir string) error {
 	err := c.store.db.link(c, dir)
-	c.linked = err == nil
+	c.linked, c.err = err == nil, err
 	c.over.Store(true)
 	return err
 }
@@ -111,6 +113,7 @@ func (c *Cut) End() {
 func (c *Cut) settle() {
 	s := c.store
 	s.cut = nil
+	s.fail(c.err)
 	if !c.linked {
 		s.dropped = append(s.dropped, c.dropped...)
 	}

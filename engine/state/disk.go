@@ -49,6 +49,10 @@ func openDisk(o *Disk) (*disk, error) {
 		FormatMajorVersion: formatVersion,
 		MemTableSize:       o.MemTableBytes,
 		MaxOpenFiles:       openFilesMax,
+		// A compaction writes again, and a checkpoint uploads again, all that the
+		// flushed files overlap: the whole state, where keys change anywhere.
+		L0CompactionThreshold: flushesKept,
+		L0StopWritesThreshold: 2 * flushesKept,
 		EventListener: &pebble.EventListener{
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
 				d.broken.Ring(fmt.Errorf("corrupt state file %s: %w", i.Path, i.Details))
@@ -74,6 +78,7 @@ const (
 	memTableBytes = 8 << 20
 	openFilesMax  = 256
 	bloomBits     = 10
+	flushesKept   = 32 // flushes that wait for a compaction; a read that misses asks the filter of each
 )
 
 func recordName(b []byte, slot uint32, key []byte) []byte {
@@ -152,12 +157,15 @@ func (d *disk) put(to *pebble.Batch, r record, wheel uint32) error {
 	return nil
 }
 
-// commit makes what was put readable.
+// commit makes what was put readable. The database waits where it cannot write
+// its files as fast, and for ever where it cannot write them at all.
 func (d *disk) commit() error {
 	if d.batch.Empty() {
 		return nil
 	}
-	if err := d.batch.Commit(pebble.NoSync); err != nil {
+	b := d.batch
+	if err := d.broken.Guard(func() error { return b.Commit(pebble.NoSync) }); err != nil {
+		d.batch = d.db.NewBatch() // the database may not have let go of the other
 		return fmt.Errorf("writing state: %w", err)
 	}
 	d.batch.Reset()
@@ -277,5 +285,5 @@ func (d *disk) flushAndLink(c *Cut, dir string) error {
 }
 
 func (d *disk) close() error {
-	return errors.Join(d.batch.Close(), d.db.Close())
+	return d.broken.Close(func() error { return errors.Join(d.batch.Close(), d.db.Close()) })
 }

@@ -54,13 +54,42 @@ func (a *Alarm) Err() error {
 
 // Guard calls f, which uses the database, and returns its error, or the
 // report that ended it. f runs on a goroutine of its own, since a report ends
-// the goroutine that it comes from.
+// the goroutine that it comes from. A panic of f is a report: the database
+// panics where it cannot sync a directory.
 func (a *Alarm) Guard(f func() error) error {
 	if err := a.Err(); err != nil {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- f() }()
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				a.Ring(fmt.Errorf("%s gave up: %v", a.name, v))
+			}
+		}()
+		done <- f()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-a.rang:
+		return a.err
+	}
+}
+
+// Close closes the database with f, and returns its error. After a report
+// nobody waits for f: it may wait for ever for a goroutine that a report has
+// ended.
+func (a *Alarm) Close(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				done <- fmt.Errorf("closing %s: %v", a.name, v)
+			}
+		}()
+		done <- f()
+	}()
 	select {
 	case err := <-done:
 		return err
