@@ -23,7 +23,7 @@ E2E_TIMEOUT  ?= 15m
 
 part = @printf '\n== %s\n' '$@: $(1)'
 
-.PHONY: help build demo services services-down test tidy format vet static vuln lint unit race e2e fuzz bench clean
+.PHONY: help build demo services services-down test tidy format vet static vuln lint unit race e2e faults fuzz bench clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,16 @@ e2e: ## the end-to-end tests, on a real Kafka and Cassandra that start and stop 
 	$(call part,end to end)
 	@SERVICES_DIR=$(E2E_DIR) SERVICES_PORT_OFFSET=$(E2E_OFFSET) deploy/local/with-services $(E2E_SERVICES) -- \
 		go test -tags e2e -count=1 -p 1 -timeout $(E2E_TIMEOUT) $$(grep -rl --include='*_test.go' '^//go:build e2e' cep cmd docs engine internal loadtest rules sinks | xargs -n1 dirname | sort -u | sed 's|^|./|')
+
+# Fault tests by number (docs/reliability.md): N=6 runs number 6 only. Those
+# of loadtest/faults bring their servers up and down.
+FAULT_TESTS = ^Test(T[0-9]{2})*T$(if $(N),$(shell printf %02d $(N)),[0-9]{2})
+FAULTS = @go test -count=1 -timeout 40m -run '$(FAULT_TESTS)'
+faults: ## every fault test of docs/reliability.md, N=6 for one number
+	$(call part,faults$(if $(N), $(N)))
+	$(FAULTS) ./cep/... ./engine/... ./internal/... ./sinks/... | { grep -v 'no test' || true; }
+	@SERVICES_DIR=$(E2E_DIR) SERVICES_PORT_OFFSET=$(E2E_OFFSET) deploy/local/with-services $(E2E_SERVICES) -- \
+		go test -tags e2e -count=1 -p 1 -timeout 40m -v -run '$(FAULT_TESTS)' ./loadtest/faults
 
 fuzz: ## every fuzz target for FUZZTIME (60s) each
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' cep cmd engine internal loadtest rules sinks | xargs -n1 dirname | sort -u); do \
