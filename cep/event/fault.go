@@ -22,6 +22,10 @@ const (
 	DecimalDigits Reason = "decimal_digits"  // more digits after the point than declared
 	FieldTooLarge Reason = "field_too_large" // a text or list over FieldBytesMax
 	BadTime       Reason = "bad_time"        // the event time is missing or makes no sense
+	BadMagic      Reason = "bad_magic"       // the record names no schema
+	UnknownSchema Reason = "unknown_schema"  // the schema registry has no schema of that id
+	BadSchema     Reason = "bad_schema"      // the schema of that id is no Avro record
+	BadAvro       Reason = "bad_avro"        // the record does not fit its schema
 )
 
 // A Fault says why a record cannot become an event. It holds no payload but
