@@ -14,9 +14,6 @@ func unsupportedStream(d *syntax.Stream) []syntax.Problem {
 	refuse := func(pos syntax.Pos, pointer, detail, hint string) {
 		found = append(found, syntax.Problem{Line: pos.Line, Col: pos.Col, Pointer: pointer, Detail: detail, Hint: hint})
 	}
-	if d.Format == "avro" {
-		refuse(d.FormatPos, "/format", "format avro is not supported yet", "leave format out: events are read as JSON")
-	}
 	for _, f := range d.Fields {
 		if f.PII != "" && f.PII != "none" {
 			refuse(f.Pos, "/fields/"+f.Name+"/pii", fmt.Sprintf("pii: %s is not supported yet", f.PII), "leave pii out, and keep such fields out of the stream's projection")

@@ -107,7 +107,13 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 }
 
 func (s *Stream) live() task.Stream {
-	return task.Stream{Doc: s.Doc, Schema: s.Schema, Decoder: event.NewDecoder(s.Decl())}
+	live := task.Stream{Doc: s.Doc, Schema: s.Schema}
+	if s.Doc.Format == "avro" {
+		live.Decoder = event.NewAvroDecoder(s.Decl())
+	} else {
+		live.Decoder = event.NewDecoder(s.Decl())
+	}
+	return live
 }
 
 // runsOn reports whether a rule runs in the tasks of a stream: it reads the

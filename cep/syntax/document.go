@@ -45,7 +45,6 @@ type Stream struct {
 	Clusters     []string
 	SourcePos    Pos
 	Format       string // json | avro
-	FormatPos    Pos    // zero when absent
 	TimeField    []string
 	TimeUnit     string   // s | ms | us | ns | rfc3339
 	ID           []string // path; nil means topic/partition/offset

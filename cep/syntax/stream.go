@@ -37,9 +37,6 @@ func (r *reader) stream(o *object, m Meta) *Stream {
 		}
 		src.done()
 	}
-	if v := o.get("format"); v != nil {
-		s.FormatPos = v.at()
-	}
 	s.Format = o.get("format").word("json", "json", "avro")
 	if t := o.need("time", "write it as time: {field: ts, unit: ms}").object("`time`"); t != nil {
 		s.TimeField = t.need("field", "the path of the event time in the raw event: field: ts").path()

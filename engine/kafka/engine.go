@@ -23,6 +23,7 @@ const (
 type EngineOptions struct {
 	Keeper  Keeper   // required
 	Metrics *Metrics // nil: none
+	Schemas Schemas  // of streams with format avro; nil: their tasks wait for one
 	// CommitEvery is the longest a transaction stays open. Default 20 ms.
 	CommitEvery time.Duration
 	// CommitRecords is the most records in a transaction. Default 1000.

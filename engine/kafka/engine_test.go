@@ -67,6 +67,11 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	return newBenchOf(t, streamText)
+}
+
+func newBenchOf(t *testing.T, stream string) *bench {
+	t.Helper()
 	t.Parallel()
 	broker, c := startBroker(t, "payments")
 	b := &bench{t: t, broker: broker, cluster: c, rules: rules.NewRegistry(rules.Options{Log: c.RulesLog()})}
@@ -75,7 +80,7 @@ func newBench(t *testing.T) *bench {
 	}
 	b.background(func(ctx context.Context) { b.rules.Run(ctx) })
 	<-b.rules.Ready()
-	b.put(rules.KindStream, "payment", streamText)
+	b.put(rules.KindStream, "payment", stream)
 	b.put(rules.KindRule, "failed", ruleText)
 	return b
 }

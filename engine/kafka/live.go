@@ -57,7 +57,7 @@ func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
 	switch {
 	case m != nil:
 		t.live.quiet = time.Time{}
-		if err := t.step(m, now); err != nil {
+		if err := t.step(ctx, m, now); err != nil {
 			return err
 		}
 	case end:
@@ -95,9 +95,14 @@ func (t *tenure) attend(ctx context.Context, now time.Time) error {
 	return t.checkpointDue(ctx, now)
 }
 
-func (t *tenure) step(m *ck.Message, now time.Time) error {
+func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
+	unknown, err := t.schema(ctx, m)
+	if err != nil {
+		return t.await(ctx, m, err)
+	}
+	t.awaited()
 	t.fill(m)
-	t.rec.Now = now.UnixMicro()
+	t.rec.Now, t.rec.NoSchema = now.UnixMicro(), unknown
 	t.fx.Reset()
 	if err := t.task.Step(&t.rec, &t.fx); err != nil {
 		return fmt.Errorf("offset %d: %w", t.rec.Offset, err)

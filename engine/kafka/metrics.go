@@ -2,9 +2,11 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/avro"
 	"github.com/caltrop/caltrop/engine/task"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -22,6 +24,7 @@ type Metrics struct {
 	restarts    metric.Int64Counter
 	hastened    metric.Int64Counter
 	pauses      metric.Float64Counter
+	schemas     metric.Int64Counter
 }
 
 // NewMetrics registers the engine's instruments.
@@ -37,6 +40,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.checkpoints, "caltrop_checkpoints_total", "checkpoints, by outcome"},
 		{&x.halts, "caltrop_partition_halts_total", "partitions that stopped until someone acts, by stream"},
 		{&x.hastened, "caltrop_hastened_total", "times at which held events were matched before the watermark, by stream"},
+		{&x.schemas, "caltrop_schemas_total", "Avro schemas that tasks asked for, by outcome"},
 		{&x.restarts, "caltrop_task_restarts_total", "tasks that started over after an error, by stream"},
 	}
 	for _, c := range counters {
@@ -93,6 +97,22 @@ func (x *Metrics) paused(ctx context.Context, took time.Duration) {
 	if x != nil {
 		x.pauses.Add(ctx, took.Seconds())
 	}
+}
+
+func (x *Metrics) schema(s avro.Schema, err error) {
+	if x == nil {
+		return
+	}
+	outcome := "found"
+	switch {
+	case errors.Is(err, avro.ErrUnknown):
+		outcome = "unknown"
+	case err != nil:
+		outcome = "failed"
+	case s.Schema == nil:
+		outcome = "unreadable"
+	}
+	x.schemas.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", outcome)))
 }
 
 func (x *Metrics) checkpoint(ok bool) {

@@ -36,9 +36,10 @@ type tenure struct {
 		quiet     time.Time // when the end of the partition was last reached; zero while there is more
 		ticked    time.Time
 		published time.Time
-		hastened  *uint64    // Counts.Hastened when last published; nil: not yet
-		cutAt     time.Time  // the last cut
-		saving    chan error // receives how the checkpoint under way ended; nil: none is
+		wait      time.Duration // the last wait for the schema registry; 0: it answers
+		hastened  *uint64       // Counts.Hastened when last published; nil: not yet
+		cutAt     time.Time     // the last cut
+		saving    chan error    // receives how the checkpoint under way ended; nil: none is
 		changed   <-chan struct{}
 	}
 }
@@ -166,7 +167,7 @@ func (t *tenure) replay(ctx context.Context, progress task.Progress, ends barrie
 			return t.ended(progress.Position.Offset)
 		case m != nil:
 			heard = time.Now()
-			err = t.repeat(recovery, m)
+			err = t.repeat(ctx, recovery, m)
 		}
 		t.publishAt(time.Now())
 	}
@@ -189,7 +190,10 @@ func (t *tenure) ended(committed int64) error {
 
 // repeat replays one record, or keeps it when it turns out to be the first that
 // was not committed.
-func (t *tenure) repeat(recovery *task.Recovery, m *ck.Message) error {
+func (t *tenure) repeat(ctx context.Context, recovery *task.Recovery, m *ck.Message) error {
+	if err := t.tell(ctx, m); err != nil {
+		return err
+	}
 	t.fill(m)
 	replayed, err := recovery.Step(&t.rec)
 	if err != nil {

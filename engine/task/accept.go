@@ -92,6 +92,10 @@ func lateness(ev *event.Event, src *source, st *stream) event.Reason {
 }
 
 func (t *Task) decode(r *Record, src *source, st *stream) *event.Event {
+	if t.strange(r) {
+		t.dead(r, event.UnknownSchema, "the schema registry has no schema of its id", 0)
+		return nil
+	}
 	ev := r.Event
 	if ev == nil {
 		ev = t.NewEvent()
@@ -110,7 +114,11 @@ func (t *Task) decode(r *Record, src *source, st *stream) *event.Event {
 
 func (t *Task) fault(r *Record, err error) {
 	var fault *event.Fault
-	if !errors.As(err, &fault) {
+	switch {
+	case errors.Is(err, event.ErrSchema):
+		t.failed = err
+		return
+	case !errors.As(err, &fault):
 		t.dead(r, Undecodable, err.Error(), 0)
 		return
 	}
@@ -153,13 +161,11 @@ func (t *Task) judge(r *Record, st *stream, ev *event.Event) (capped int64, ok b
 	now := r.Append
 	switch {
 	case now != 0:
-	case t.clock.Seq != 0 && t.clock.At == r.Offset:
-		now = t.clock.Now
+	case t.said.Kind == Clock && t.said.At == r.Offset:
+		now = t.said.Now
 	case r.Now != 0 && ev.Time > r.Now:
 		now = r.Now
-		t.pos.Seq++
-		t.clock = Entry{At: r.Offset, Seq: t.pos.Seq, Kind: Clock, Now: now}
-		t.effect.Journal = append(t.effect.Journal, t.clock)
+		t.say(Entry{At: r.Offset, Kind: Clock, Now: now})
 	}
 	if now == 0 || ev.Time <= now {
 		return ev.Time, true
@@ -169,6 +175,26 @@ func (t *Task) judge(r *Record, st *stream, ev *event.Event) (capped int64, ok b
 	}
 	t.counts.Clamped++
 	return now, true
+}
+
+// strange reports whether nobody knew the record's schema: its reader says so
+// now, or the journal that it did.
+func (t *Task) strange(r *Record) bool {
+	if t.said.Kind == Strange && t.said.At == r.Offset {
+		return true
+	}
+	if r.NoSchema {
+		t.say(Entry{At: r.Offset, Kind: Strange})
+	}
+	return r.NoSchema
+}
+
+// say journals an entry of the record at hand.
+func (t *Task) say(e Entry) {
+	t.pos.Seq++
+	e.Seq = t.pos.Seq
+	t.said = e
+	t.effect.Journal = append(t.effect.Journal, e)
 }
 
 // mark moves the watermarks after an event that counts at time at.

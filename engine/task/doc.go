@@ -9,7 +9,8 @@
 //  1. New makes a task that has read nothing and has no rules. Restore makes
 //     one from a snapshot and a State of the same cut.
 //  2. Everything that is not a function of the log is an Entry: the rule set
-//     (Switch), an idle tick (Tick), a judgement by the reader's clock (Clock).
+//     (Switch), an idle tick (Tick), a judgement by the reader's clock (Clock),
+//     a schema that nobody knows (Strange).
 //     A new Entry has Seq 0; Apply numbers it and returns it in
 //     Effects.Journal. Clock entries are made by Step itself. The driver writes
 //     Effects.Journal in the same transaction as the other effects.

@@ -48,7 +48,7 @@ func DecodeEntry(b []byte) (Entry, error) {
 	if j.Set != nil {
 		e.Set = *j.Set
 	}
-	if e.Kind < Switch || e.Kind > Clock || e.Seq == 0 {
+	if e.Kind < Switch || e.Kind > Strange || e.Seq == 0 {
 		return Entry{}, fmt.Errorf("%w: kind %d, seq %d", errEntry, e.Kind, e.Seq)
 	}
 	return e, nil

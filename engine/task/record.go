@@ -26,6 +26,9 @@ type Record struct {
 	// means there is no now: in a replay (judgements come from the journal)
 	// and in `match`, where nothing is in the future.
 	Now int64
+	// NoSchema says that the schema which the record names is in no registry: it
+	// is a dead letter. The verdict is journaled, for a later one may differ.
+	NoSchema bool
 }
 
 // A Position is how far a task has read: every record with an offset below
@@ -45,10 +48,15 @@ type Kind uint8
 
 // The kinds of journal entries. The numbers are stored.
 const (
-	Switch Kind = 1 // the rule set changes here
-	Tick   Kind = 2 // all partitions of a stream are silent; its watermark follows the clock
-	Clock  Kind = 3 // a record stamped in the future, judged by the reader's clock
+	Switch  Kind = 1 // the rule set changes here
+	Tick    Kind = 2 // all partitions of a stream are silent; its watermark follows the clock
+	Clock   Kind = 3 // a record stamped in the future, judged by the reader's clock
+	Strange Kind = 4 // a record whose schema nobody knew
 )
+
+// ofRecord reports whether an entry says something of the record at its offset,
+// and is applied with it.
+func (k Kind) ofRecord() bool { return k == Clock || k == Strange }
 
 // An Entry is one record of the journal: what is not a function of the log.
 type Entry struct {

@@ -55,7 +55,7 @@ func (r *Recovery) Step(rec *Record) (replayed bool, err error) {
 		return false, fmt.Errorf("%w: the log has no record below %d after %d", ErrDiverged, r.target.Position.Offset, r.task.pos.Offset)
 	}
 	quiet := *rec
-	quiet.Now = 0
+	quiet.Now, quiet.NoSchema = 0, false
 	r.eff.Reset()
 	if err := r.task.Step(&quiet, &r.eff); err != nil {
 		return false, err
@@ -66,7 +66,7 @@ func (r *Recovery) Step(rec *Record) (replayed bool, err error) {
 // settle applies the entries that stand right here; one about a record waits
 // for it. At the target it compares.
 func (r *Recovery) settle() error {
-	for !r.Done() && len(r.journal) > 0 && r.journal[0].Kind != Clock && r.journal[0].At <= r.task.pos.Offset {
+	for !r.Done() && len(r.journal) > 0 && !r.journal[0].Kind.ofRecord() && r.journal[0].At <= r.task.pos.Offset {
 		if err := r.next(); err != nil {
 			return err
 		}

@@ -100,6 +100,7 @@ func TestEntriesAndProgressSurviveStorage(t *testing.T) {
 		{At: 7, Seq: 2, Kind: task.Switch},
 		{At: 8, Seq: 3, Kind: task.Tick, Stream: "a", Now: 55},
 		{At: 9, Seq: 4, Kind: task.Clock, Now: -1},
+		{At: 10, Seq: 5, Kind: task.Strange},
 	} {
 		got, err := task.DecodeEntry(e.AppendTo(nil))
 		if err != nil || !reflect.DeepEqual(got, e) {

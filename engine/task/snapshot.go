@@ -103,7 +103,7 @@ func (t *Task) Snapshot() []byte {
 
 func (t *Task) header() *header {
 	h := &header{Position: t.pos, Digest: t.digest, Counts: t.counts, Epoch: t.epoch,
-		SlotIDs: t.slotIDs, Clock: t.clock, Set: t.set, Lists: t.lists}
+		SlotIDs: t.slotIDs, Clock: t.said, Set: t.set, Lists: t.lists}
 	for _, s := range t.sources {
 		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark})
 	}
@@ -284,7 +284,7 @@ func (t *Task) restoreMarks(h *header) error {
 		t.back.mark, t.back.next = h.Alerts.Mark, h.Alerts.Next
 	}
 	t.pos, t.digest, t.counts, t.epoch = h.Position, h.Digest, h.Counts, h.Epoch
-	t.slotIDs, t.clock, t.set = h.SlotIDs, h.Clock, h.Set
+	t.slotIDs, t.said, t.set = h.SlotIDs, h.Clock, h.Set
 	return nil
 }
 

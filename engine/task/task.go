@@ -67,11 +67,13 @@ type Stream struct {
 	Decoder Decoder
 }
 
-// A Decoder makes events of records: *event.Decoder for JSON.
+// A Decoder makes events of records: *event.Decoder for JSON, *event.AvroDecoder
+// for Avro.
 type Decoder interface {
 	// Decode fills ev's Schema, Time, ID (empty when the record has none) and
 	// Values. The event owns its memory. A record with an error is a dead
-	// letter, under the reason of the *event.Fault where it is one.
+	// letter, under the reason of the *event.Fault where it is one; an error that
+	// matches event.ErrSchema is no fault of the record, and ends the task.
 	Decode(value []byte, ev *event.Event) error
 }
 
@@ -92,7 +94,8 @@ type Task struct {
 	counts  Counts
 	epoch   uint32 // counts Switches; an accepted event carries the epoch it came in
 	set     Set
-	clock   Entry // the last Clock entry applied, for the record at its offset
+	said    Entry // the last entry applied of the record at its offset
+	failed  error // of the record at hand: it can be decoded later, not now
 	ended   bool
 	lists   listing
 	slotIDs uint32 // the last one given out
@@ -154,6 +157,9 @@ func (t *Task) Step(r *Record, eff *Effects) error {
 	t.pos.Offset = r.Offset + 1
 	t.counts.Records++
 	t.accept(r)
+	if t.failed != nil {
+		return t.failed
+	}
 	return t.finish()
 }
 
@@ -169,7 +175,7 @@ func (t *Task) Apply(e Entry, eff *Effects) error {
 	if isNew {
 		e.At, e.Seq = t.pos.Offset, t.pos.Seq+1
 	}
-	if e.Seq != t.pos.Seq+1 || e.At < t.pos.Offset || e.At > t.pos.Offset && e.Kind != Clock {
+	if e.Seq != t.pos.Seq+1 || e.At < t.pos.Offset || e.At > t.pos.Offset && !e.Kind.ofRecord() {
 		return fmt.Errorf("applying journal entry %d at %d: the task is at %d with entry %d", e.Seq, e.At, t.pos.Offset, t.pos.Seq)
 	}
 	t.pos.Seq = e.Seq
@@ -188,8 +194,8 @@ func (t *Task) apply(e *Entry) error {
 		return t.install(e.Set)
 	case Tick:
 		return t.tick(e)
-	case Clock:
-		t.clock = *e
+	case Clock, Strange:
+		t.said = *e
 		return nil
 	}
 	return fmt.Errorf("unknown kind %d", e.Kind)
@@ -234,6 +240,15 @@ func (t *Task) Position() Position { return t.pos }
 // Progress returns the position and the digest of all that was emitted: what
 // the driver commits with the effects.
 func (t *Task) Progress() Progress { return Progress{Position: t.pos, Digest: t.digest} }
+
+// Decoder returns the decoder of the stream that a source has now; nil before the
+// first Switch that names it. The driver tells an *event.AvroDecoder its schemas.
+func (t *Task) Decoder(source int) Decoder {
+	if live := t.streams[t.sources[source].stream].live; live != nil {
+		return live.Decoder
+	}
+	return nil
+}
 
 // Watermark returns the watermark of a stream in µs; false when the stream has
 // shown no event yet.

@@ -1,0 +1,85 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/engine/avro"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// Schemas answers which Avro schema an id names: *avro.Registry. Safe for
+// concurrent use.
+type Schemas interface {
+	// Schema returns the schema of an id. An error that matches avro.ErrUnknown
+	// says that there is none, any other that it could not be asked.
+	Schema(ctx context.Context, id uint32) (avro.Schema, error)
+}
+
+var errNoRegistry = errors.New("no schema registry is configured")
+
+// schema tells the task's decoder the schema that a record names, where it needs
+// one. It returns true when nobody knows it, and an error when nobody can say.
+func (t *tenure) schema(ctx context.Context, m *ck.Message) (unknown bool, err error) {
+	d, ok := t.task.Decoder(0).(*event.AvroDecoder)
+	if !ok {
+		return false, nil
+	}
+	id, needs := d.Needs(m.Value)
+	switch {
+	case !needs:
+		return false, nil
+	case t.opts.Schemas == nil:
+		return false, errNoRegistry
+	}
+	s, err := t.opts.Schemas.Schema(ctx, id)
+	t.opts.Metrics.schema(s, err)
+	if errors.Is(err, avro.ErrUnknown) {
+		return true, nil
+	}
+	if err == nil {
+		d.Learn(id, s.Schema, s.Problem)
+	}
+	return false, err
+}
+
+// await keeps a record for later, because nobody can say what its schema is.
+// Until then nothing more is read; what was emitted is committed.
+func (t *tenure) await(ctx context.Context, m *ck.Message, cause error) error {
+	t.first = m
+	if err := t.commit(ctx, false); err != nil {
+		return err
+	}
+	t.live.wait = max(retryFirst, min(2*t.live.wait, retryMost))
+	t.say(StatePaused, "waiting for the schema registry: "+cause.Error())
+	began := time.Now()
+	pause(ctx, t.live.wait)
+	t.opts.Metrics.paused(ctx, time.Since(began))
+	return nil
+}
+
+// awaited takes note that a schema was found.
+func (t *tenure) awaited() {
+	if t.live.wait > 0 {
+		t.live.wait = 0
+		t.say(StateLive, "")
+	}
+}
+
+// tell is schema during a replay: it tries again until it is answered. A schema
+// that is unknown now is left to the journal; if it was known then, the replay
+// ends with an error.
+func (t *tenure) tell(ctx context.Context, m *ck.Message) error {
+	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		_, err := t.schema(ctx, m)
+		if err == nil {
+			return nil
+		}
+		t.say(StateReplaying, "waiting for the schema registry: "+err.Error())
+		if !pause(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
