@@ -33,6 +33,7 @@ const (
 	retryFirst          = 200 * time.Millisecond
 	retryMost           = 5 * time.Second
 	fetchErrorBackoffMs = 100
+	fetchQueueBackoffMs = 5 // before a full queue is looked at again; the library waits a second
 )
 
 // Options say which cluster and which job. They are read-only after Open.

@@ -18,6 +18,7 @@ const pollWait = 100 * time.Millisecond
 type reader struct {
 	client *ck.Consumer
 	place  ck.TopicPartition
+	batch  *batch // nil: messages are copies, valid for ever
 }
 
 // openReader starts at offset, which may be ck.OffsetBeginning. An offset that
@@ -36,6 +37,7 @@ func (c *Cluster) openReader(topic string, partition int32, offset ck.Offset) (*
 		"queued.max.messages.kbytes": fetchQueueKiB,
 		"queued.min.messages":        fetchQueueMessages,
 		"fetch.error.backoff.ms":     fetchErrorBackoffMs,
+		"fetch.queue.backoff.ms":     fetchQueueBackoffMs,
 		"fetch.wait.max.ms":          100,
 		"check.crcs":                 true,
 		"allow.auto.create.topics":   false,
@@ -51,22 +53,44 @@ func (c *Cluster) openReader(topic string, partition int32, offset ck.Offset) (*
 	return r, nil
 }
 
+// lend makes the reader faster: a record is then valid until the next call of
+// next only.
+func (r *reader) lend() (err error) {
+	r.batch, err = newBatch(r.client)
+	return err
+}
+
 // next returns the next record; or nil with end true at the end of the
 // partition, told once each time it is reached; or nil and end false when wait
 // passed. Trouble that passes by itself is not an error.
 func (r *reader) next(wait time.Duration) (m *ck.Message, end bool, err error) {
+	if r.batch != nil {
+		if m := r.batch.next(r.place.Topic); m != nil {
+			return r.judge(m)
+		}
+	}
 	switch e := r.client.Poll(int(wait.Milliseconds())).(type) {
 	case *ck.Message:
-		if e.TopicPartition.Error != nil {
-			return nil, false, r.fail(e.TopicPartition.Error)
-		}
-		return e, false, nil
+		return r.judge(e)
 	case ck.PartitionEOF:
 		return nil, true, nil
 	case ck.Error:
 		return nil, false, r.fail(e)
 	}
 	return nil, false, nil
+}
+
+// judge tells a record from an error that comes in place of one.
+func (r *reader) judge(m *ck.Message) (*ck.Message, bool, error) {
+	err := m.TopicPartition.Error
+	var ke ck.Error
+	switch {
+	case err == nil:
+		return m, false, nil
+	case errors.As(err, &ke) && ke.Code() == ck.ErrPartitionEOF:
+		return nil, true, nil
+	}
+	return nil, false, r.fail(err)
 }
 
 // fail returns nil for an error that the client recovers from by itself.
@@ -83,7 +107,12 @@ func (r *reader) fail(err error) error {
 	return fmt.Errorf("reading %s/%d: %w", *r.place.Topic, r.place.Partition, err)
 }
 
-func (r *reader) close() { r.client.Close() }
+func (r *reader) close() {
+	if r.batch != nil {
+		r.batch.drop()
+	}
+	r.client.Close()
+}
 
 // rest hands every committed record up to the present end to do, in order.
 func (r *reader) rest(ctx context.Context, do func(*ck.Message) error) error {
@@ -116,6 +145,9 @@ func (r *reader) bounds() (low, high int64, err error) {
 // seek goes on reading at offset.
 func (r *reader) seek(offset int64) error {
 	r.place.Offset = ck.Offset(offset)
+	if r.batch != nil {
+		r.batch.drop()
+	}
 	if err := r.client.Assign([]ck.TopicPartition{r.place}); err != nil {
 		return fmt.Errorf("reading %s/%d at %d: %w", *r.place.Topic, r.place.Partition, offset, err)
 	}

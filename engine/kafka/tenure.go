@@ -135,6 +135,9 @@ func (t *tenure) restore(ctx context.Context, progress task.Progress) (err error
 	if t.reader, err = t.cluster.openReader(t.topic, t.id.Partition, ck.Offset(at.Offset)); err != nil {
 		return err
 	}
+	if err := t.reader.lend(); err != nil {
+		return err
+	}
 	low, _, err := t.reader.bounds()
 	if err != nil {
 		return err
