@@ -55,16 +55,18 @@ type Finding struct {
 	Alert *alert.Alert
 }
 
-// A Scope says which of a Book's alerts findings are compared with.
+// A Scope says which of a Book's alerts findings are compared with: those of
+// the slot that are not final.
 type Scope struct {
 	Slot     uint32
-	At       *Place // only those that are completed there; nil: all of the slot that are not final
+	At       *Place // only those that are completed there
+	From     *Place // only those that are completed there or later
 	Final    bool   // nothing can change them any more
 	Suppress int64  // µs; 0: none
 }
 
 func (s *Scope) covers(n *note) bool {
-	return n.slot == s.Slot && !n.final && (s.At == nil || n.place == *s.At)
+	return n.slot == s.Slot && !n.final && (s.At == nil || n.place == *s.At) && (s.From == nil || n.place.Compare(*s.From) >= 0)
 }
 
 func (n *note) is(f *Finding) bool { return n.id == f.Alert.ID && n.place == f.Place }
@@ -81,17 +83,23 @@ func (b *Book) Settle(s Scope, findings []Finding, out []alert.Alert) []alert.Al
 	}
 	out = b.announce(&s, findings, out)
 	if s.Final {
-		for i := range b.notes {
-			if n := &b.notes[i]; s.covers(n) {
-				n.final = true
-				if n.status == sent {
-					b.stand = append(b.stand, n.id)
-				}
-			}
-		}
-		b.sweep()
+		b.Stand(s)
 	}
 	return out
+}
+
+// Stand makes final what the book says within the scope.
+func (b *Book) Stand(s Scope) {
+	b.stand = b.stand[:0]
+	for i := range b.notes {
+		if n := &b.notes[i]; s.covers(n) {
+			n.final = true
+			if n.status == sent {
+				b.stand = append(b.stand, n.id)
+			}
+		}
+	}
+	b.sweep()
 }
 
 // retract takes back what is no longer found. What the alerts taken back had

@@ -5,10 +5,12 @@
 // timing early changes nothing about it. On top of it lie two things.
 //
 // A View holds, in key order, the events of a rule and key that the watermark
-// has not passed, and the state after the last of them. An event that comes in
-// order moves that state by one step; one that comes out of order makes the
-// task run all held events again, from the state of the watermark. A View is a
-// cache: after a restart it is made again from the task's held events.
+// has not passed, and copies of the state after each. An event that comes in
+// order moves the last of them by one step; one that comes out of order makes
+// the task run the events after it again, from the copy before it. When the
+// watermark passes an event that nothing came before since it was run, its copy
+// becomes the state: nothing is run twice. A View is a cache: after a restart it
+// is made again from the task's held events.
 //
 // A Book holds what has been said of a rule's key: every alert that is not
 // final yet, with its version, and the suppression periods. To Settle a Book

@@ -341,7 +341,7 @@ func (t *Task) number(at int64, below int) {
 		h.ev.Cluster = uint16(len(st.sources)) // after those that came from a source
 		t.back.next++
 		for i, g := range t.back.readers {
-			h.feed = uint32(slices.Index(g.streams, t.back.stream))
+			h.feed = uint16(slices.Index(g.streams, t.back.stream))
 			t.back.now[i] = append(t.back.now[i], h)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // by key. Package early tells how it works.
 type outlook struct {
 	views    map[string]*early.View
+	idle     int // views without events: they have the state of their key at hand
 	spare    []*early.View
 	store    early.Ahead
 	filled   bool // the events held when the slot began are in the views
@@ -20,8 +21,9 @@ type outlook struct {
 	findings []early.Finding
 }
 
-// spareViewsMax bounds the views that a rule keeps for keys to come.
-const spareViewsMax = 1024
+// idleViewsMax bounds the views without events that a rule keeps, for the keys
+// that they were of, and as many for keys to come.
+const idleViewsMax = 1024
 
 func newOutlook(s *slot) *outlook {
 	return &outlook{views: map[string]*early.View{}, store: early.Ahead{World: &s.store}}
@@ -42,12 +44,14 @@ func (t *Task) ahead(g *group, h *held, r *route, do func(*tap)) {
 	for _, k := range g.feeds[h.feed].keyers {
 		k.begin(h.ev)
 	}
-	set := r.sieve.Pass(h.ev)
+	r.sheet.Begin(h.ev)
+	set := r.pass(h)
 	for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
 		if p := &r.taps[i]; p.slot.ahead != nil {
 			do(p)
 		}
 	}
+	r.sheet.End()
 }
 
 // look makes the views of the slots that have none yet, of the held events.
@@ -96,19 +100,14 @@ func (t *Task) foreseeKey(s *slot, key []byte, it early.Item, mark int64, run bo
 	o := s.ahead
 	t.now, t.since = it.Event.Time, it.Epoch
 	v := o.views[string(key)]
-	if v == nil {
+	switch {
+	case v == nil:
 		v = o.newView(key)
+	case v.Len() == 0:
+		o.idle--
 	}
-	var final []byte
-	if v.Len() == 0 {
-		final = s.store.Get(key)
-	}
-	next := v.Add(it, final)
-	if !run {
-		v.Stale()
-		return
-	}
-	if _, capped := v.Capped(); capped {
+	o.store.Add(v, it)
+	if _, capped := v.Capped(); capped || !run {
 		return
 	}
 	if v.Len() > s.rule.Limits.Replay {
@@ -116,24 +115,38 @@ func (t *Task) foreseeKey(s *slot, key []byte, it early.Item, mark int64, run bo
 		s.counts.ReplayCapped++
 		return
 	}
+	t.forerun(s, key, v, mark)
+}
+
+// forerun runs the events of a view that have not been since something changed
+// before them, and sends what follows.
+func (t *Task) forerun(s *slot, key []byte, v *early.View, mark int64) {
+	o := s.ahead
+	if !v.Live() {
+		o.store.Begin(v, s.store.Get(key))
+	}
 	o.store.Use(v)
 	o.findings = o.findings[:0]
-	items := v.Items()
-	if next {
-		last := &items[len(items)-1]
-		if t.try(s, key, last); len(o.findings) > 0 {
-			t.settle(s, key, early.Scope{At: &o.findings[0].Place}, mark)
-		}
-		return
-	}
-	v.Begin(s.store.Get(key))
-	noted := false
-	for i := range items {
-		noted = noted || items[i].Noted
-		t.try(s, key, &items[i])
+	it := v.Next()
+	first, noted := it.Event, false
+	for ; it != nil; it = v.Next() {
+		noted = it.Noted || noted
+		v.Ran(t.try(s, key, it))
 	}
 	if noted || len(o.findings) > 0 {
-		t.settle(s, key, early.Scope{}, mark)
+		from := early.PlaceOf(first)
+		t.settle(s, key, early.Scope{From: &from}, mark)
+	}
+}
+
+// unsettle tells an early rule that a deadline has changed the state of a key,
+// which the events ahead of the watermark were run without.
+func (s *slot) unsettle(key []byte) {
+	if s.ahead == nil {
+		return
+	}
+	if v := s.ahead.views[string(key)]; v != nil {
+		v.Stale()
 	}
 }
 
@@ -147,8 +160,8 @@ func (o *outlook) newView(key []byte) *early.View {
 }
 
 // try moves the state of the view in use by one event, and adds what that
-// gives to the findings.
-func (t *Task) try(s *slot, key []byte, it *early.Item) {
+// gives to the findings. It reports whether there is something to count.
+func (t *Task) try(s *slot, key []byte, it *early.Item) (counted bool) {
 	o := s.ahead
 	t.now, t.since = it.Event.Time, it.Epoch
 	o.out.Reset()
@@ -158,6 +171,7 @@ func (t *Task) try(s *slot, key []byte, it *early.Item) {
 		it.Event.Hold.Kept = true
 		o.findings = t.findings(o.findings, s, key, it.Event, o.out.Found)
 	}
+	return o.out.Stats != (match.Stats{})
 }
 
 // findings names what an evaluator found; ev is the event that it found it
@@ -184,10 +198,62 @@ func (t *Task) confirm(s *slot, key []byte, h *held, roles uint64) (kept bool) {
 	if v == nil {
 		return false
 	}
-	ok, noted := v.Pop(h.ev)
+	it, ok := v.Pop(h.ev)
 	if !ok {
 		return false
 	}
+	if it.Known() && (!it.Noted || len(t.back.readers) == 0) {
+		t.promote(s, key, v, &it)
+	} else {
+		kept = t.rerun(s, key, h, roles, it.Noted)
+	}
+	if v.Len() == 0 {
+		if o.idle++; o.idle > idleViewsMax {
+			o.sweep()
+		}
+	}
+	return kept || it.Noted
+}
+
+// sweep takes back the views without events.
+func (o *outlook) sweep() {
+	o.idle = 0
+	for key, v := range o.views {
+		if v.Len() > 0 {
+			continue
+		}
+		delete(o.views, key)
+		if o.store.Clear(v); len(o.spare) < idleViewsMax {
+			o.spare = append(o.spare, v)
+		}
+	}
+}
+
+// promote makes final what an event gave ahead of the watermark.
+func (t *Task) promote(s *slot, key []byte, v *early.View, it *early.Item) {
+	if it.Wrote() {
+		s.store.Put(key, v.State(it))
+	}
+	if at, ok := it.Timer(); ok {
+		s.store.Timer(key, at)
+	}
+	if !it.Noted {
+		return
+	}
+	b := t.books[s.rule.Name]
+	book := t.open(b, key)
+	timer := book.Deadline()
+	at := early.PlaceOf(it.Event)
+	book.Stand(early.Scope{Slot: s.id, At: &at})
+	book.Forget(t.now)
+	b.out = b.out[:0]
+	t.close(b, key, timer)
+}
+
+// rerun runs an event that something came before since it was run ahead of the
+// watermark, or that was not.
+func (t *Task) rerun(s *slot, key []byte, h *held, roles uint64, noted bool) (kept bool) {
+	o := s.ahead
 	s.eval.Event(key, h.ev, roles, &s.store, &t.out)
 	s.count(&t.out.Stats)
 	o.findings = o.findings[:0]
@@ -198,14 +264,7 @@ func (t *Task) confirm(s *slot, key []byte, h *held, roles uint64) (kept bool) {
 		at := early.PlaceOf(h.ev)
 		t.settle(s, key, early.Scope{At: &at, Final: true}, t.now)
 	}
-	if v.Len() == 0 {
-		delete(o.views, string(key))
-		if len(o.spare) < spareViewsMax {
-			v.Clear()
-			o.spare = append(o.spare, v)
-		}
-	}
-	kept = noted || len(t.out.Found) > 0
+	kept = len(t.out.Found) > 0
 	t.out.Reset()
 	return kept
 }

@@ -46,11 +46,12 @@ type feed struct {
 
 // A route is what the events of one schema go to.
 type route struct {
-	schema *event.Schema
-	taps   []tap
-	sieve  *match.Sieve
-	early  bool // some rule of it looks ahead of the watermark
-	sheet  *match.Sheet
+	schema  *event.Schema
+	taps    []tap
+	sieve   *match.Sieve
+	early   bool // some rule of it looks ahead of the watermark
+	members [1]uint64
+	sheet   *match.Sheet
 }
 
 // A tap leads from a stream to one slot: a key a role.
@@ -62,7 +63,7 @@ type tap struct {
 // A reader is a group that reads a stream, and the stream's feed there.
 type reader struct {
 	group *group
-	feed  uint32
+	feed  uint16
 	aside bool // only profiles read it there
 }
 
@@ -78,8 +79,8 @@ func (t *Task) hold(st *stream, ev *event.Event) {
 			r.group.begin(ev.Time)
 		}
 		h := held{time: ev.Time, ev: ev, epoch: t.epoch, feed: r.feed}
-		r.group.held.push(h)
 		t.foresee(r.group, &h)
+		r.group.held.push(h)
 	}
 }
 
@@ -113,7 +114,7 @@ func (t *Task) route() {
 	}
 	for _, g := range t.groups {
 		for feed, i := range g.streams {
-			t.streams[i].readers = append(t.streams[i].readers, reader{g, uint32(feed), slices.Contains(g.asides, i)})
+			t.streams[i].readers = append(t.streams[i].readers, reader{g, uint16(feed), slices.Contains(g.asides, i)})
 		}
 	}
 }
@@ -191,8 +192,11 @@ func (t *Task) fire(g *group, at int64) {
 func (t *Task) expire(d dueTimer, at int64) {
 	t.moment++
 	key := []byte(d.key)
-	d.slot.store.key = key
+	d.slot.store.key, d.slot.store.wrote = key, false
 	d.slot.eval.Deadline(key, at, &d.slot.store, &t.out)
+	if d.slot.store.wrote {
+		d.slot.unsettle(key)
+	}
 	t.collect(d.slot, key, nil, d.slot.died == alive)
 }
 
@@ -246,7 +250,7 @@ func (t *Task) deliver(g *group, h *held) {
 	if r != nil {
 		f.begin(ev, r)
 		r.sheet.Begin(ev)
-		set := r.sieve.Pass(ev)
+		set := r.pass(h)
 		for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
 			kept = t.offer(&r.taps[i], h) || kept
 		}
@@ -267,6 +271,21 @@ func (f *feed) route(schema *event.Schema) *route {
 		}
 	}
 	return nil
+}
+
+// pass returns the taps to which an event may matter, as match.Sieve.Pass does.
+// Where there are few, what an early rule was told on arrival still holds when
+// the watermark comes.
+func (r *route) pass(h *held) []uint64 {
+	if h.known {
+		r.members[0] = h.members
+		return r.members[:]
+	}
+	set := r.sieve.Pass(h.ev)
+	if r.early && len(set) == 1 {
+		h.members, h.known = set[0], true
+	}
+	return set
 }
 
 // begin makes ev the event that the keyers read, and counts it with the rules

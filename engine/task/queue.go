@@ -12,7 +12,11 @@ type held struct {
 	time  int64 // of ev
 	ev    *event.Event
 	epoch uint32 // of acceptance
-	feed  uint32 // its stream's position in group.streams
+	feed  uint16 // its stream's position in group.streams
+	known bool   // members are those of the feed's route
+	// members are the taps to which the event may matter, where an early rule
+	// has asked: bit i is that of tap i.
+	members uint64
 }
 
 func compareHeld(a, b *held) int {
@@ -89,6 +93,17 @@ func (q *queue) pop() {
 		q.strays.pop()
 	}
 	q.known = q.at == 0 && len(q.lines) == 1 && q.strays.size == 0
+}
+
+// forget drops what is known of the events by the routes, which change.
+func (q *queue) forget() {
+	for i := range q.lines {
+		l := &q.lines[i]
+		for j := l.from; j < l.until; j++ {
+			l.at(j).known = false
+		}
+	}
+	q.strays.forget()
 }
 
 // all returns the held events in key order.

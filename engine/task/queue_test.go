@@ -23,7 +23,7 @@ func TestQueueIsOrdered(t *testing.T) {
 			if r.IntN(3) < 2 {
 				feed := r.IntN(len(schemas))
 				at := int64(i)*10 - r.Int64N(spread+1) + 40_000_000*int64(r.IntN(100)/99)
-				h := held{time: at, feed: uint32(feed), ev: &event.Event{Schema: schemas[feed], Time: at, Offset: int64(i)}}
+				h := held{time: at, feed: uint16(feed), ev: &event.Event{Schema: schemas[feed], Time: at, Offset: int64(i)}}
 				q.push(h)
 				in = append(in, h)
 				continue

@@ -49,6 +49,7 @@ type store struct {
 	facts expr.Facts
 	page  []byte // the key of a page
 	key   []byte // of the call under way
+	wrote bool   // the call under way changed the state
 }
 
 var (
@@ -58,9 +59,15 @@ var (
 
 func (s *store) Get(key []byte) []byte { return s.task.cfg.State.Get(s.slot.id, key) }
 
-func (s *store) Put(key, state []byte) { s.task.cfg.State.Put(s.slot.id, key, state, s.dies()) }
+func (s *store) Put(key, state []byte) {
+	s.wrote = true
+	s.task.cfg.State.Put(s.slot.id, key, state, s.dies())
+}
 
-func (s *store) Edit(key []byte) []byte { return s.task.cfg.State.Edit(s.slot.id, key, s.dies()) }
+func (s *store) Edit(key []byte) []byte {
+	s.wrote = true
+	return s.task.cfg.State.Edit(s.slot.id, key, s.dies())
+}
 
 // dies is the time from which a record that is written now is of no use.
 func (s *store) dies() int64 {
@@ -412,7 +419,7 @@ func (t *Task) fill(g *group) {
 			feed := slices.Index(g.streams, other.streams[h.feed])
 			if feed >= 0 && h.time > g.mark && !taken[h.ev] {
 				taken[h.ev] = true
-				h.feed = uint32(feed)
+				h.feed, h.known = uint16(feed), false
 				h.ev.Hold.Queues++
 				g.held.push(h)
 				if !slices.Contains(g.asides, g.streams[feed]) && (g.first == unset || h.time < g.first) {
@@ -425,6 +432,7 @@ func (t *Task) fill(g *group) {
 
 // wire lays out, by stream, the slots and the distinct key projections.
 func (g *group) wire(t *Task) {
+	g.held.forget()
 	g.feeds = make([]feed, len(g.streams))
 	g.dying = 0
 	for _, s := range g.slots {

@@ -41,6 +41,18 @@ func (s *strays) unload() {
 	s.later.release(s.head)
 }
 
+// forget is queue.forget.
+func (s *strays) forget() {
+	for i := range s.head[s.next:] {
+		s.head[s.next+i].known = false
+	}
+	for _, items := range s.later.buckets {
+		for i := range items {
+			items[i].known = false
+		}
+	}
+}
+
 // first returns the earliest event without removing it.
 func (s *strays) first() (*held, bool) {
 	if s.size == 0 {

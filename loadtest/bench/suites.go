@@ -33,6 +33,7 @@ func Suites() []Suite {
 	all = append(all, ruleSuites()...)
 	all = append(all, shapeSuites()...)
 	all = append(all, windowSuites()...)
+	all = append(all, timingSuites()...)
 	return append(all, hardSuites()...)
 }
 
@@ -134,6 +135,28 @@ func windowSuites() []Suite {
 		suites = append(suites,
 			suite(fmt.Sprintf("window=%d/sequence", n), seq, few).judged(2*n),
 			suite(fmt.Sprintf("window=%d/velocity", n), velocity(span), few).judged(fewPrefix))
+	}
+	return suites
+}
+
+// timingSuites are the same rules and events final and early, the events in
+// order and held for the lateness.
+func timingSuites() []Suite {
+	rules := []struct {
+		name, documents string
+		traffic         Traffic
+	}{
+		{"sparse/1k", sequences(1, constants, first), sparse(1000)},
+		{"dense/1k", sequences(1, constants, first), dense(1000)},
+		{"velocity/1k", velocity("5m"), sparse(1000)},
+		{"ten/dense/1k", sequences(10, constants, first), shortened(dense(1000), events/5)},
+	}
+	var suites []Suite
+	for _, r := range rules {
+		for _, timing := range []string{"final", "early"} {
+			documents := strings.ReplaceAll(r.documents, "kind: Rule\n", "kind: Rule\ntiming: "+timing+"\n")
+			suites = append(suites, suite("timing="+timing+"/"+r.name, documents, r.traffic).declaring(streams{lateness: "30s"}).judged(fewPrefix))
+		}
 	}
 	return suites
 }
