@@ -34,7 +34,10 @@ func (o *clusterFlags) open() (*kafka.Cluster, error) {
 		if err != nil {
 			return nil, err
 		}
-		opts = kafka.Options{Brokers: c.Kafka.Brokers, Prefix: cmp.Or(o.prefix, c.Kafka.Prefix), Settings: c.Kafka.Settings}
+		if opts, err = c.Kafka.options(); err != nil {
+			return nil, err
+		}
+		opts.Prefix = cmp.Or(o.prefix, opts.Prefix)
 	}
 	return kafka.Open(opts)
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/caltrop/caltrop/internal/secure"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -22,6 +23,7 @@ type config struct {
 	Instance   string           `yaml:"instance"`
 	Generation int              `yaml:"generation"`
 	Kafka      kafkaConfig      `yaml:"kafka"`
+	Registry   registryConfig   `yaml:"schema_registry"`
 	HTTP       httpConfig       `yaml:"http"`
 	Data       string           `yaml:"data"`
 	Checkpoint checkpointConfig `yaml:"checkpoints"`
@@ -36,10 +38,13 @@ type kafkaConfig struct {
 	Replication int               `yaml:"replication"`
 	Settings    map[string]string `yaml:"settings"`
 	CommitEvery time.Duration     `yaml:"commit_every"`
+	TLS         *secure.TLS       `yaml:"tls"` // nil: plain text
+	SASL        saslConfig        `yaml:"sasl"`
 }
 
 type httpConfig struct {
-	Address string `yaml:"address"`
+	Address string      `yaml:"address"`
+	TLS     *secure.TLS `yaml:"tls"` // nil: plain text
 }
 
 type checkpointConfig struct {
@@ -70,7 +75,8 @@ type cassandraConfig struct {
 	Replication int           `yaml:"replication"`
 	Consistency string        `yaml:"consistency"`
 	Username    string        `yaml:"username"`
-	Password    string        `yaml:"password"`
+	Password    secure.Secret `yaml:"password"`
+	TLS         *secure.TLS   `yaml:"tls"` // nil: plain text
 	TTL         time.Duration `yaml:"ttl"`
 }
 
@@ -171,5 +177,5 @@ func (c *config) validate() error {
 	check(c.History.Kind != "cassandra" || len(c.History.Cassandra.Hosts) > 0, "history.cassandra.hosts: at least one is needed")
 	check(new(slog.Level).UnmarshalText([]byte(c.Log.Level)) == nil, "log.level is %q, want debug, info, warn or error", c.Log.Level)
 	check(c.Log.Format == "text" || c.Log.Format == "json", "log.format is %q, want text or json", c.Log.Format)
-	return errors.Join(errs...)
+	return errors.Join(errors.Join(errs...), c.checkSecurity())
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,7 @@ type node struct {
 	log      *slog.Logger
 	listener net.Listener
 	metrics  *api.Metrics
+	settings map[string]string // of Kafka's clients; holds a password
 	cluster  *kafka.Cluster
 	registry *rules.Registry
 	engine   *kafka.Engine
@@ -69,7 +71,13 @@ func newNode(conf *config, log *slog.Logger) (*node, error) {
 }
 
 func (n *node) listen() (err error) {
-	n.listener, err = api.Listen(context.Background(), n.conf.HTTP.Address)
+	protection, err := n.conf.HTTP.TLS.Server(func(err error) { n.log.Error("tls: going on with the certificate read before", "error", err) })
+	if err != nil {
+		return fmt.Errorf("http.tls: %w", err)
+	}
+	if n.listener, err = api.Listen(context.Background(), n.conf.HTTP.Address); err == nil && protection != nil {
+		n.listener = tls.NewListener(n.listener, protection)
+	}
 	return err
 }
 
@@ -82,12 +90,13 @@ func (n *node) openMetrics() (err error) {
 }
 
 func (n *node) openCluster() (err error) {
-	c := n.conf
-	n.cluster, err = kafka.Open(kafka.Options{
-		Brokers: c.Kafka.Brokers, Job: c.Job, Prefix: c.Kafka.Prefix, Replication: c.Kafka.Replication,
-		Generation: c.Generation, Instance: c.Instance, Settings: c.Kafka.Settings, Log: n.log,
-	})
+	o, err := n.conf.Kafka.options()
 	if err != nil {
+		return err
+	}
+	n.settings = o.Settings
+	o.Job, o.Generation, o.Instance, o.Log = n.conf.Job, n.conf.Generation, n.conf.Instance, n.log
+	if n.cluster, err = kafka.Open(o); err != nil {
 		return err
 	}
 	n.registry = rules.NewRegistry(rules.Options{Log: n.cluster.RulesLog()})
@@ -138,9 +147,14 @@ func (n *node) openEngine() error {
 	if err != nil {
 		return err
 	}
-	n.engine = kafka.NewEngine(n.cluster, n.registry, kafka.EngineOptions{
-		Keeper: keeper, Metrics: m, CommitEvery: n.conf.Kafka.CommitEvery, CheckpointEvery: n.conf.Checkpoint.Every,
-	})
+	o := kafka.EngineOptions{Keeper: keeper, Metrics: m, CommitEvery: n.conf.Kafka.CommitEvery, CheckpointEvery: n.conf.Checkpoint.Every}
+	switch schemas, err := n.conf.Registry.open(); {
+	case err != nil:
+		return err
+	case schemas != nil:
+		o.Schemas = schemas
+	}
+	n.engine = kafka.NewEngine(n.cluster, n.registry, o)
 	return nil
 }
 
@@ -222,7 +236,7 @@ func (n *node) work(ctx context.Context) error {
 		return err
 	}
 	source, err := sinkkafka.Open(sinkkafka.Options{
-		Brokers: n.conf.Kafka.Brokers, Settings: n.conf.Kafka.Settings, Instance: n.conf.Instance,
+		Brokers: n.conf.Kafka.Brokers, Settings: n.settings, Instance: n.conf.Instance,
 		Topic: n.cluster.Topics().Alerts(), Group: group, Log: n.log,
 	})
 	if err != nil {

@@ -75,9 +75,17 @@ func openHistory(c *config, log *slog.Logger) (history, error) {
 		return h, nil
 	}
 	o := c.History.Cassandra
+	password, err := o.Password.Read()
+	if err != nil {
+		return nil, fmt.Errorf("history.cassandra: %w", err)
+	}
+	protection, err := clientTLS("history.cassandra", o.TLS)
+	if err != nil {
+		return nil, err
+	}
 	h, err := cassandra.New(cassandra.Options{
 		Hosts: o.Hosts, Port: o.Port, Keyspace: o.Keyspace, Datacenter: o.Datacenter, Replication: o.Replication,
-		Consistency: o.Consistency, Username: o.Username, Password: o.Password, TTL: o.TTL, Log: log,
+		Consistency: o.Consistency, Username: o.Username, Password: password, TLS: protection, TTL: o.TTL, Log: log,
 	})
 	if err != nil {
 		return nil, err // not h: a nil *History in an interface is no nil
