@@ -24,7 +24,7 @@ const tasksExpected = 16
 // A keeper opens the state of the engine's tasks from their checkpoints.
 type keeper struct{ checkpoints *checkpoint.Keeper }
 
-func newKeeper(c *config, log *slog.Logger) (*keeper, error) {
+func newKeeper(c *config, m *kafka.Metrics, log *slog.Logger) (*keeper, error) {
 	blobs, err := c.Checkpoint.open()
 	if err != nil {
 		return nil, err
@@ -32,6 +32,8 @@ func newKeeper(c *config, log *slog.Logger) (*keeper, error) {
 	return &keeper{checkpoint.NewKeeper(checkpoint.Options{
 		Blobs: blobs, Dir: filepath.Join(c.Data, "state"), Build: buildID(), Log: log,
 		State: state.Options{Bytes: int(c.Memory) / tasksExpected * 3 / 4}, CacheBytes: int64(c.Memory) / tasksExpected / 4,
+		Rejected: func(string) { m.Rejected() },
+		Moved:    func(way checkpoint.Way, bytes int64) { m.Moved(string(way), bytes) },
 	})}, nil
 }
 

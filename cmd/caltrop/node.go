@@ -139,11 +139,11 @@ func (n *node) alertsGroup() (string, error) {
 }
 
 func (n *node) openEngine() error {
-	keeper, err := newKeeper(n.conf, n.log)
+	m, err := kafka.NewMetrics(n.metrics.Meter("github.com/caltrop/caltrop/engine/kafka"))
 	if err != nil {
 		return err
 	}
-	m, err := kafka.NewMetrics(n.metrics.Meter("github.com/caltrop/caltrop/engine/kafka"))
+	keeper, err := newKeeper(n.conf, m, n.log)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -11,7 +12,7 @@ import (
 // fenced us, so no checkpoint is ever made of a position that the log does not
 // have. Saving goes on beside the task.
 func (t *tenure) cut(ctx context.Context, now time.Time) error {
-	t.live.cutAt = now
+	t.live.cutDue = now.Add(t.spread())
 	if err := t.commit(ctx, true); err != nil {
 		return err
 	}
@@ -28,7 +29,7 @@ func (t *tenure) cut(ctx context.Context, now time.Time) error {
 // note when the one under way has ended.
 func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 	if t.live.saving == nil {
-		if now.Sub(t.live.cutAt) < t.opts.CheckpointEvery {
+		if now.Before(t.live.cutDue) {
 			return nil
 		}
 		return t.cut(ctx, now)
@@ -39,6 +40,11 @@ func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 	default:
 	}
 	return nil
+}
+
+// spread is the time to the next checkpoint.
+func (t *tenure) spread() time.Duration {
+	return time.Duration(float64(t.opts.CheckpointEvery) * (0.8 + 0.4*rand.Float64()))
 }
 
 // roomEvery is how often a paused task looks whether there is room again.

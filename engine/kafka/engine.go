@@ -28,8 +28,12 @@ type EngineOptions struct {
 	CommitEvery time.Duration
 	// CommitRecords is the most records in a transaction. Default 1000.
 	CommitRecords int
-	// CheckpointEvery is the time between two checkpoints of a task. Default 30 s.
+	// CheckpointEvery is the time between two checkpoints of a task, which varies
+	// by a fifth so that tasks do not go together. Default 30 s.
 	CheckpointEvery time.Duration
+	// Fail is called at every named point of a tenure and may return an error to
+	// end it there; crash tests use it. Default: no point fails.
+	Fail func(TaskID, Point) error
 	// EndWait is how long a replay waits for a record that was read before: a
 	// broker that recovers may show an old end at first. Default 20 s.
 	EndWait time.Duration
@@ -39,9 +43,24 @@ func (o EngineOptions) withDefaults() EngineOptions {
 	o.CommitEvery = cmp.Or(o.CommitEvery, 20*time.Millisecond)
 	o.CommitRecords = cmp.Or(o.CommitRecords, 1000)
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, 30*time.Second)
+	if o.Fail == nil {
+		o.Fail = func(TaskID, Point) error { return nil }
+	}
 	o.EndWait = cmp.Or(o.EndWait, 20*time.Second)
 	return o
 }
+
+// A Point is a step of a tenure, by name.
+type Point string
+
+// The points, in the order in which a tenure reaches them.
+const (
+	AfterFence      Point = "after-fence"
+	AfterRestore    Point = "after-restore"
+	AfterReplay     Point = "after-replay"
+	BeforeTxnCommit Point = "before-txn-commit"
+	AfterTxnCommit  Point = "after-txn-commit"
+)
 
 // An Engine runs the tasks that the consumer group gives to this process. Run
 // is called once; the other methods are safe for concurrent use.

@@ -21,7 +21,7 @@ const (
 // checkpoint, so that the next owner has nothing to repeat.
 func (t *tenure) serve(ctx context.Context) error {
 	now := time.Now()
-	t.live.cutAt = now
+	t.live.cutDue = now.Add(t.spread())
 	t.say(StateLive, "")
 	if err := t.adopt(now); err != nil {
 		return err
@@ -184,10 +184,20 @@ func (t *tenure) commitDue(ctx context.Context, silent bool, now time.Time) erro
 // always it writes the progress even if nothing was emitted.
 func (t *tenure) commit(ctx context.Context, always bool) error {
 	opened := t.producer.since
-	err := t.out.finish(func() error { return t.producer.commit(ctx) }, t.task.Progress(), always)
+	err := t.out.finish(func() error { return t.commitOpen(ctx) }, t.task.Progress(), always)
 	if err != nil {
 		return fmt.Errorf("to offset %d: %w", t.task.Position().Offset, err)
 	}
 	t.opts.Metrics.committed(ctx, time.Since(opened))
 	return nil
+}
+
+func (t *tenure) commitOpen(ctx context.Context) error {
+	if err := t.opts.Fail(t.id, BeforeTxnCommit); err != nil {
+		return err
+	}
+	if err := t.producer.commit(ctx); err != nil {
+		return err
+	}
+	return t.opts.Fail(t.id, AfterTxnCommit)
 }

@@ -20,6 +20,8 @@ type Metrics struct {
 	dead        metric.Int64Counter
 	commits     metric.Float64Histogram
 	checkpoints metric.Int64Counter
+	broken      metric.Int64Counter
+	moved       metric.Int64Counter
 	halts       metric.Int64Counter
 	restarts    metric.Int64Counter
 	hastened    metric.Int64Counter
@@ -38,6 +40,8 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.late, "caltrop_late_total", "events that came too late, by stream"},
 		{&x.dead, "caltrop_dead_letters_total", "records that became no event, by stream and reason"},
 		{&x.checkpoints, "caltrop_checkpoints_total", "checkpoints, by outcome"},
+		{&x.broken, "caltrop_checkpoint_rejected_total", "checkpoints passed over at a restore as they were not whole"},
+		{&x.moved, "caltrop_checkpoint_bytes_total", "bytes of checkpoint files, by way: uploaded, fetched, reused"},
 		{&x.halts, "caltrop_partition_halts_total", "partitions that stopped until someone acts, by stream"},
 		{&x.hastened, "caltrop_hastened_total", "times at which held events were matched before the watermark, by stream"},
 		{&x.schemas, "caltrop_schemas_total", "Avro schemas that tasks asked for, by outcome"},
@@ -121,9 +125,23 @@ func (x *Metrics) checkpoint(ok bool) {
 	}
 	outcome := "written"
 	if !ok {
-		outcome = "rejected"
+		outcome = "failed"
 	}
 	x.checkpoints.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+}
+
+// Rejected counts a checkpoint that was passed over at a restore.
+func (x *Metrics) Rejected() {
+	if x != nil {
+		x.broken.Add(context.Background(), 1)
+	}
+}
+
+// Moved counts bytes of a checkpoint's file by what was done with it.
+func (x *Metrics) Moved(way string, bytes int64) {
+	if x != nil {
+		x.moved.Add(context.Background(), bytes, metric.WithAttributes(attribute.String("way", way)))
+	}
 }
 
 func (x *Metrics) stopped(stream string, halted bool) {

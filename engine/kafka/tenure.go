@@ -38,7 +38,7 @@ type tenure struct {
 		published time.Time
 		wait      time.Duration // the last wait for the schema registry; 0: it answers
 		hastened  *uint64       // Counts.Hastened when last published; nil: not yet
-		cutAt     time.Time     // the last cut
+		cutDue    time.Time     // when the next checkpoint begins
 		saving    chan error    // receives how the checkpoint under way ended; nil: none is
 		changed   <-chan struct{}
 	}
@@ -69,6 +69,9 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 		journal:  t.cluster.Topics().Journal(t.id.Input, t.id.Generation),
 		progress: t.cluster.Topics().Progress(t.id.Input, t.id.Generation),
 	}
+	if err := t.opts.Fail(t.id, AfterFence); err != nil {
+		return err
+	}
 	ends, err := t.mark(ctx)
 	if err != nil {
 		return err
@@ -81,8 +84,14 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 	if err := t.restore(ctx, progress); err != nil {
 		return err
 	}
+	if err := t.opts.Fail(t.id, AfterRestore); err != nil {
+		return err
+	}
 	t.say(StateReplaying, "")
-	return t.replay(ctx, progress, ends)
+	if err := t.replay(ctx, progress, ends); err != nil {
+		return err
+	}
+	return t.opts.Fail(t.id, AfterReplay)
 }
 
 // checkPartitions makes sure that the task's own topics exist and that the
@@ -119,14 +128,14 @@ func (t *tenure) committed(ctx context.Context, ends barrier) (task.Progress, er
 // restore opens the newest checkpoint, which is not past the progress, and a
 // reader of the input where it ends.
 func (t *tenure) restore(ctx context.Context, progress task.Progress) (err error) {
-	t.kept, err = t.opts.Keeper.Open(ctx, t.id, task.Config{
+	kept, err := t.opts.Keeper.Open(ctx, t.id, task.Config{
 		Sources:  []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}},
 		Resolver: t.rules,
 	})
 	if err != nil {
 		return fmt.Errorf("restoring %s: %w", t.id, err)
 	}
-	t.task = t.kept.Task()
+	t.kept, t.task = kept, kept.Task()
 	at := t.task.Position()
 	if progress.Position.Before(at) {
 		return t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",

@@ -53,6 +53,13 @@ func (f *Faulty) fault(kinds ...string) int {
 	return i
 }
 
+// SetPercent changes how many calls go wrong from now on.
+func (f *Faulty) SetPercent(percent int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Percent = percent
+}
+
 const (
 	refused  = "refused"
 	lost     = "answer lost"
