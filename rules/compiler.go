@@ -9,7 +9,7 @@ import (
 	"github.com/caltrop/caltrop/engine/task"
 )
 
-// compiledMax bounds the rules that a registry keeps compiled. Streams are
+// compiledMax bounds the rules, profiles and views, each, that a registry keeps compiled. Streams are
 // kept for ever: a task holds on to their schemas.
 const compiledMax = 4 * DocumentsMax
 
@@ -20,6 +20,7 @@ type compiler struct {
 	rules    map[Ref]*compiled
 	lists    map[Ref]*List
 	profiles map[Ref]*profileOver
+	views    map[Ref]*viewOver
 	alerts   map[string]*Stream // by its measures: a task holds on to its schema
 }
 
@@ -40,6 +41,7 @@ func (c *compiler) init() {
 	c.lists = map[Ref]*List{}
 	c.alerts = map[string]*Stream{}
 	c.profiles = map[Ref]*profileOver{}
+	c.views = map[Ref]*viewOver{}
 }
 
 // set compiles exactly refs. A reference that revisions lacks is an error; a
@@ -56,7 +58,10 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 	if len(c.profiles) > compiledMax {
 		clear(c.profiles)
 	}
-	var rules, profiles []*Revision
+	if len(c.views) > compiledMax {
+		clear(c.views)
+	}
+	var rules, profiles, views []*Revision
 	for _, ref := range refs {
 		rev := revisions[ref]
 		switch {
@@ -66,6 +71,8 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 			rules = append(rules, rev)
 		case ref.Kind == KindProfile:
 			profiles = append(profiles, rev)
+		case ref.Kind == KindView:
+			views = append(views, rev)
 		case ref.Kind == KindList:
 			c.list(set, rev)
 		default:
@@ -78,6 +85,9 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 		c.profile(set, env, rev)
 	}
 	set.sort()
+	for _, rev := range views {
+		c.view(set, env, rev)
+	}
 	c.rulesOf(set, rules, alerts)
 	set.sort()
 	return set, nil

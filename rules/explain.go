@@ -2,9 +2,10 @@ package rules
 
 import "fmt"
 
-// An Explanation tells how a rule is run, for a person.
+// An Explanation tells how a rule or view is run, for a person.
 type Explanation struct {
-	Rule             string   `json:"rule"`
+	Rule             string   `json:"rule,omitempty"`
+	View             string   `json:"view,omitempty"` // instead of Rule
 	Evaluator        string   `json:"evaluator"`
 	EvaluatorBecause string   `json:"evaluator_because"`
 	Timing           string   `json:"timing"`         // early | final: what the rule runs
@@ -30,6 +31,19 @@ func Explain(r *Rule, set *Set) *Explanation {
 		e.Path = "files only: this build cannot run the rule live yet"
 		e.PathBecause = append(e.PathBecause, p.Detail)
 	}
+	return e
+}
+
+// ExplainView tells how a view of the set is run and why.
+func ExplainView(v *View, set *Set) *Explanation {
+	e := Explain(v.rule(), set)
+	e.Rule, e.View = "", v.Doc.Name
+	e.EvaluatorBecause = "a view has a window; its values are published at its end"
+	if v.Prog.Rule.Window.Kind == "rolling" || v.Prog.Rule.Window.Kind == "session" {
+		e.EvaluatorBecause = "a view has a window; its values are published while it goes on"
+	}
+	e.TimingBecause = "what is published follows the watermark"
+	e.Program = v.Prog.Dump()
 	return e
 }
 

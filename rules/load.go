@@ -67,6 +67,7 @@ type checker struct {
 	timing   string // instead of the rules' own; "" leaves them
 	set      *Set
 	profiles []profileIn
+	views    []viewIn
 	rules    []sourced
 	inspect  []sourced // rules that are written, but wrong
 	seen     map[nameOf]place
@@ -127,6 +128,8 @@ func (c *checker) parse(src *Source) {
 			c.list(d, file)
 		case *syntax.Profile:
 			c.profiles = append(c.profiles, profileIn{doc: d, file: file})
+		case *syntax.View:
+			c.views = append(c.views, viewIn{doc: d, file: file})
 		case *syntax.Rule:
 			if c.timing != "" {
 				d.Timing = c.timing
@@ -135,7 +138,7 @@ func (c *checker) parse(src *Source) {
 		default:
 			m := doc.Header()
 			c.report(file, syntax.Problem{Line: m.Pos.Line, Col: m.Pos.Col, Pointer: "/kind",
-				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream, List, Profile and Rule"})
+				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream, List, Profile, Rule and View"})
 		}
 	}
 }
@@ -239,6 +242,7 @@ func (c *checker) compileProfiles(env *prog.Env) {
 func (c *checker) compile(base *Set) {
 	env := c.set.env()
 	c.compileProfiles(env)
+	c.compileViews(env)
 	for _, r := range c.inspect {
 		if c.clear(r) && prog.UpstreamOf(r.doc) == nil {
 			for _, p := range prog.Inspect(r.doc, env) {

@@ -74,6 +74,9 @@ func (s *state) checkProfile(p *Profile, file *syntax.File) error {
 	if users := s.set.recallersOf(p.Doc.Name); was != nil && len(users) > 0 {
 		return &InUseError{Profile: p.Doc.Name, Rules: users, Change: true}
 	}
+	if was != nil {
+		return s.viewsNeed(KindProfile, p.Doc.Name)
+	}
 	return nil
 }
 

@@ -18,9 +18,10 @@ const (
 	KindRule    Kind = "rule"
 	KindList    Kind = "list"
 	KindProfile Kind = "profile"
+	KindView    Kind = "view"
 )
 
-var kinds = []Kind{KindStream, KindRule, KindList, KindProfile}
+var kinds = []Kind{KindStream, KindRule, KindList, KindProfile, KindView}
 
 // title is the kind as documents spell it.
 func (k Kind) title() string {
@@ -31,6 +32,8 @@ func (k Kind) title() string {
 		return "List"
 	case KindProfile:
 		return "Profile"
+	case KindView:
+		return "View"
 	}
 	return "Rule"
 }

@@ -37,11 +37,14 @@ func (s *Set) Names() task.Set {
 	for _, p := range s.Profiles {
 		names.Profiles = append(names.Profiles, task.Ref{Name: p.Doc.Name, Revision: p.Revision})
 	}
+	for _, v := range s.Views {
+		names.Views = append(names.Views, task.Ref{Name: v.Doc.Name, Revision: v.Revision})
+	}
 	return names
 }
 
 // Restrict returns the part of the set that concerns tasks of one stream: the
-// stream, the rules that read it, and the profiles and lists that those read.
+// stream, the rules and views that read it, and the profiles and lists that those read.
 func (s *Set) Restrict(stream string) *Set {
 	part := &Set{Version: s.Version}
 	if st := s.Stream(stream); st != nil {
@@ -55,13 +58,20 @@ func (s *Set) Restrict(stream string) *Set {
 			}
 		}
 	}
+	readers := slices.Clone(part.Rules)
+	for _, v := range s.Views {
+		if s.runsOn(v.rule(), stream) {
+			part.Views = append(part.Views, v)
+			readers = append(readers, v.rule())
+		}
+	}
 	for _, p := range s.Profiles {
-		if slices.ContainsFunc(part.Rules, func(r *Rule) bool { return slices.Contains(r.Prog.Outside.Profiles, p.Doc.Name) }) {
+		if slices.ContainsFunc(readers, func(r *Rule) bool { return slices.Contains(r.Prog.Outside.Profiles, p.Doc.Name) }) {
 			part.Profiles = append(part.Profiles, p)
 		}
 	}
 	for _, l := range s.Lists {
-		if slices.ContainsFunc(part.Rules, func(r *Rule) bool { return r.reads(l.Doc.Name) }) {
+		if slices.ContainsFunc(readers, func(r *Rule) bool { return r.reads(l.Doc.Name) }) {
 			part.Lists = append(part.Lists, l)
 		}
 	}
@@ -90,6 +100,13 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 			return nil, fmt.Errorf("rule %s/%d is not in the set", ref.Name, ref.Revision)
 		}
 		live.Rules = append(live.Rules, task.Rule{Rule: r.Prog, Revision: r.Revision})
+	}
+	for _, ref := range names.Views {
+		v := s.View(ref.Name)
+		if v == nil || v.Revision != ref.Revision {
+			return nil, fmt.Errorf("view %s/%d is not in the set", ref.Name, ref.Revision)
+		}
+		live.Views = append(live.Views, task.View{View: v.Prog, Revision: v.Revision})
 	}
 	for _, ref := range names.Profiles {
 		if p := s.Profile(ref.Name); p == nil || p.Revision != ref.Revision {
@@ -138,7 +155,7 @@ func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
 // refsOf takes the names of a set apart: stored documents, and the stream of
 // alerts, nil when it is not among them.
 func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
-	refs = make([]Ref, 0, len(names.Streams)+len(names.Rules)+len(names.Lists)+len(names.Profiles))
+	refs = make([]Ref, 0, len(names.Streams)+len(names.Rules)+len(names.Lists)+len(names.Profiles)+len(names.Views))
 	for i, s := range names.Streams {
 		if s.Name == prog.AlertsStream {
 			alerts = &names.Streams[i]
@@ -154,6 +171,9 @@ func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
 	}
 	for _, p := range names.Profiles {
 		refs = append(refs, Ref{Kind: KindProfile, Name: p.Name, Revision: p.Revision})
+	}
+	for _, v := range names.Views {
+		refs = append(refs, Ref{Kind: KindView, Name: v.Name, Revision: v.Revision})
 	}
 	return refs, alerts
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/caltrop/caltrop/cep/syntax"
 )
 
-// A Set is a consistent set of streams, lists, profiles and rules, all compiled. It is
+// A Set is a consistent set of streams, lists, profiles, rules and views, all compiled. It is
 // immutable and safe for concurrent use.
 type Set struct {
 	// Version is the offset in the rules log of the last entry that made the
@@ -28,6 +28,7 @@ type Set struct {
 	Rules    []*Rule    // sorted by name
 	Lists    []*List    // sorted by name
 	Profiles []*Profile // sorted by name
+	Views    []*View    // sorted by name
 	Alerts   *Stream    // the built-in stream of alerts; nil when no rule reads it
 	Faults   []Fault    // stored documents that this build cannot compile
 }
@@ -113,10 +114,10 @@ func (s *Set) Profile(name string) *Profile {
 	return s.Profiles[i]
 }
 
-// Refs names the exact documents that make the set: streams, rules, lists, then
-// profiles, each by name. A journal that holds them can have the set again (Registry.At).
+// Refs names the exact documents that make the set: streams, rules, lists,
+// profiles, then views, each by name. A journal that holds them can have the set again (Registry.At).
 func (s *Set) Refs() []Ref {
-	refs := make([]Ref, 0, len(s.Streams)+len(s.Rules)+len(s.Lists)+len(s.Profiles))
+	refs := make([]Ref, 0, len(s.Streams)+len(s.Rules)+len(s.Lists)+len(s.Profiles)+len(s.Views))
 	for _, st := range s.Streams {
 		refs = append(refs, Ref{Kind: KindStream, Name: st.Doc.Name, Revision: st.Revision})
 	}
@@ -128,6 +129,9 @@ func (s *Set) Refs() []Ref {
 	}
 	for _, p := range s.Profiles {
 		refs = append(refs, Ref{Kind: KindProfile, Name: p.Doc.Name, Revision: p.Revision})
+	}
+	for _, v := range s.Views {
+		refs = append(refs, Ref{Kind: KindView, Name: v.Doc.Name, Revision: v.Revision})
 	}
 	return refs
 }
@@ -154,6 +158,7 @@ func (s *Set) env() *prog.Env {
 }
 
 func (s *Set) sort() {
+	slices.SortFunc(s.Views, func(a, b *View) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Profiles, func(a, b *Profile) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Streams, func(a, b *Stream) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Rules, func(a, b *Rule) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })

@@ -62,6 +62,7 @@ type InUseError struct {
 	Rule     string   // instead of Stream: a rule whose measures others read
 	Profile  string   // instead of Stream
 	Profiles []string // that need the stream or list, besides the rules
+	Views    []string // that need the stream, list or profile, besides the rules
 	Rules    []string
 	Change   bool // it would change; else it would be deleted
 }
@@ -69,6 +70,8 @@ type InUseError struct {
 // Error names the document and those that need it.
 func (e *InUseError) Error() string {
 	switch {
+	case len(e.Views) > 0:
+		return fmt.Sprintf("%s is read by the views %v; delete them first", cmp.Or(e.Stream, e.List, e.Profile), e.Views)
 	case e.Profile != "" && e.Change:
 		return fmt.Sprintf("changing a profile that live rules read is not supported yet: %s is read by %v; store it under another name, or delete them first", e.Profile, e.Rules)
 	case e.Profile != "":
@@ -151,6 +154,9 @@ func (r *Registry) Delete(ctx context.Context, k Kind, name string, cond Conditi
 		}
 		if made := s.set.profilesReading(name); k == KindList && len(made) > 0 {
 			return nil, &InUseError{List: name, Profiles: made}
+		}
+		if err := s.viewsNeed(k, name); err != nil {
+			return nil, err
 		}
 		if k == KindRule {
 			if users := s.set.brokenWithout(name); len(users) > 0 {
@@ -296,6 +302,8 @@ func (s *state) check(c Change) error {
 		return s.checkList(found.List(c.Name), file)
 	case KindProfile:
 		return s.checkProfile(found.Profile(c.Name), file)
+	case KindView:
+		return s.checkView(found.View(c.Name), found, file)
 	}
 	return s.checkStream(found.Stream(c.Name), file)
 }
@@ -360,6 +368,9 @@ func (s *state) checkStream(st *Stream, file *syntax.File) error {
 	if made := s.set.profilesOver(st.Doc.Name); was != nil && len(made) > 0 {
 		return &InUseError{Stream: st.Doc.Name, Profiles: made, Change: true}
 	}
+	if was != nil {
+		return s.viewsNeed(KindStream, st.Doc.Name)
+	}
 	return nil
 }
 
@@ -375,6 +386,9 @@ func (s *state) checkList(l *List, file *syntax.File) error {
 	}
 	if made := s.set.profilesReading(l.Doc.Name); was != nil && len(made) > 0 && was.shape() != l.shape() {
 		return &InUseError{List: l.Doc.Name, Profiles: made, Change: true}
+	}
+	if was != nil && was.shape() != l.shape() {
+		return s.viewsNeed(KindList, l.Doc.Name)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func randomEvent(rng *rand.Rand, s *Setting, at int64, i int) *event.Event {
 // randomStream picks one of the streams that the rule reads, mostly the first
 // step's, or that of a profile that it reads.
 func (s *Setting) randomStream(rng *rand.Rand) string {
-	if w := s.Rule.Window; w != nil {
+	if s.View != nil || s.Rule.Window != nil {
 		return []string{"e", "e", "f"}[rng.IntN(3)]
 	}
 	if rng.IntN(3) == 0 {

@@ -20,12 +20,13 @@ type Setting struct {
 	Text     string
 	Streams  map[string]*syntax.Stream
 	Schemas  map[string]*event.Schema
-	Rule     *syntax.Rule
+	Rule     *syntax.Rule // nil where View is not
+	View     *syntax.View
 	Profiles []*syntax.Profile
 	decls    []event.Decl
 }
 
-// Parse reads stream and profile documents and one rule. The error is a
+// Parse reads stream and profile documents and one rule or view. The error is a
 // *Refused with the first problem that is not a warning.
 func Parse(text string) (*Setting, error) {
 	s := &Setting{Text: text, Streams: map[string]*syntax.Stream{}, Schemas: map[string]*event.Schema{}}
@@ -45,9 +46,11 @@ func Parse(text string) (*Setting, error) {
 			s.Profiles = append(s.Profiles, doc)
 		case *syntax.Rule:
 			s.Rule = doc
+		case *syntax.View:
+			s.View = doc
 		}
 	}
-	if s.Rule == nil {
+	if s.Rule == nil && s.View == nil {
 		return nil, fmt.Errorf("parsing the rule: the text holds no rule")
 	}
 	return s, nil

@@ -197,6 +197,22 @@ func (w *window) salted(events []*event.Event) []*event.Event {
 }
 
 func (o *Oracle) evaluate(h *history, s *span) (Alert, bool) {
+	f := o.frame(h, s)
+	a := Alert{At: s.at, Key: h.key, Event: s.last, Instant: s.start, Evidence: []StepEvents{{windowStep, s.events}}}
+	if s.last == nil {
+		a.By = ByWindow
+	}
+	if o.having != nil {
+		if truth, ok := o.having.Holds(f); !truth || !ok {
+			return a, false
+		}
+	}
+	a.Measures = o.measure(f)
+	return a, true
+}
+
+// frame is what having and measures see of a window: its values.
+func (o *Oracle) frame(h *history, s *span) *expr.Frame {
 	f := &expr.Frame{Time: s.at, Facts: o.factsAt(h, s.last, s.at)}
 	past := func(ev *event.Event) *expr.Facts { return o.factsAt(h, ev, ev.Time) }
 	merged := o.window.salted(s.events)
@@ -210,17 +226,7 @@ func (o *Oracle) evaluate(h *history, s *span) (Alert, bool) {
 		}
 		f.Values = append(f.Values, v)
 	}
-	a := Alert{At: s.at, Key: h.key, Event: s.last, Instant: s.start, Evidence: []StepEvents{{windowStep, s.events}}}
-	if s.last == nil {
-		a.By = ByWindow
-	}
-	if o.having != nil {
-		if truth, ok := o.having.Holds(f); !truth || !ok {
-			return a, false
-		}
-	}
-	a.Measures = o.measure(f)
-	return a, true
+	return f
 }
 
 // aggregate computes one aggregate over the events that have its argument.

@@ -59,6 +59,14 @@ type compiler struct {
 	decls    expr.Profiles // as the rule may name them
 }
 
+// what is compiled, in a word: a rule, or the window of a view.
+func (c *compiler) what() string {
+	if c.doc.Kind == "View" {
+		return "view"
+	}
+	return "rule"
+}
+
 func (c *compiler) failed() bool {
 	return slices.ContainsFunc(c.problems, func(p syntax.Problem) bool { return !p.Warning })
 }
@@ -142,7 +150,7 @@ func (c *compiler) role(stream int, key *syntax.Key, pointer, hint string) int {
 	for i, f := range key.Fields {
 		cols[i] = schema.Index(f)
 		if cols[i] < 0 {
-			c.errorf(key.Pos, pointer, hint, "stream %s has no field %s for the rule's key", schema.Stream, f)
+			c.errorf(key.Pos, pointer, hint, "stream %s has no field %s for the %s's key", schema.Stream, f, c.what())
 			return -1
 		}
 		types[i] = schema.Fields[cols[i]].Type
@@ -155,8 +163,8 @@ func (c *compiler) role(stream int, key *syntax.Key, pointer, hint string) int {
 	case c.rule.KeyTypes == nil:
 		c.rule.KeyTypes = types
 	case !slices.Equal(c.rule.KeyTypes, types):
-		c.errorf(key.Pos, pointer, "all streams of a rule need keys of the same types, in the same order",
-			"the key %s of stream %s differs in length or type from the rule's other keys", strings.Join(key.Fields, ", "), schema.Stream)
+		c.errorf(key.Pos, pointer, "all streams of a "+c.what()+" need keys of the same types, in the same order",
+			"the key %s of stream %s differs in length or type from the %s's other keys", strings.Join(key.Fields, ", "), schema.Stream, c.what())
 		return -1
 	}
 	roles := &c.rule.Keys[stream].Roles

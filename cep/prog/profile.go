@@ -139,10 +139,10 @@ func (c *compiler) otherKey(p *Profile) (why, hint string) {
 	theirs, ours := strings.Join(p.Doc.Key.Fields, ", "), strings.Join(c.doc.Key.Fields, ", ")
 	switch {
 	case theirs != ours:
-		return fmt.Sprintf("profile %s is kept by %s, and this rule's key is %s", p.Name, theirs, ours),
-			"a rule reads profiles of its own key: declare one with key: " + ours
+		return fmt.Sprintf("profile %s is kept by %s, and this %s's key is %s", p.Name, theirs, c.what(), ours),
+			"a " + c.what() + " reads profiles of its own key: declare one with key: " + ours
 	case c.rule.KeyTypes != nil && !slices.Equal(c.rule.KeyTypes, p.KeyTypes):
-		return fmt.Sprintf("the key %s of profile %s differs in type from the rule's", theirs, p.Name), "declare the field with one type in all streams"
+		return fmt.Sprintf("the key %s of profile %s differs in type from the %s's", theirs, p.Name, c.what()), "declare the field with one type in all streams"
 	}
 	return "", ""
 }
@@ -158,8 +158,8 @@ func (c *compiler) useProfiles() {
 			pos, pointer, span = w.Pos, "/window", w.Size
 		}
 		if span > p.Doc.Keep {
-			c.errorf(pos, pointer, "give the profile a longer keep", "the rule looks back %s, profile %s only %s",
-				syntax.FormatDuration(span), name, syntax.FormatDuration(p.Doc.Keep))
+			c.errorf(pos, pointer, "give the profile a longer keep", "the %s looks back %s, profile %s only %s",
+				c.what(), syntax.FormatDuration(span), name, syntax.FormatDuration(p.Doc.Keep))
 			c.problems[len(c.problems)-1].Warning = true
 		}
 	}

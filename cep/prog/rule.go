@@ -33,6 +33,7 @@ type Rule struct {
 	Pattern       *Pattern     // nil for a window rule
 	Window        *Window      // nil for a pattern rule
 	Upstream      *Upstream    // whose alerts the rule reads; nil: it does not read the stream alerts
+	Shown         bool         // the window of a View: its values are read, and nothing is raised
 }
 
 // KeyOf lists the key projections of one stream within a rule: usually one;

@@ -52,10 +52,14 @@ func (c *compiler) windowWarnings() {
 		text := c.doc.Window.Where[stream]
 		c.warnf(text.Pos, text.Pointer, hintBounds, "no event of %s is ever in the window: %s", stream, where.Verdict.Because)
 	}
-	if dead == len(w.Where) {
-		c.warnf(c.doc.Window.Pos, "/window", hintBounds, "this rule can never fire: no event is ever in its window")
+	never := "this rule can never fire"
+	if c.what() == "view" {
+		never = "this view never has a value"
 	}
-	if !c.havingNever() && w.Kind == "rolling" && c.rule.Having.Verdict.Always {
+	if dead == len(w.Where) {
+		c.warnf(c.doc.Window.Pos, "/window", hintBounds, "%s: no event is ever in its window", never)
+	}
+	if c.what() == "rule" && !c.havingNever() && w.Kind == "rolling" && c.rule.Having.Verdict.Always {
 		c.warnf(c.doc.Having.Pos, "/having", "say from which value on it is worth an alert",
 			"having always holds: every event that finds the window empty raises an alert")
 	}

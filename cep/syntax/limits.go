@@ -12,9 +12,14 @@ const (
 	maxLimit        = 1_000_000
 )
 
+// DefaultLimits are those of a document that gives none.
+func DefaultLimits() Limits {
+	return Limits{RunsPerKey: defaultRuns, Evidence: defaultEvidence, WindowEvents: defaultRing, Set: defaultSet, Replay: defaultReplay}
+}
+
 // limits reads `limits`; d is nil for documents that are no rule.
 func (r *reader) limits(v *value, d *Rule) Limits {
-	l := Limits{RunsPerKey: defaultRuns, Evidence: defaultEvidence, WindowEvents: defaultRing, Set: defaultSet, Replay: defaultReplay}
+	l := DefaultLimits()
 	all := d != nil && d.Emit == "all"
 	o := v.object("`limits`")
 	if o == nil {

@@ -13,6 +13,7 @@ const (
 	maxListEntries    = 100_000
 	maxListAttributes = 100
 	maxPanes          = 1000 // of a profile: keep / pane
+	viewTargetsHint   = "as in to: [kafka, redis]"
 )
 
 func (r *reader) profile(o *object, m Meta) *Profile {
@@ -45,11 +46,16 @@ func (r *reader) view(o *object, m Meta) *View {
 	}
 	d.Window = r.window(o.need("window", "as in window: {stream: login, session: 30m}"))
 	d.Values = r.namedTexts(o.need("values", "name what is published: values: {n: count()}"), "`values`", maxValues, true)
-	for _, to := range o.need("to", "as in to: [kafka, redis]").items() {
-		if s := to.word("", "kafka", "redis", "cassandra"); s != "" {
+	to := o.need("to", viewTargetsHint)
+	for _, item := range to.items() {
+		if s := item.word("", "kafka", "redis", "cassandra"); s != "" {
 			d.To = append(d.To, s)
 		}
 	}
+	if to != nil && to.node.Kind == yaml.SequenceNode && len(to.node.Content) == 0 {
+		to.refuse("`to` is empty: the view would go nowhere", viewTargetsHint)
+	}
+	r.repeated(to, d.To)
 	d.Every = o.get("every").duration(defaultViewEvery, time.Millisecond)
 	return d
 }

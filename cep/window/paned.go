@@ -107,7 +107,7 @@ func (w *rule) appendAccumulators(buf []byte, accs []agg.Acc) []byte {
 
 // Event adds ev to the pane of its time.
 func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out *match.Output) {
-	p.facts = match.FactsOf(p.Rule, s)
+	p.begin(s)
 	stream, ok := p.takes(ev, out)
 	if !ok {
 		return
@@ -125,6 +125,9 @@ func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out 
 	}
 	p.read(ev)
 	p.spread(&f, start, ev)
+	if p.Shown {
+		ev = nil // no evidence
+	}
 	p.state = p.append(p.state[:0], &f, stream, ev)
 	s.Put(key, p.state)
 	if len(state) == 0 {
@@ -170,7 +173,7 @@ func (p *paned) append(buf []byte, f *frames, stream int, ev *event.Event) []byt
 
 // Deadline evaluates the windows that end at or before at.
 func (p *paned) Deadline(key []byte, at int64, s match.Store, out *match.Output) {
-	p.facts = match.FactsOf(p.Rule, s)
+	p.begin(s)
 	state := s.Get(key)
 	if len(state) == 0 {
 		s.Timer(key, 0)
@@ -215,6 +218,11 @@ func (p *paned) pass(f *frames) bool {
 func (p *paned) close(f *frames, out *match.Output) {
 	n := p.merge(f)
 	end := f.next + p.Window.Size
+	if p.Shown {
+		p.changed(Change{Turn: Closed, At: end, Glance: Glance{Start: f.next, End: end, Events: n,
+			Values: p.valuesOf(p.total, end), Approx: approximate(p.total)}})
+		return
+	}
 	if !p.holds(p.total, end, out) {
 		return
 	}

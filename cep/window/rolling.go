@@ -112,7 +112,7 @@ func (r *rolling) load(key []byte, s match.Store) (g ring, ok bool) {
 
 // Event adds ev to the window of key and evaluates it there.
 func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out *match.Output) {
-	r.facts = match.FactsOf(r.Rule, s)
+	r.begin(s)
 	stream, ok := r.takes(ev, out)
 	if !ok {
 		return
@@ -125,8 +125,12 @@ func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 	}
 	r.slide(&g, ev.Time-r.Window.Size, out)
 	r.push(&g.queue, ev.Time)
-	r.evaluate(&g, ev, out)
-	r.keep(&g, stream, ev)
+	if r.Shown {
+		r.changed(Change{Turn: Moved, At: ev.Time})
+	} else {
+		r.evaluate(&g, ev, out)
+		r.keep(&g, stream, ev)
+	}
 	r.state = r.append(r.state[:0], &g)
 	s.Put(key, r.state)
 }
@@ -200,6 +204,7 @@ func (r *rolling) append(buf []byte, g *ring) []byte {
 // Deadline removes the state of a key whose window is empty by then; of any
 // other it comes back when the newest event leaves. It raises nothing.
 func (r *rolling) Deadline(key []byte, at int64, s match.Store, _ *match.Output) {
+	r.begin(s)
 	g, ok := r.load(key, s)
 	if !ok {
 		s.Timer(key, 0)
@@ -215,4 +220,7 @@ func (r *rolling) Deadline(key []byte, at int64, s match.Store, _ *match.Output)
 	r.shorten(&g.recent, 0)
 	s.Put(key, nil)
 	s.Timer(key, 0)
+	if r.Shown {
+		r.changed(Change{Turn: Emptied, At: at})
+	}
 }

@@ -54,7 +54,7 @@ func (r *session) decode(state []byte) (sitting, error) {
 // is until it is due: by then the session has mostly gone on, and moving it at
 // every event would cost more than one look.
 func (r *session) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out *match.Output) {
-	r.facts = match.FactsOf(r.Rule, s)
+	r.begin(s)
 	stream, ok := r.takes(ev, out)
 	if !ok {
 		return
@@ -71,6 +71,10 @@ func (r *session) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 	t.last, t.n = ev.Time, t.n+1
 	r.read(ev)
 	r.add(t.accs, r.args)
+	if r.Shown {
+		r.changed(Change{Turn: Moved, At: ev.Time})
+		ev = nil // no evidence
+	}
 	r.state = r.append(r.state[:0], &t, stream, ev)
 	s.Put(key, r.state)
 }
@@ -87,7 +91,7 @@ func (r *session) append(buf []byte, t *sitting, stream int, ev *event.Event) []
 
 // Deadline ends the session, unless it has gone on since the deadline was set.
 func (r *session) Deadline(key []byte, at int64, s match.Store, out *match.Output) {
-	r.facts = match.FactsOf(r.Rule, s)
+	r.begin(s)
 	state := s.Get(key)
 	if len(state) == 0 {
 		s.Timer(key, 0)
@@ -100,7 +104,9 @@ func (r *session) Deadline(key []byte, at int64, s match.Store, out *match.Outpu
 		s.Timer(key, end)
 		return
 	}
-	if r.holds(t.accs, end, out) {
+	if r.Shown {
+		r.changed(Change{Turn: Closed, At: end, Glance: r.glance(&t)})
+	} else if r.holds(t.accs, end, out) {
 		evidence, err := r.events(t.trail, t.keys, t.start, math.MinInt64)
 		r.mustRead(err)
 		o := outcome{at: end, by: match.ByWindow, instant: t.start, events: t.n, approx: approximate(t.accs)}

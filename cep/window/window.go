@@ -60,6 +60,8 @@ type rule struct {
 	args   []event.Value
 	state  []byte // where a new state is put together
 	packed []byte // one event of it
+
+	changes []Change // of a view: what the last call did
 }
 
 func newRule(r *prog.Rule) *rule {
@@ -171,11 +173,7 @@ type outcome struct {
 // holds evaluates values and having over accumulators.
 func (w *rule) holds(accs []agg.Acc, at int64, out *match.Output) bool {
 	for i := range accs {
-		v, ok := accs[i].Result(w.Window.Aggs.List[i].Spec)
-		if !ok {
-			v = event.Value{}
-		}
-		w.aggs[i] = v
+		w.aggs[i] = w.resultOf(i, &accs[i])
 	}
 	return w.judge(at, out)
 }

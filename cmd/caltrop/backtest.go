@@ -101,7 +101,7 @@ func (o *backtestOptions) overFile(ctx context.Context, cmd *cobra.Command, set 
 	}
 	defer in.Close()
 	bar := newBar(cmd.ErrOrStderr(), size, "reading events")
-	result, err := matchEvents(ctx, set, bar.reader(in), o.skipBad)
+	result, err := matchEvents(ctx, set, bar.reader(in), matchOptions{skipBad: o.skipBad})
 	bar.done()
 	if err != nil {
 		return nil, err

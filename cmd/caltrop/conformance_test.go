@@ -108,7 +108,7 @@ func runCase(t *testing.T, c *conformanceCase) (problem string) {
 	if syntax.Failed(problems) {
 		return fmt.Sprint(problems)
 	}
-	result, err := matchEvents(t.Context(), set, bytes.NewReader(c.lines()), false)
+	result, err := matchEvents(t.Context(), set, bytes.NewReader(c.lines()), matchOptions{})
 	if err != nil {
 		return err.Error()
 	}
@@ -135,7 +135,7 @@ func TestConformanceEarly(t *testing.T) {
 			if refused {
 				continue // the Flink cases do not say where
 			}
-			result, err := matchEvents(t.Context(), set, bytes.NewReader(c.lines()), false)
+			result, err := matchEvents(t.Context(), set, bytes.NewReader(c.lines()), matchOptions{})
 			if err != nil {
 				t.Errorf("%s: %v", c.ID, err)
 			} else if problem := c.compare(result.alerts); problem != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/rules/offline"
 	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/caltrop/caltrop/sinks/view"
 	"github.com/spf13/cobra"
 )
 
@@ -21,6 +22,7 @@ type matchOptions struct {
 	events  string
 	timing  string
 	skipBad bool
+	views   bool
 	json    bool
 }
 
@@ -34,7 +36,8 @@ func matchCommand() *cobra.Command {
 An event is one line, {"stream":"payment", …fields}. Events are read in the
 order of the file, as one partition of each stream. At the end of the input
 event time closes and every deadline fires. Alerts are printed at the end, in
-order of time, rule, key, first event, evidence and version.
+order of time, rule, key, first event, evidence and version. With --views it is
+what views publish that is printed, in order of time, view, key and version.
 
 Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 		Args: cobra.ArbitraryArgs, // --rules a.yaml b.yaml: the shell expands patterns that way
@@ -48,6 +51,7 @@ Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 	f.StringVar(&o.events, "events", "-", "file with events, - for standard input")
 	f.StringVar(&o.timing, "timing", "", "final or early, instead of the rules' own timing")
 	f.BoolVar(&o.skipBad, "skip-bad", false, "count bad events and go on, instead of ending with code 2")
+	f.BoolVar(&o.views, "views", false, "print the updates of views, one a line, instead of the alerts")
 	f.BoolVar(&o.json, "json", false, "print errors and the closing counts as JSON")
 	return cmd
 }
@@ -71,12 +75,17 @@ func match(ctx context.Context, cmd *cobra.Command, o matchOptions) error {
 	}
 	defer in.Close()
 	bar := newBar(cmd.ErrOrStderr(), size, "reading events")
-	result, err := matchEvents(ctx, set, bar.reader(in), o.skipBad)
+	result, err := matchEvents(ctx, set, bar.reader(in), o)
 	bar.done()
 	if err != nil {
 		return err
 	}
-	if err := printAlerts(cmd.OutOrStdout(), result.alerts); err != nil {
+	if o.views {
+		err = printLines(cmd.OutOrStdout(), result.updates, func(u *view.Update, b []byte) []byte { return u.AppendJSON(b) })
+	} else {
+		err = printAlerts(cmd.OutOrStdout(), result.alerts)
+	}
+	if err != nil {
 		return err
 	}
 	return result.show(cmd.ErrOrStderr(), o.json)
@@ -105,6 +114,7 @@ func openEvents(name string, stdin io.Reader) (in io.ReadCloser, size int64, err
 // A matched is what a run over a file gave.
 type matched struct {
 	alerts     []alert.Alert // in the order of the output
+	updates    []view.Update // likewise
 	counts     matchCounts
 	suppressed map[string]uint64 // by rule
 }
@@ -123,8 +133,8 @@ type matchCounts struct {
 const checkEvery = 4096
 
 // matchEvents runs all rules of a set over the lines of in.
-func matchEvents(ctx context.Context, set *rules.Set, in io.Reader, skipBad bool) (*matched, error) {
-	run, err := offline.New(set, offline.Options{})
+func matchEvents(ctx context.Context, set *rules.Set, in io.Reader, o matchOptions) (*matched, error) {
+	run, err := offline.New(set, offline.Options{Views: o.views})
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +148,7 @@ func matchEvents(ctx context.Context, set *rules.Set, in io.Reader, skipBad bool
 		if err == io.EOF {
 			break
 		}
-		if err := m.forgive(err, skipBad); err != nil {
+		if err := m.forgive(err, o.skipBad); err != nil {
 			return nil, err
 		}
 	}
@@ -147,8 +157,9 @@ func matchEvents(ctx context.Context, set *rules.Set, in io.Reader, skipBad bool
 	}
 	c := run.Counts()
 	m.counts.Events, m.counts.Late, m.counts.Duplicates, m.counts.Alerts = c.Accepted, c.Late, c.Duplicates, len(run.Alerts)
-	m.alerts, m.suppressed = run.Alerts, map[string]uint64{}
+	m.alerts, m.updates, m.suppressed = run.Alerts, run.Updates, map[string]uint64{}
 	offline.Sort(m.alerts)
+	offline.SortUpdates(m.updates)
 	for _, r := range run.Rules() {
 		m.suppressed[r.Ref.Name] += r.Counts.Suppressed
 	}
@@ -172,16 +183,21 @@ func (m *matched) forgive(err error, skipBad bool) error {
 }
 
 func printAlerts(w io.Writer, alerts []alert.Alert) error {
+	return printLines(w, alerts, func(a *alert.Alert, b []byte) []byte { return a.AppendJSON(b) })
+}
+
+// printLines writes one JSON object a line.
+func printLines[T any](w io.Writer, all []T, appendJSON func(*T, []byte) []byte) error {
 	out := bufio.NewWriterSize(w, 1<<16)
 	var line []byte
-	for i := range alerts {
-		line = append(alerts[i].AppendJSON(line[:0]), '\n')
+	for i := range all {
+		line = append(appendJSON(&all[i], line[:0]), '\n')
 		if _, err := out.Write(line); err != nil {
-			return fmt.Errorf("writing alerts: %w", err)
+			return fmt.Errorf("writing the output: %w", err)
 		}
 	}
 	if err := out.Flush(); err != nil {
-		return fmt.Errorf("writing alerts: %w", err)
+		return fmt.Errorf("writing the output: %w", err)
 	}
 	return nil
 }

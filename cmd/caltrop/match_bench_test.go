@@ -70,7 +70,7 @@ func BenchmarkMatch(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := matchEvents(b.Context(), set, bytes.NewReader(lines), false); err != nil {
+				if _, err := matchEvents(b.Context(), set, bytes.NewReader(lines), matchOptions{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -38,12 +38,21 @@ is bad.`,
 			if asJSON {
 				return nil
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d streams, %d rules: sound\n", len(set.Streams), len(set.Rules))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: sound\n", countOf(set))
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print problems as JSON, one a line")
 	return cmd
+}
+
+// countOf says what a set holds; views only where it has some.
+func countOf(set *rules.Set) string {
+	text := fmt.Sprintf("%d streams, %d rules", len(set.Streams), len(set.Rules))
+	if n := len(set.Views); n > 0 {
+		text += fmt.Sprintf(", %d views", n)
+	}
+	return text
 }
 
 var errTests = errors.New("tests failed")
@@ -120,12 +129,20 @@ func rulesExplainCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "explain FILE…",
-		Short: "Show how rules are run: automaton, evaluator, timing, and why",
+		Short: "Show how rules and views are run: automaton, evaluator, timing, and why",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			set, err := loadDocuments(cmd, paths, asJSON)
 			if err != nil {
 				return err
+			}
+			for _, v := range set.Views {
+				if only != "" {
+					break
+				}
+				if err := showExplanation(cmd.OutOrStdout(), rules.ExplainView(v, set), asJSON); err != nil {
+					return err
+				}
 			}
 			for _, r := range set.Rules {
 				if only != "" && r.Doc.Name != only {
@@ -150,7 +167,11 @@ func showExplanation(w io.Writer, e *rules.Explanation, asJSON bool) error {
 		}
 		return nil
 	}
-	fmt.Fprintf(w, "rule %s\n", e.Rule)
+	if e.View != "" {
+		fmt.Fprintf(w, "view %s\n", e.View)
+	} else {
+		fmt.Fprintf(w, "rule %s\n", e.Rule)
+	}
 	fmt.Fprintf(w, "  evaluator: %s\n    because %s\n", e.Evaluator, e.EvaluatorBecause)
 	fmt.Fprintf(w, "  timing:    %s\n    by default %s, because %s\n", e.Timing, e.DefaultTiming, e.TimingBecause)
 	fmt.Fprintf(w, "  path:      %s\n", e.Path)

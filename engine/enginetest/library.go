@@ -18,6 +18,7 @@ type Library struct {
 	base  *rules.Set
 	rules map[task.Ref]*rules.Rule
 	lists map[task.Ref]*rules.List
+	views map[task.Ref]*rules.View
 	// decoders are reused by one task after the other, where they are kept.
 	decoders map[string]task.Decoder
 }
@@ -28,7 +29,7 @@ func NewLibrary(streams string) (*Library, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Library{base: set, rules: map[task.Ref]*rules.Rule{}, lists: map[task.Ref]*rules.List{}}, nil
+	return &Library{base: set, rules: map[task.Ref]*rules.Rule{}, lists: map[task.Ref]*rules.List{}, views: map[task.Ref]*rules.View{}}, nil
 }
 
 func check(base *rules.Set, text string) (*rules.Set, error) {
@@ -41,7 +42,7 @@ func check(base *rules.Set, text string) (*rules.Set, error) {
 	return set, nil
 }
 
-// Add reads a rule document as the given revision.
+// Add reads a rule or view document as the given revision.
 func (l *Library) Add(revision int, text string) error {
 	set, err := check(l.base, text)
 	if err != nil {
@@ -52,6 +53,9 @@ func (l *Library) Add(revision int, text string) error {
 	}
 	for _, r := range set.Rules {
 		l.rules[task.Ref{Name: r.Doc.Name, Revision: revision}] = r
+	}
+	for _, v := range set.Views {
+		l.views[task.Ref{Name: v.Doc.Name, Revision: revision}] = v
 	}
 	return nil
 }
@@ -96,6 +100,13 @@ func (l *Library) Resolve(set task.Set) (*task.Live, error) {
 			return nil, fmt.Errorf("rule %s/%d is not in the library", ref.Name, ref.Revision)
 		}
 		live.Rules = append(live.Rules, task.Rule{Rule: r.Prog, Revision: ref.Revision})
+	}
+	for _, ref := range set.Views {
+		v, ok := l.views[ref]
+		if !ok {
+			return nil, fmt.Errorf("view %s/%d is not in the library", ref.Name, ref.Revision)
+		}
+		live.Views = append(live.Views, task.View{View: v.Prog, Revision: ref.Revision})
 	}
 	for _, ref := range set.Lists {
 		list, ok := l.lists[ref]

@@ -139,17 +139,55 @@ steps:
 
 var aboveNames = []string{"trouble", "nobody-cared"}
 
+// viewTexts are templates of views of every kind of window.
+var viewTexts = []string{`
+apiVersion: caltrop/v1
+kind: View
+name: current-session
+key: card
+window: {stream: payment, session: 1%[1]ds}
+values: {n: count(), total: sum(amount), shops: distinct(shop)}
+to: [redis]
+every: 3s
+`, `
+apiVersion: caltrop/v1
+kind: View
+name: velocity
+key: card
+window: {stream: payment, where: 'status == "approved"', rolling: 2%[1]ds}
+values: {n: count(), top: max(amount)}
+to: [kafka, redis]
+`, `
+apiVersion: caltrop/v1
+kind: View
+name: answers
+key: card
+window: {stream: challenge, tumbling: 1%[1]ds}
+values: {passed: 'count(result == "passed")', asked: count()}
+to: [cassandra]
+`, `
+apiVersion: caltrop/v1
+kind: View
+name: both
+key: card
+window: {stream: [payment, challenge], sliding: 2%[1]ds, every: 2%[1]ds, offset: 1s}
+values: {n: count(), most: 'percentile(payment.amount, 0.5)'}
+to: [redis, cassandra]
+`}
+
+var viewNames = []string{"current-session", "velocity", "answers", "both"}
+
 const revisions = 3
 
-// NewLibraryOfRules returns the library that scripts draw from: six rules and
-// two on their alerts, in three revisions.
+// NewLibraryOfRules returns the library that scripts draw from: six rules, two
+// on their alerts and four views, in three revisions.
 func NewLibraryOfRules() (*Library, error) {
 	lib, err := NewLibrary(streamsText)
 	if err != nil {
 		return nil, err
 	}
 	for rev := 1; rev <= revisions; rev++ {
-		for _, text := range slices.Concat(ruleTexts, aboveTexts) {
+		for _, text := range slices.Concat(ruleTexts, aboveTexts, viewTexts) {
 			if err := lib.Add(rev, fmt.Sprintf(text, rev+1)); err != nil {
 				return nil, err
 			}
@@ -165,7 +203,7 @@ const scriptStart = 1_795_219_200_000
 // within and beyond lateness, duplicates, future stamps, bad records, idle
 // ticks and rule switches.
 func NewScript(seed uint64, n int, lib *Library) *Script {
-	g := &generator{rand: rand.New(rand.NewPCG(seed, 7)), above: rand.New(rand.NewPCG(seed, 13)), now: scriptStart}
+	g := &generator{rand: rand.New(rand.NewPCG(seed, 7)), above: rand.New(rand.NewPCG(seed, 13)), views: rand.New(rand.NewPCG(seed, 17)), now: scriptStart}
 	s := &Script{Seed: seed, Library: lib, Acts: map[int64][]task.Entry{}, Sources: []task.Source{
 		{Stream: "payment", Partition: 3, Origin: "payments"}, {Stream: "challenge", Partition: 3, Origin: "challenges"}}}
 	s.Acts[0] = []task.Entry{{Kind: task.Switch, Set: g.set(lib)}}
@@ -190,6 +228,7 @@ func NewScript(seed uint64, n int, lib *Library) *Script {
 type generator struct {
 	rand    *rand.Rand
 	above   *rand.Rand // of the rules on alerts
+	views   *rand.Rand
 	now     int64      // ms; the wall clock of the script
 	ids     int
 	offsets [2]int64
@@ -209,7 +248,13 @@ func (g *generator) set(lib *Library) task.Set {
 			refs = append(refs, task.Ref{Name: name, Revision: rev})
 		}
 	}
-	return lib.Set(refs...)
+	set := lib.Set(refs...)
+	for _, name := range viewNames {
+		if rev := g.views.IntN(revisions + 1); rev > 0 {
+			set.Views = append(set.Views, task.Ref{Name: name, Revision: rev})
+		}
+	}
+	return set
 }
 
 func (g *generator) tick() task.Entry {

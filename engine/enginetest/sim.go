@@ -19,6 +19,7 @@ import (
 // transaction commits.
 type Committed struct {
 	Alerts   [][]byte // JSON, in order
+	Views    []string // updates, JSON and whether a tombstone follows, in order
 	Late     []string
 	Dead     []string
 	Journal  []task.Entry
@@ -27,6 +28,7 @@ type Committed struct {
 
 func (c *Committed) add(t *transaction, p task.Progress) {
 	c.Alerts = append(c.Alerts, t.alerts...)
+	c.Views = append(c.Views, t.views...)
 	c.Late = append(c.Late, t.late...)
 	c.Dead = append(c.Dead, t.dead...)
 	c.Journal = append(c.Journal, t.journal...)
@@ -44,6 +46,9 @@ func (c *Committed) Difference(want *Committed) string {
 		case !bytes.Equal(c.Alerts[i], want.Alerts[i]):
 			return fmt.Sprintf("alert %d\n got %s\nwant %s", i, c.Alerts[i], want.Alerts[i])
 		}
+	}
+	if d := firstDifference("update of a view", c.Views, want.Views); d != "" {
+		return d
 	}
 	if d := firstDifference("late record", c.Late, want.Late); d != "" {
 		return d
@@ -110,6 +115,7 @@ type Point struct {
 // A transaction is what has been done since the last commit.
 type transaction struct {
 	alerts     [][]byte
+	views      []string
 	late, dead []string
 	journal    []task.Entry
 }
@@ -117,6 +123,9 @@ type transaction struct {
 func (t *transaction) take(eff *task.Effects) {
 	for i := range eff.Alerts {
 		t.alerts = append(t.alerts, eff.Alerts[i].AppendJSON(nil))
+	}
+	for i := range eff.Views {
+		t.views = append(t.views, fmt.Sprintf("%s %t", eff.Views[i].AppendJSON(nil), eff.Views[i].Gone))
 	}
 	for _, r := range eff.Late {
 		t.late = append(t.late, rejectedText(r))

@@ -66,11 +66,11 @@ func crashEverywhere(t *testing.T, s *Script, n int) {
 	if d := sim.Committed.Difference(want); d != "" {
 		t.Fatalf("seed %d: %s", s.Seed, d)
 	}
-	if sim.Crashes < n || len(want.Alerts) == 0 {
-		t.Fatalf("seed %d: %d crashes, %d alerts: the run proves nothing", s.Seed, sim.Crashes, len(want.Alerts))
+	if sim.Crashes < n || len(want.Alerts) == 0 || len(want.Views) == 0 {
+		t.Fatalf("seed %d: %d crashes, %d alerts, %d updates of views: the run proves nothing", s.Seed, sim.Crashes, len(want.Alerts), len(want.Views))
 	}
-	t.Logf("seed %d: %d crashes, %d checkpoints (%d passed over), %d records replayed, %d alerts, %d late, %d dead, %d journal entries",
-		s.Seed, sim.Crashes, sim.Saved, sim.Rejected, sim.Replayed, len(want.Alerts), len(want.Late), len(want.Dead), len(want.Journal))
+	t.Logf("seed %d: %d crashes, %d checkpoints (%d passed over), %d records replayed, %d alerts, %d updates of views, %d late, %d dead, %d journal entries",
+		s.Seed, sim.Crashes, sim.Saved, sim.Rejected, sim.Replayed, len(want.Alerts), len(want.Views), len(want.Late), len(want.Dead), len(want.Journal))
 }
 
 // TestRandomCrash kills the process once at a random point, commits and

@@ -66,7 +66,7 @@ func (t *Task) link() {
 	}
 	for _, g := range t.groups {
 		isRead := func(s *slot) bool {
-			return slices.ContainsFunc(over, func(o *slot) bool { return o.rule.Upstream.Reads(s.rule.Doc) })
+			return s.shown == nil && slices.ContainsFunc(over, func(o *slot) bool { return o.rule.Upstream.Reads(s.rule.Doc) })
 		}
 		if slices.ContainsFunc(g.slots, isRead) {
 			t.bindTo(g.streams)
@@ -89,7 +89,7 @@ func levelOf(s *slot, all []*slot) int {
 	s.level = 1
 	level := 1
 	for _, other := range all {
-		if other.died == alive && s.rule.Upstream.Reads(other.rule.Doc) {
+		if other.died == alive && other.shown == nil && s.rule.Upstream.Reads(other.rule.Doc) {
 			level = max(level, 1+levelOf(other, all))
 		}
 	}

@@ -193,11 +193,18 @@ func (t *Task) expire(d dueTimer, at int64) {
 	t.moment++
 	key := []byte(d.key)
 	d.slot.store.key, d.slot.store.wrote = key, false
+	if d.pulse {
+		t.beat(d.slot, key, at)
+		return
+	}
 	d.slot.eval.Deadline(key, at, &d.slot.store, &t.out)
 	if d.slot.store.wrote {
 		d.slot.unsettle(key)
 	}
 	t.collect(d.slot, key, nil, d.slot.died == alive)
+	if d.slot.shown != nil && d.slot.died == alive {
+		t.turns(d.slot, key)
+	}
 }
 
 // A dueTimer is a timer with what it belongs to: a slot or a rule's books,
@@ -207,11 +214,15 @@ type dueTimer struct {
 	key   string
 	slot  *slot
 	books *books
+	pulse bool // of the slot's view, not of its window
 }
 
 func (t *Task) due(f Timer) dueTimer {
 	if s := t.slots[f.Slot]; s != nil {
 		return dueTimer{name: s.rule.Name, key: f.Key, slot: s}
+	}
+	if s := t.slots[f.Slot&^pulseBit]; s != nil {
+		return dueTimer{name: s.rule.Name, key: f.Key, slot: s, pulse: true}
 	}
 	for name, b := range t.books {
 		if b.slot == f.Slot {
@@ -228,7 +239,13 @@ func compareDue(a, b dueTimer) int {
 	if c := strings.Compare(a.key, b.key); c != 0 {
 		return c
 	}
-	return cmp.Compare(a.age(), b.age())
+	if c := cmp.Compare(a.age(), b.age()); c != 0 || a.pulse == b.pulse {
+		return c
+	}
+	if a.pulse { // a window that ends has nothing left to publish
+		return 1
+	}
+	return -1
 }
 
 func (d dueTimer) age() uint32 {
@@ -314,6 +331,10 @@ func (t *Task) offer(p *tap, h *held) (kept bool) {
 			continue
 		}
 		s.store.key = k.bytes()
+		if s.shown != nil {
+			t.observe(s, k.bytes(), h, sameKey(p.roles, i))
+			continue
+		}
 		if s.ahead != nil {
 			kept = t.confirm(s, k.bytes(), h, sameKey(p.roles, i)) || kept
 			continue

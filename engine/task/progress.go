@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/caltrop/caltrop/sinks/view"
 )
 
 // Progress is what a task commits with its effects: how far it has read and a
@@ -18,7 +19,7 @@ type Progress struct {
 }
 
 // A Digest is a rolling hash over the (id, version, position) of every alert
-// emitted, in order.
+// and over every update of a view with its position, in the order emitted.
 type Digest [16]byte
 
 // add returns the digest after one more alert.
@@ -29,6 +30,16 @@ func (d Digest) add(id alert.ID, version int, at Position) Digest {
 	b = binary.BigEndian.AppendUint64(b, uint64(at.Offset))
 	b = binary.BigEndian.AppendUint64(b, at.Seq)
 	sum := sha256.Sum256(b)
+	return Digest(sum[:len(d)])
+}
+
+// addView returns the digest after one more update of a view, which counts
+// with all that is written of it.
+func (d Digest) addView(u *view.Update, at Position) Digest {
+	b := append([]byte("view"), d[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(at.Offset))
+	b = binary.BigEndian.AppendUint64(b, at.Seq)
+	sum := sha256.Sum256(u.AppendJSON(b))
 	return Digest(sum[:len(d)])
 }
 

@@ -3,6 +3,7 @@ package task
 import (
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/caltrop/caltrop/sinks/view"
 )
 
 // A Record is one record of the task's log. Its bytes are read during Step
@@ -70,16 +71,17 @@ type Entry struct {
 	Set    Set    // of a Switch
 }
 
-// A Set names the streams, rules, profiles and versions of lists that are
+// A Set names the streams, rules, profiles, views and versions of lists that are
 // live: the payload of a Switch.
 type Set struct {
 	Streams  []Ref
 	Rules    []Ref
 	Lists    []Ref `json:",omitempty"`
 	Profiles []Ref `json:",omitempty"`
+	Views    []Ref `json:",omitempty"`
 }
 
-// A Ref is one revision of a stream, rule or profile, or one version of a list.
+// A Ref is one revision of a stream, rule, profile or view, or one version of a list.
 type Ref struct {
 	Name     string
 	Revision int
@@ -94,21 +96,23 @@ type Effects struct {
 	Alerts  []alert.Alert // in the order they were raised
 	Late    []Rejected
 	Dead    []Rejected
-	Journal []Entry // to be written with the other effects, in this order
+	Views   []view.Update // in the order they were made; one that is Gone has a tombstone behind it
+	Journal []Entry       // to be written with the other effects, in this order
 }
 
 // Empty reports whether nothing needs to be written.
 func (e *Effects) Empty() bool {
-	return len(e.Alerts)+len(e.Late)+len(e.Dead)+len(e.Journal) == 0
+	return len(e.Alerts)+len(e.Views)+len(e.Late)+len(e.Dead)+len(e.Journal) == 0
 }
 
 // Reset empties the effects and keeps their space.
 func (e *Effects) Reset() {
 	clear(e.Alerts)
+	clear(e.Views)
 	clear(e.Late)
 	clear(e.Dead)
 	clear(e.Journal)
-	e.Alerts, e.Late, e.Dead, e.Journal = e.Alerts[:0], e.Late[:0], e.Dead[:0], e.Journal[:0]
+	e.Alerts, e.Views, e.Late, e.Dead, e.Journal = e.Alerts[:0], e.Views[:0], e.Late[:0], e.Dead[:0], e.Journal[:0]
 }
 
 // A Rejected record did not become an event: it goes to the late topic or to
@@ -146,7 +150,7 @@ type Counts struct {
 
 // RuleCounts are totals of one rule revision.
 type RuleCounts struct {
-	Raised          uint64 `json:",omitempty"` // versions sent
+	Raised          uint64 `json:",omitempty"` // versions sent; of a view, updates
 	Suppressed      uint64 `json:",omitempty"`
 	NoKey           uint64 `json:",omitempty"` // events that lack the rule's key
 	RunsCapped      uint64 `json:",omitempty"`

@@ -38,6 +38,7 @@ type slot struct {
 	counts    RuleCounts
 	store     store
 	ahead     *outlook // of a rule with timing early
+	shown     *shown   // of a view
 }
 
 const alive = math.MaxUint32
@@ -82,8 +83,8 @@ func (s *store) Timer(key []byte, at int64) {
 	s.task.cfg.State.SetTimer(s.slot.id, key, at)
 }
 
-// pagesBit marks the State's slot for the pages of a slot. Ids of slots do not
-// grow that far.
+// pagesBit marks the State's slot for the pages of a slot. Ids of slots grow
+// neither that far nor to pulseBit.
 const pagesBit = 1 << 31
 
 func (s *store) Page(key []byte, number uint64) []byte {
@@ -127,6 +128,9 @@ func (t *Task) newSlot(id uint32, r Rule, streams, profiles []Ref) *slot {
 		born: t.epoch, died: alive, covered: unset, retain: retention(r.Rule)}
 	s.store = store{task: t, slot: s}
 	switch {
+	case r.view != nil:
+		s.shown = newShown(r.view)
+		s.eval = s.shown.gauge
 	case r.Evaluator != nil:
 		s.eval = r.Evaluator(r.Rule)
 	case r.Rule.Window != nil:
@@ -177,9 +181,9 @@ func (t *Task) install(set Set) error {
 	if err != nil {
 		return fmt.Errorf("resolving the rule set: %w", err)
 	}
-	if len(live.Streams) != len(set.Streams) || len(live.Rules) != len(set.Rules) || len(live.Lists) != len(set.Lists) {
-		return fmt.Errorf("resolving the rule set: %d streams, %d rules and %d lists asked for, %d, %d and %d given",
-			len(set.Streams), len(set.Rules), len(set.Lists), len(live.Streams), len(live.Rules), len(live.Lists))
+	if len(live.Streams) != len(set.Streams) || len(live.Rules) != len(set.Rules) || len(live.Views) != len(set.Views) || len(live.Lists) != len(set.Lists) {
+		return fmt.Errorf("resolving the rule set: %d streams, %d rules, %d views and %d lists asked for, %d, %d, %d and %d given",
+			len(set.Streams), len(set.Rules), len(set.Views), len(set.Lists), len(live.Streams), len(live.Rules), len(live.Views), len(live.Lists))
 	}
 	t.epoch++
 	t.lists.forget(t.oldestEpoch())
@@ -188,6 +192,11 @@ func (t *Task) install(set Set) error {
 	t.killSlots(set)
 	for i := range live.Rules {
 		if err := t.start(live.Rules[i], set); err != nil {
+			return err
+		}
+	}
+	for _, v := range live.Views {
+		if err := t.start(ruleFor(v), set); err != nil {
 			return err
 		}
 	}
@@ -238,7 +247,11 @@ func (t *Task) killSlots(set Set) {
 
 func continues(s *slot, set Set) bool {
 	profiles, err := needs(s.rule, set)
-	return err == nil && slices.Contains(set.Rules, s.ref) &&
+	refs := set.Rules
+	if s.shown != nil {
+		refs = set.Views
+	}
+	return err == nil && slices.Contains(refs, s.ref) &&
 		slices.Equal(s.streams, streamRefs(s.rule, set)) && slices.Equal(s.profiles, profiles)
 }
 
@@ -275,7 +288,7 @@ func (t *Task) start(r Rule, set Set) error {
 	}
 	ref := Ref{Name: r.Rule.Name, Revision: r.Revision}
 	for _, s := range g.slots {
-		if s.died == alive && s.ref == ref {
+		if s.died == alive && s.ref == ref && (s.shown != nil) == (r.view != nil) {
 			return nil
 		}
 	}
@@ -332,6 +345,9 @@ func (t *Task) attach(g *group, s *slot) {
 	if s.paged() {
 		t.cfg.State.Open(Slot{ID: s.id | pagesBit, Wheel: g.id})
 	}
+	if s.shown != nil {
+		t.cfg.State.Open(Slot{ID: s.id | pulseBit, Wheel: g.id})
+	}
 	g.slots = append(g.slots, s)
 	t.slots[s.id] = s
 	t.openBooks(g, s.rule)
@@ -363,6 +379,9 @@ func (t *Task) retire(g *group) {
 			t.cfg.State.Drop(s.id)
 			if s.paged() {
 				t.cfg.State.Drop(s.id | pagesBit)
+			}
+			if s.shown != nil {
+				t.cfg.State.Drop(s.id | pulseBit)
 			}
 			delete(t.slots, s.id)
 		}

@@ -62,7 +62,8 @@ type slotHeader struct {
 	Until      int64
 	Covered    int64
 	Counts     RuleCounts
-	Level      int `json:",omitempty"`
+	Level      int  `json:",omitempty"`
+	View       bool `json:",omitempty"` // Ref is of a view
 }
 
 // An alertsHeader is how far the rules that read alerts have come.
@@ -113,7 +114,7 @@ func (t *Task) header() *header {
 	for _, g := range t.groups {
 		h.Groups = append(h.Groups, groupHeader{g.streams, g.asides, g.mark, g.first})
 		for _, s := range g.slots {
-			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.profiles, s.born, s.died, s.until, s.covered, s.counts, s.level})
+			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.profiles, s.born, s.died, s.until, s.covered, s.counts, s.level, s.shown != nil})
 		}
 		for _, y := range g.histories {
 			h.Histories = append(h.Histories, historyHeader{y.id, g.id, y.ref, y.stream, y.born})
@@ -343,6 +344,9 @@ func (t *Task) restoreHistories(h *header, sh *slotHeader, s *slot) error {
 // ruleOf finds the compiled rule of a slot: in the live set, or by asking for
 // the revisions that it was made from.
 func (t *Task) ruleOf(h *header, live *Live, sh *slotHeader) (Rule, error) {
+	if sh.View {
+		return t.viewOf(h, live, sh)
+	}
 	if sh.Died == alive {
 		if i := slices.Index(h.Set.Rules, sh.Ref); i >= 0 && i < len(live.Rules) {
 			return live.Rules[i], nil
@@ -356,6 +360,23 @@ func (t *Task) ruleOf(h *header, live *Live, sh *slotHeader) (Rule, error) {
 		return Rule{}, fmt.Errorf("resolving revision %d of rule %s: %d answers", sh.Ref.Revision, sh.Ref.Name, len(old.Rules))
 	}
 	return old.Rules[0], nil
+}
+
+// viewOf is ruleOf for a slot of a view.
+func (t *Task) viewOf(h *header, live *Live, sh *slotHeader) (Rule, error) {
+	if sh.Died == alive {
+		if i := slices.Index(h.Set.Views, sh.Ref); i >= 0 && i < len(live.Views) {
+			return ruleFor(live.Views[i]), nil
+		}
+	}
+	old, err := t.cfg.Resolver.Resolve(Set{Streams: sh.Streams, Views: []Ref{sh.Ref}, Profiles: sh.Profiles, Lists: t.lists.refs(sh.Died - 1)})
+	if err != nil {
+		return Rule{}, fmt.Errorf("resolving revision %d of view %s: %w", sh.Ref.Revision, sh.Ref.Name, err)
+	}
+	if len(old.Views) != 1 {
+		return Rule{}, fmt.Errorf("resolving revision %d of view %s: %d answers", sh.Ref.Revision, sh.Ref.Name, len(old.Views))
+	}
+	return ruleFor(old.Views[0]), nil
 }
 
 func (t *Task) restoreEvents(h *header, b []byte) ([]byte, error) {

@@ -1,19 +1,20 @@
 package task
 
-// A RuleStatus is what a task knows of one rule revision at work.
+// A RuleStatus is what a task knows of one revision of a rule or view at work.
 type RuleStatus struct {
 	Ref     Ref
+	View    bool  // Ref is of a view
 	Live    bool  // false: it only finishes the events held when it was replaced
 	Covered int64 // µs; its state holds everything since then; 0 before the first event
 	Counts  RuleCounts
 }
 
-// Rules returns the rule revisions at work, group by group in order of name.
+// Rules returns the revisions of rules and views at work, group by group in order of name.
 func (t *Task) Rules() []RuleStatus {
 	var all []RuleStatus
 	for _, g := range t.groups {
 		for _, s := range g.slots {
-			st := RuleStatus{Ref: s.ref, Live: s.died == alive, Counts: s.counts}
+			st := RuleStatus{Ref: s.ref, View: s.shown != nil, Live: s.died == alive, Counts: s.counts}
 			if s.covered != unset {
 				st.Covered = s.covered
 			}

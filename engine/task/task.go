@@ -46,7 +46,7 @@ type Source struct {
 // resolver lives, whatever set it is asked with. Revisions are immutable:
 // asked again, after a crash too, it gives an equal answer.
 type Resolver interface {
-	// Resolve returns the streams, rules and lists in the order of the set. Rules are
+	// Resolve returns the streams, rules, views and lists in the order of the set. Rules and views are
 	// compiled against the set's streams and profiles. An error stops the task.
 	Resolve(set Set) (*Live, error)
 }
@@ -55,6 +55,7 @@ type Resolver interface {
 type Live struct {
 	Streams []Stream
 	Rules   []Rule
+	Views   []View
 	Lists   []*expr.Table
 }
 
@@ -84,6 +85,8 @@ type Rule struct {
 	// Evaluator makes the rule's evaluator; nil chooses match.New or window.New
 	// by the rule's kind.
 	Evaluator func(*prog.Rule) match.Evaluator
+
+	view *prog.View // of a view, whose window Rule is
 }
 
 // A Task turns one log into alerts. It is owned by one goroutine.

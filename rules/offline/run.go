@@ -14,13 +14,16 @@ import (
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/caltrop/caltrop/sinks/view"
 )
 
 // A Run is one task over one partition of every stream of a set. Events are
 // given in arrival order; there is no now. It is used by one goroutine.
 type Run struct {
-	Alerts []alert.Alert // every version so far, in the order they were raised
+	Alerts  []alert.Alert // every version so far, in the order they were raised
+	Updates []view.Update // of views so far, in the order they were made; where Options asked for them
 
+	views   bool
 	task    *task.Task
 	state   *state.Store
 	effects task.Effects
@@ -38,9 +41,11 @@ type Options struct {
 	// Alerts lets Step take events of the stream alerts, as if rules that are
 	// not in the set had raised them.
 	Alerts bool
+	// Views keeps the updates of views; without it they are dropped.
+	Views bool
 }
 
-// New starts a run of all rules of a set.
+// New starts a run of all rules and views of a set.
 func New(set *rules.Set, o Options) (*Run, error) {
 	memory := state.NewMemory()
 	cfg := task.Config{Resolver: set, State: memory, Covered: o.Covered}
@@ -48,7 +53,7 @@ func New(set *rules.Set, o Options) (*Run, error) {
 	if o.Alerts && set.Alerts != nil {
 		streams = append(slices.Clone(streams), set.Alerts)
 	}
-	r := &Run{state: memory, sources: map[*event.Schema]int{}, offsets: make([]int64, len(streams))}
+	r := &Run{views: o.Views, state: memory, sources: map[*event.Schema]int{}, offsets: make([]int64, len(streams))}
 	for i, st := range streams {
 		cfg.Sources = append(cfg.Sources, task.Source{Stream: st.Doc.Name})
 		r.sources[st.Schema] = i
@@ -102,6 +107,9 @@ func (r *Run) Rules() []task.RuleStatus { return r.task.Rules() }
 func (r *Run) collect() {
 	if !r.effects.Empty() {
 		r.Alerts = append(r.Alerts, r.effects.Alerts...)
+		if r.views {
+			r.Updates = append(r.Updates, r.effects.Views...)
+		}
 		r.effects.Reset()
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/caltrop/caltrop/sinks/view"
 )
 
 // Sort puts alerts in the order of `match`: at, rule, key, first event,
@@ -24,6 +25,17 @@ func Sort(alerts []alert.Alert) {
 		inOrder[i] = *order[i].alert
 	}
 	copy(alerts, inOrder)
+}
+
+// SortUpdates puts updates of views in the order of at, view, key and version.
+// Keys compare by their text.
+func SortUpdates(updates []view.Update) {
+	slices.SortStableFunc(updates, func(a, b view.Update) int {
+		if c := cmp.Or(cmp.Compare(a.At, b.At), strings.Compare(a.View, b.View)); c != 0 {
+			return c
+		}
+		return cmp.Or(strings.Compare(a.KeyText(), b.KeyText()), cmp.Compare(a.Version, b.Version))
+	})
 }
 
 // A sorted alert has what it is compared by at hand.
