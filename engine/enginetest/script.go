@@ -229,7 +229,7 @@ type generator struct {
 	rand    *rand.Rand
 	above   *rand.Rand // of the rules on alerts
 	views   *rand.Rand
-	now     int64      // ms; the wall clock of the script
+	now     int64 // ms; the wall clock of the script
 	ids     int
 	offsets [2]int64
 	past    [][]byte // payments, to repeat

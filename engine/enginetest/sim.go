@@ -65,10 +65,17 @@ func (c *Committed) Difference(want *Committed) string {
 func firstDifference(what string, got, want []string) string {
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
-			return fmt.Sprintf("%s %d of %d, want %d", what, i, len(got), len(want))
+			return fmt.Sprintf("%s %d of %d, want %d\n got %s\nwant %s", what, i, len(got), len(want), at(got, i), at(want, i))
 		}
 	}
 	return ""
+}
+
+func at(lines []string, i int) string {
+	if i >= len(lines) {
+		return "none"
+	}
+	return lines[i]
 }
 
 // errCrash ends an incarnation: the process is gone.

@@ -105,15 +105,17 @@ func (t *Task) showOpen(s *slot, key []byte, p *pulse, at int64) {
 }
 
 // beat runs the timer of a pulse; one that was set anew at the same time by the
-// window's own deadline is not due any more.
+// window's own deadline is not due any more. Of a revision that was replaced
+// nothing is published by timer.
 func (t *Task) beat(s *slot, key []byte, at int64) {
-	if s.died != alive {
-		return
-	}
 	p := t.pulse(s, key)
 	switch {
+	case p.due && p.next == at && s.died != alive:
+		p.due = false
 	case p.due && p.next == at:
 		t.showOpen(s, key, &p, at)
+	case p.until == at && s.died != alive:
+		p.until = 0
 	case p.until == at:
 		p.until = 0
 		t.show(s, key, &p, at, view.Empty, &window.Glance{})
