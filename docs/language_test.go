@@ -5,6 +5,7 @@ package docs_test
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/caltrop/caltrop/cep/syntax"
 	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/rules/offline"
 	"github.com/caltrop/caltrop/rules/ruletest"
 )
 
@@ -31,10 +33,11 @@ var shared = []struct{ key, line string }{
 type example struct {
 	heading string
 	line    int    // of its first line
-	info    string // after the word yaml: "", streams, refused, warned
+	info    string // after the word yaml: "", streams, refused, warned, view
 	text    string
-	said    *block // of a refused or warned example: the block below it
-	gives   string // what it said, if that is to be written
+	said    *block   // of a refused or warned example: the block below it
+	lines   []*block // of a view: its events and its updates
+	gives   string   // what it said, if that is to be written
 }
 
 // A block is a fenced block: lines [from, to) of the page, fences left out.
@@ -76,6 +79,8 @@ func read(t *testing.T, lines []string) (headings []string, examples []*example)
 			examples = append(examples, last)
 		case kind == "text" && last != nil && (last.info == "refused" || last.info == "warned") && last.said == nil:
 			last.said = &block{from, i}
+		case kind == "json" && last != nil && last.info == "view" && len(last.lines) < 2:
+			last.lines = append(last.lines, &block{from, i})
 		case kind != "text" && kind != "json" && kind != "sh" && kind != "":
 			t.Errorf("language.md:%d: a block of kind %q", from, kind)
 		}
@@ -118,6 +123,8 @@ func TestLanguagePage(t *testing.T) {
 			switch e.info {
 			case "":
 				accepted(t, e, streams)
+			case "view":
+				published(t, e, streams, lines)
 			case "refused", "warned":
 				if refused(t, e, streams, lines) {
 					rewritten = append(rewritten, e)
@@ -164,6 +171,40 @@ func accepted(t *testing.T, e *example, streams string) {
 		if !r.Passed {
 			t.Errorf("test %q: %s%s", r.Test, r.Error, r.Diff)
 		}
+	}
+}
+
+// published checks that the views of an example make the updates below the
+// events below it.
+func published(t *testing.T, e *example, streams string, lines []string) {
+	text, _ := e.whole()
+	set, problems := rules.Check(nil, rules.Source{Name: "streams", Text: []byte(streams)}, rules.Source{Name: "example", Text: []byte(text)})
+	for _, p := range problems {
+		t.Error(p)
+	}
+	if t.Failed() || len(e.lines) != 2 {
+		t.Fatal("a view needs a block of events and one of updates below it")
+	}
+	run, err := offline.New(set, offline.Options{Views: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := offline.NewLines(run, set, strings.NewReader(strings.Join(lines[e.lines[0].from:e.lines[0].to], "\n")))
+	for err == nil {
+		err = in.Next()
+	}
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	if err := run.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for i := range run.Updates {
+		got = append(got, string(run.Updates[i].AppendJSON(nil)))
+	}
+	if want := lines[e.lines[1].from:e.lines[1].to]; !slices.Equal(got, want) {
+		t.Errorf("the view publishes\n%s\nthe page says\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 // safe for concurrent use.
 type Metrics struct {
 	alerts      metric.Int64Counter
+	views       metric.Int64Counter
 	late        metric.Int64Counter
 	dead        metric.Int64Counter
 	commits     metric.Float64Histogram
@@ -37,6 +38,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		name, desc string
 	}{
 		{&x.alerts, "caltrop_alerts_total", "alert versions written, by stream"},
+		{&x.views, "caltrop_view_updates_total", "updates of views written, by stream"},
 		{&x.late, "caltrop_late_total", "events that came too late, by stream"},
 		{&x.dead, "caltrop_dead_letters_total", "records that became no event, by stream and reason"},
 		{&x.checkpoints, "caltrop_checkpoints_total", "checkpoints, by outcome"},
@@ -75,6 +77,9 @@ func (x *Metrics) count(stream string, fx *task.Effects) {
 	ctx, by := context.Background(), metric.WithAttributes(attribute.String("stream", stream))
 	if n := len(fx.Alerts); n > 0 {
 		x.alerts.Add(ctx, int64(n), by)
+	}
+	if n := len(fx.Views); n > 0 {
+		x.views.Add(ctx, int64(n), by)
 	}
 	if n := len(fx.Late); n > 0 {
 		x.late.Add(ctx, int64(n), by)

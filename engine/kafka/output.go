@@ -6,6 +6,7 @@ import (
 
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/caltrop/caltrop/sinks/view"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -41,6 +42,11 @@ func (o *output) write(fx *task.Effects, now time.Time) error {
 			return err
 		}
 	}
+	for i := range fx.Views {
+		if err := o.view(&fx.Views[i]); err != nil {
+			return err
+		}
+	}
 	for i := range fx.Late {
 		if err := o.producer.send(o.rejected(o.topics.Late(), &fx.Late[i])); err != nil {
 			return err
@@ -52,6 +58,16 @@ func (o *output) write(fx *task.Effects, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// view writes one update, and behind the last one of a key a tombstone, so that
+// compaction forgets the key.
+func (o *output) view(u *view.Update) error {
+	o.buf = u.AppendJSON(o.buf[:0])
+	if err := o.producer.send(record(o.topics.Views(), ck.PartitionAny, u.RecordKey(), o.buf)); err != nil || !u.Gone {
+		return err
+	}
+	return o.producer.send(record(o.topics.Views(), ck.PartitionAny, u.RecordKey(), nil))
 }
 
 // finish adds the progress record and commits. With no open transaction it

@@ -14,6 +14,7 @@ const (
 	day              = 24 * time.Hour
 	alertsKept       = 30 * day
 	lateKept         = 7 * day
+	viewsKept        = day
 	topicVisibleWait = 50 * time.Millisecond
 )
 
@@ -32,6 +33,9 @@ func (t Topics) Alerts() string { return t.prefix + ".alerts" }
 // Shadow holds the alerts of rules on trial.
 func (t Topics) Shadow() string { return t.prefix + ".alerts.shadow" }
 
+// Views holds the values of views, by view and key.
+func (t Topics) Views() string { return t.prefix + ".views" }
+
 // Late holds events that came too late, whole and with the reason.
 func (t Topics) Late() string { return t.prefix + ".late" }
 
@@ -48,7 +52,7 @@ func (t Topics) Progress(input string, generation int) string {
 	return fmt.Sprintf("%s.%s.%s.g%d.progress", t.prefix, t.job, input, generation)
 }
 
-// Sink is the consumer group of a sink of alerts.
+// Sink is the consumer group of a sink of alerts or views.
 func (t Topics) Sink(name string) string { return t.prefix + "." + t.job + ".sink." + name }
 
 // group is the consumer group of the job's tasks.
@@ -61,6 +65,7 @@ func (c *Cluster) EnsureShared(ctx context.Context) error {
 		c.compacted(names.Rules(), 1),
 		c.deleted(names.Alerts(), outputPartitions, alertsKept),
 		c.deleted(names.Shadow(), outputPartitions, alertsKept),
+		c.views(names.Views()),
 		c.deleted(names.Late(), outputPartitions, lateKept),
 		c.deleted(names.Dead(), outputPartitions, lateKept),
 	})
@@ -103,6 +108,14 @@ func (c *Cluster) compacted(name string, count int) ck.TopicSpecification {
 		"cleanup.policy": "compact",
 		"segment.bytes":  strconv.Itoa(16 << 20),
 	})
+}
+
+// views describes the topic of views: compacted, but not before a sink that was
+// down for viewsKept has read every update.
+func (c *Cluster) views(name string) ck.TopicSpecification {
+	t := c.compacted(name, outputPartitions)
+	t.Config["min.compaction.lag.ms"] = strconv.FormatInt(viewsKept.Milliseconds(), 10)
+	return t
 }
 
 // deleted describes a topic whose records leave after kept; negative: never.
