@@ -155,7 +155,7 @@ func (n *node) openEngine() error {
 		o.Schemas = schemas
 	}
 	n.engine = kafka.NewEngine(n.cluster, n.registry, o)
-	return nil
+	return m.Observe(n.engine.Status)
 }
 
 func (n *node) openHandler() (err error) {

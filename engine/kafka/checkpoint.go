@@ -12,7 +12,7 @@ import (
 // fenced us, so no checkpoint is ever made of a position that the log does not
 // have. Saving goes on beside the task.
 func (t *tenure) cut(ctx context.Context, now time.Time) error {
-	t.live.cutDue = now.Add(t.spread())
+	t.live.cutAt, t.live.cutDue = now, now.Add(t.spread())
 	if err := t.commit(ctx, true); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (t *tenure) makeRoom(ctx context.Context) error {
 // only a longer replay.
 func (t *tenure) saved(err error) {
 	t.live.saving = nil
-	t.opts.Metrics.checkpoint(err == nil)
+	t.opts.Metrics.checkpoint(err == nil, time.Since(t.live.cutAt))
 	if err != nil {
 		t.status.CheckpointError = "checkpoint: " + err.Error()
 		t.cluster.opts.Log.Warn("checkpoint not written", "partition", t.id.String(), "error", err)

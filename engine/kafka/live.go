@@ -107,6 +107,7 @@ func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
 	if err := t.task.Step(&t.rec, &t.fx); err != nil {
 		return fmt.Errorf("offset %d: %w", t.rec.Offset, err)
 	}
+	t.raised(m.Timestamp)
 	return t.emit(now)
 }
 
@@ -189,6 +190,7 @@ func (t *tenure) commit(ctx context.Context, always bool) error {
 		return fmt.Errorf("to offset %d: %w", t.task.Position().Offset, err)
 	}
 	t.opts.Metrics.committed(ctx, time.Since(opened))
+	t.delivered(ctx, time.Now())
 	return nil
 }
 

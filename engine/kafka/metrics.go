@@ -15,6 +15,7 @@ import (
 // Metrics count what the engine does. A nil *Metrics counts nothing. It is
 // safe for concurrent use.
 type Metrics struct {
+	meter       metric.Meter
 	alerts      metric.Int64Counter
 	views       metric.Int64Counter
 	late        metric.Int64Counter
@@ -28,15 +29,21 @@ type Metrics struct {
 	hastened    metric.Int64Counter
 	pauses      metric.Float64Counter
 	schemas     metric.Int64Counter
+	records     metric.Int64Counter
+	rules       []metric.Int64Counter // as ruleTotals
+	saves       metric.Float64Histogram
+	latency     metric.Float64Histogram
 }
 
 // NewMetrics registers the engine's instruments.
 func NewMetrics(m metric.Meter) (*Metrics, error) {
-	var x Metrics
-	counters := []struct {
+	x := Metrics{meter: m, rules: make([]metric.Int64Counter, len(ruleTotals))}
+	type counter struct {
 		to         *metric.Int64Counter
 		name, desc string
-	}{
+	}
+	counters := []counter{
+		{&x.records, "caltrop_records_total", "records read, by stream and outcome"},
 		{&x.alerts, "caltrop_alerts_total", "alert versions written, by stream"},
 		{&x.views, "caltrop_view_updates_total", "updates of views written, by stream"},
 		{&x.late, "caltrop_late_total", "events that came too late, by stream"},
@@ -48,6 +55,9 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.hastened, "caltrop_hastened_total", "times at which held events were matched before the watermark, by stream"},
 		{&x.schemas, "caltrop_schemas_total", "Avro schemas that tasks asked for, by outcome"},
 		{&x.restarts, "caltrop_task_restarts_total", "tasks that started over after an error, by stream"},
+	}
+	for i, total := range ruleTotals {
+		counters = append(counters, counter{&x.rules[i], total.name, total.desc})
 	}
 	for _, c := range counters {
 		var err error
@@ -61,11 +71,20 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registering caltrop_paused_seconds_total: %w", err)
 	}
-	x.commits, err = m.Float64Histogram("caltrop_commit_seconds",
-		metric.WithDescription("from the first record of a transaction to its commit"),
-		metric.WithExplicitBucketBoundaries(.005, .01, .02, .03, .05, .075, .1, .25, 1, 5))
-	if err != nil {
-		return nil, fmt.Errorf("registering caltrop_commit_seconds: %w", err)
+	histograms := []struct {
+		to         *metric.Float64Histogram
+		name, desc string
+		bounds     []float64
+	}{
+		{&x.commits, "caltrop_commit_seconds", "from the first record of a transaction to its commit", []float64{.005, .01, .02, .03, .05, .075, .1, .25, 1, 5}},
+		{&x.latency, "caltrop_alert_seconds", "from the time of the record that let an alert be raised to the alert's commit",
+			[]float64{.005, .01, .02, .03, .05, .075, .1, .25, .5, 1, 2.5, 10, 60, 600}},
+		{&x.saves, "caltrop_checkpoint_seconds", "from a checkpoint's cut to its end", []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}},
+	}
+	for _, h := range histograms {
+		if *h.to, err = m.Float64Histogram(h.name, metric.WithDescription(h.desc), metric.WithExplicitBucketBoundaries(h.bounds...)); err != nil {
+			return nil, fmt.Errorf("registering %s: %w", h.name, err)
+		}
 	}
 	return &x, nil
 }
@@ -124,7 +143,7 @@ func (x *Metrics) schema(s avro.Schema, err error) {
 	x.schemas.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", outcome)))
 }
 
-func (x *Metrics) checkpoint(ok bool) {
+func (x *Metrics) checkpoint(ok bool, took time.Duration) {
 	if x == nil {
 		return
 	}
@@ -132,6 +151,7 @@ func (x *Metrics) checkpoint(ok bool) {
 	if !ok {
 		outcome = "failed"
 	}
+	x.saves.Record(context.Background(), took.Seconds(), metric.WithAttributes(attribute.String("outcome", outcome)))
 	x.checkpoints.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", outcome)))
 }
 

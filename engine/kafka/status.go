@@ -33,6 +33,7 @@ type TaskStatus struct {
 	Watermark       int64 // µs; 0 when the stream has shown no event
 	Counts          task.Counts
 	HeldBytes       int64         // of the events that wait for the watermark
+	Since           time.Time     // when it last went live; zero: it has not
 	Checkpoint      time.Time     // when the last one was made by this owner; zero: none yet
 	CheckpointAt    task.Position // where the task was when it was known to be made
 	CheckpointError string        // of the last attempt; "" when it went well
@@ -41,6 +42,9 @@ type TaskStatus struct {
 
 // say tells the engine what the task is doing.
 func (t *tenure) say(state State, reason string) {
+	if state == StateLive && t.status.Since.IsZero() {
+		t.status.Since = time.Now()
+	}
 	t.status.State, t.status.Reason = state, reason
 	t.publish(time.Now())
 }
@@ -58,6 +62,7 @@ func (t *tenure) publish(now time.Time) {
 	if t.task != nil {
 		t.status.Position, t.status.Counts, t.status.HeldBytes = t.task.Position(), t.task.Counts(), t.task.HeldBytes()
 		t.countHastened(t.status.Counts.Hastened)
+		t.countTotals()
 		t.status.Watermark, _ = t.task.Watermark(t.id.Input)
 	}
 	if t.reader != nil {

@@ -37,9 +37,12 @@ type tenure struct {
 		ticked    time.Time
 		published time.Time
 		wait      time.Duration // the last wait for the schema registry; 0: it answers
-		hastened  *uint64       // Counts.Hastened when last published; nil: not yet
-		cutDue    time.Time     // when the next checkpoint begins
-		saving    chan error    // receives how the checkpoint under way ended; nil: none is
+		totals    totals
+		raised    []lateAlert
+		hastened  *uint64    // Counts.Hastened when last published; nil: not yet
+		cutDue    time.Time  // when the next checkpoint begins
+		saving    chan error // receives how the checkpoint under way ended; nil: none is
+		cutAt     time.Time  // the last cut
 		changed   <-chan struct{}
 	}
 }

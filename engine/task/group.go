@@ -331,6 +331,7 @@ func (t *Task) offer(p *tap, h *held) (kept bool) {
 			continue
 		}
 		s.store.key = k.bytes()
+		s.counts.Events++
 		if s.shown != nil {
 			t.observe(s, k.bytes(), h, sameKey(p.roles, i))
 			continue

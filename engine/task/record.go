@@ -150,6 +150,7 @@ type Counts struct {
 
 // RuleCounts are totals of one rule revision.
 type RuleCounts struct {
+	Events          uint64 `json:",omitempty"` // shown to the rule behind the watermark
 	Raised          uint64 `json:",omitempty"` // versions sent; of a view, updates
 	Suppressed      uint64 `json:",omitempty"`
 	NoKey           uint64 `json:",omitempty"` // events that lack the rule's key
@@ -162,6 +163,7 @@ type RuleCounts struct {
 
 // Add adds the totals of another task.
 func (c *RuleCounts) Add(o RuleCounts) {
+	c.Events += o.Events
 	c.Raised += o.Raised
 	c.Suppressed += o.Suppressed
 	c.NoKey += o.NoKey
