@@ -32,10 +32,6 @@ func (c *compiler) neverEarly() string {
 		return "nothing is known of the absence at the end before its deadline"
 	case c.rule.Upstream != nil:
 		return "the alerts that the rule reads are final"
-	case len(c.rule.Profiles) > 0:
-		return "profile " + c.rule.Profiles[0].Name + " is known up to the watermark"
-	case p != nil && len(p.Leads) > 0:
-		return "the absence at the start is known when the watermark has passed it"
 	}
 	return ""
 }
@@ -46,7 +42,7 @@ func (c *compiler) finalBecause() string {
 		return "the alerts that it reads are final"
 	}
 	if len(c.rule.Profiles) > 0 {
-		return "the profile that it reads is known up to the watermark"
+		return "a late event may change the profile that it reads"
 	}
 	if w := c.rule.Window; w != nil {
 		if w.Kind != "rolling" {

@@ -89,6 +89,22 @@ func (v *View) rewind(at int) {
 	v.Stale()
 }
 
+// Rewind makes the events after ev run again, and reports whether there are
+// any: what rules read besides has changed at ev.
+func (v *View) Rewind(ev *event.Event) bool {
+	at := len(v.items)
+	for at > v.head && event.Compare(v.items[at-1].Event, ev) > 0 {
+		at--
+	}
+	if at < v.run {
+		v.rewind(at)
+	}
+	return at < len(v.items)
+}
+
+// Done reports whether no event is to be run.
+func (v *View) Done() bool { return v.run == len(v.items) }
+
 // Stale forgets what was run: the state of the key has changed, or is not read
 // yet.
 func (v *View) Stale() {

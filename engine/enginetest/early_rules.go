@@ -48,7 +48,7 @@ steps:
   before: {stream: payment, where: amount < 5.0, gap: 1Ns}
   big: {stream: payment, where: amount > 300.0}
 alert: {suppress: SUPPRESS}
-timing: final
+timing: TIMING
 `, `
 name: straight
 key: card
@@ -121,7 +121,7 @@ steps:
   small: {stream: payment, where: amount < N00.0}
   strange: {stream: payment, where: 'profile.usual.n >= N && amount > profile.usual.mean && !(shop in profile.usual.shops)'}
 alert: {summary: "{{strange.amount}} after {{profile.usual.n}}", measures: {mean: profile.usual.mean}, suppress: SUPPRESS}
-timing: final
+timing: TIMING
 `, `
 name: careless
 key: card
@@ -129,7 +129,7 @@ within: 1Ns
 pattern: wrong{2,}
 steps:
   wrong: {stream: challenge, where: 'result == "failed" && profile.usual.n < N0 && seconds(time - profile.usual.last) < 1N.0'}
-timing: final
+timing: TIMING
 `, `
 name: sums
 key: card

@@ -56,6 +56,7 @@ func (t *Task) ahead(g *group, h *held, r *route, do func(*tap)) {
 
 // look makes the views of the slots that have none yet, of the held events.
 func (t *Task) look(g *group) {
+	t.forecasts(g)
 	fill := func(s *slot) bool { return s.ahead != nil && !s.ahead.filled }
 	if !slices.ContainsFunc(g.slots, fill) {
 		return
@@ -106,11 +107,18 @@ func (t *Task) foreseeKey(s *slot, key []byte, it early.Item, mark int64, run bo
 	case v.Len() == 0:
 		o.idle--
 	}
-	o.store.Add(v, it)
-	if _, capped := v.Capped(); capped || !run {
+	if o.store.Add(v, it); run {
+		t.runAhead(s, key, v, mark)
+	}
+}
+
+// runAhead runs the events of a view that are to be run, unless there are too
+// many.
+func (t *Task) runAhead(s *slot, key []byte, v *early.View, mark int64) {
+	if _, capped := v.Capped(); capped {
 		return
 	}
-	if v.Len() > s.rule.Limits.Replay {
+	if v.Len() > s.rule.Limits.Replay || s.crowded(key) {
 		v.Cap()
 		s.counts.ReplayCapped++
 		return
@@ -164,8 +172,10 @@ func (o *outlook) newView(key []byte) *early.View {
 func (t *Task) try(s *slot, key []byte, it *early.Item) (counted bool) {
 	o := s.ahead
 	t.now, t.since = it.Event.Time, it.Epoch
+	s.store.key, s.store.item = key, it
 	o.out.Reset()
 	s.eval.Event(key, it.Event, it.Roles, &o.store, &o.out)
+	s.store.item = nil
 	if s.raises(it.Epoch) && len(o.out.Found) > 0 {
 		it.Noted = true
 		it.Event.Hold.Kept = true

@@ -79,7 +79,9 @@ func (t *Task) hold(st *stream, ev *event.Event) {
 			r.group.begin(ev.Time)
 		}
 		h := held{time: ev.Time, ev: ev, epoch: t.epoch, feed: r.feed}
+		t.foretell(r.group, &h)
 		t.foresee(r.group, &h)
+		t.rectify(r.group)
 		r.group.held.push(h)
 	}
 }

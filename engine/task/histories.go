@@ -23,6 +23,8 @@ type history struct {
 	keyer  *keyer // wired with the group
 	born   uint32 // epoch
 	facts  expr.Facts
+	group  *group
+	ahead  forecast // where an early rule reads it
 
 	moment uint64 // what state is of: Task.moment, and the key
 	key    []byte
@@ -76,7 +78,7 @@ func (g *group) history(ref, stream Ref) *history {
 }
 
 func (t *Task) newHistory(g *group, id uint32, ref, stream Ref, p *prog.Profile) *history {
-	h := &history{id: id, ref: ref, stream: stream, prog: p, eval: profile.New(p)}
+	h := &history{id: id, ref: ref, stream: stream, prog: p, eval: profile.New(p), group: g}
 	t.cfg.State.Open(Slot{ID: id, Wheel: g.id})
 	g.histories = append(g.histories, h)
 	return h
@@ -101,14 +103,21 @@ func (t *Task) record(g *group, f *feed, ev *event.Event, begun bool) {
 			continue
 		}
 		key := h.keyer.bytes()
-		if len(h.prog.Outside.Lists) > 0 {
-			h.facts.Lists = t.lists.at(t.clampTo(g, h))
-		}
-		next, dies, taken, _ := h.eval.Add(t.cfg.State.Get(h.id, key), ev, &h.facts)
-		if taken {
+		if next, dies, taken := t.extend(h, t.cfg.State.Get(h.id, key), ev); taken {
 			t.cfg.State.Put(h.id, key, next, dies)
 		}
+		h.ahead.pass(key, ev)
 	}
+}
+
+// extend returns the state of a history after one more event; taken is false
+// when it stays as it is.
+func (t *Task) extend(h *history, state []byte, ev *event.Event) (next []byte, dies int64, taken bool) {
+	if len(h.prog.Outside.Lists) > 0 {
+		h.facts.Lists = t.lists.at(t.clampTo(h.group, h))
+	}
+	next, dies, taken, _ = h.eval.Add(state, ev, &h.facts)
+	return next, dies, taken
 }
 
 // clampTo is the epoch whose lists a history reads now: one in which a rule

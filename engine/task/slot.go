@@ -13,6 +13,7 @@ import (
 	"github.com/caltrop/caltrop/cep/match"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/window"
+	"github.com/caltrop/caltrop/engine/early"
 )
 
 // A slot is one revision of a rule at work in a task. Around a Switch the old
@@ -48,9 +49,10 @@ type store struct {
 	task  *Task
 	slot  *slot
 	facts expr.Facts
-	page  []byte // the key of a page
-	key   []byte // of the call under way
-	wrote bool   // the call under way changed the state
+	page  []byte      // the key of a page
+	key   []byte      // of the call under way
+	wrote bool        // the call under way changed the state
+	item  *early.Item // of the call under way, when it is ahead of the watermark
 }
 
 var (
@@ -115,7 +117,11 @@ func (s *store) Facts() *expr.Facts {
 	if len(s.slot.histories) > 0 {
 		s.facts.Profiles = s
 		for _, h := range s.slot.histories {
-			s.task.recall(h, s.key)
+			if s.item != nil {
+				s.task.foresight(h, s.key, s.item)
+			} else {
+				s.task.recall(h, s.key)
+			}
 		}
 	}
 	return &s.facts

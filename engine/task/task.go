@@ -119,6 +119,7 @@ type Task struct {
 	out       match.Output // empty between calls of evaluators
 	fired     []Timer
 	dues      []dueTimer
+	touched   []touch
 	spare     []*event.Event
 	effect    *Effects // of the call under way
 }
