@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -177,6 +178,13 @@ var earlyBelow = []int{1, 14}
 
 // isAbove reports whether a rule reads alerts.
 func isAbove(rule string) bool { return rule == "trouble" || rule == "nobody-cared" }
+
+// isEarly reports whether a rule may be early.
+func isEarly(rule string) bool {
+	return slices.ContainsFunc(earlyRules, func(text string) bool {
+		return strings.HasPrefix(text, "\nname: "+rule+"\n") && strings.Contains(text, "timing: TIMING")
+	})
+}
 
 // earlyName returns the name of a rule.
 func earlyName(rule int) string {

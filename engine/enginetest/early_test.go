@@ -47,11 +47,11 @@ func TestEarly(t *testing.T) {
 
 // earlySeen counts what runs have shown.
 type earlySeen struct {
-	Alerts, Changed, Retracted, Suppressed, Capped, Above, Oracle, Crashes, Pebble int
+	Alerts, Changed, Retracted, Suppressed, Capped, Above, Prompt, Oracle, Crashes, Pebble int
 }
 
 func (s *earlySeen) blind() bool {
-	return s.Changed == 0 || s.Retracted == 0 || s.Suppressed == 0 || s.Capped == 0 || s.Above == 0 || s.Oracle == 0 || s.Pebble == 0
+	return s.Changed == 0 || s.Retracted == 0 || s.Suppressed == 0 || s.Capped == 0 || s.Above == 0 || s.Prompt == 0 || s.Oracle == 0 || s.Pebble == 0
 }
 
 // note tells a long run's log how far it has come.
@@ -118,6 +118,7 @@ func (c *earlyCase) run(seed uint64) string {
 		func() string { return free.agrees(final) },
 		func() string { return sent.suppresses(final) },
 		func() string { return c.oracle(s, final) },
+		func() string { return c.prompt(s, free) },
 		func() string { return c.oracleAbove(s, final) },
 		func() string { return c.oracleAbove(s, sent) },
 		func() string { return c.crash(s, sent) },
@@ -165,8 +166,9 @@ type sentAlert struct {
 
 // A moment is the end of one call of the task.
 type moment struct {
-	sent int   // alerts so far
-	mark int64 // the least watermark
+	sent     int   // alerts so far
+	mark     int64 // the least watermark
+	accepted int   // records so far
 }
 
 func play(s *Script) (*played, error) {
@@ -180,7 +182,7 @@ func play(s *Script) (*played, error) {
 		eff.Reset()
 		payments, _ := tk.Watermark("payment")
 		challenges, _ := tk.Watermark("challenge")
-		p.moments = append(p.moments, moment{len(p.sent), min(payments, challenges)})
+		p.moments = append(p.moments, moment{len(p.sent), min(payments, challenges), len(p.accepted)})
 		return err
 	}
 	act := func() error {
@@ -201,6 +203,7 @@ func play(s *Script) (*played, error) {
 		}
 		if tk.Counts().Accepted > before {
 			p.accepted = append(p.accepted, i)
+			p.moments[len(p.moments)-1].accepted++
 		}
 	}
 	if err := act(); err != nil {
@@ -359,7 +362,7 @@ func (c *earlyCase) oracle(s *Script, final *played) string {
 		if ref.Name == "listed" || isAbove(ref.Name) { // the oracle knows no lists
 			continue
 		}
-		if problem := c.compare(ref, c.judges.judge(ref, events), final); problem != "" {
+		if problem := c.compare(ref, c.judges.judge(ref, events), final.valid()); problem != "" {
 			return problem
 		}
 	}
@@ -380,17 +383,45 @@ func (c *earlyCase) oracleAbove(s *Script, p *played) string {
 		if err != nil {
 			return err.Error()
 		}
-		events = append(events, c.judges.alerts(p.valid())...)
-		if problem := c.compare(ref, c.judges.judge(ref, events), p); problem != "" {
+		valid := p.valid()
+		events = append(events, c.judges.alerts(valid)...)
+		if problem := c.compare(ref, c.judges.judge(ref, events), valid); problem != "" {
 			return problem
 		}
 	}
 	return ""
 }
 
-func (c *earlyCase) compare(ref task.Ref, want []string, p *played) string {
+// prompt compares what an early run says at some moment before the end with
+// the oracle's answer over the events accepted until then: no alert and no
+// correction waits for the watermark.
+func (c *earlyCase) prompt(s *Script, free *played) string {
+	if s.Seed%2 == 1 || free.capped > 0 {
+		return ""
+	}
+	m := int(s.Seed/2) % len(free.moments)
+	now := free.moments[m]
+	events, err := c.judges.events(s, free.accepted[:now.accepted])
+	if err != nil {
+		return err.Error()
+	}
+	valid := standing{}
+	valid.take(free.sent[:now.sent])
+	for _, ref := range s.Acts[0][0].Set.Rules {
+		if ref.Revision == finalRevision || !isEarly(ref.Name) || ref.Name == "listed" {
+			continue
+		}
+		if problem := c.compare(ref, c.judges.judge(ref, events), valid); problem != "" {
+			return fmt.Sprintf("moment %d: %s", m, problem)
+		}
+		c.seen.Prompt++
+	}
+	return ""
+}
+
+func (c *earlyCase) compare(ref task.Ref, want []string, valid standing) string {
 	var got []string
-	for _, a := range p.valid() {
+	for _, a := range valid {
 		if a.Rule == ref.Name {
 			line := fmt.Sprintf("%d %s", a.At, a.KeyText())
 			for _, step := range a.Evidence {
