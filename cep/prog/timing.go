@@ -32,6 +32,8 @@ func (c *compiler) neverEarly() string {
 		return "nothing is known of the absence at the end before its deadline"
 	case c.rule.Upstream != nil:
 		return "the alerts that the rule reads are final"
+	case p != nil && len(p.Leads) > 0:
+		return "the absence at the start is known when the watermark has passed it"
 	}
 	return ""
 }

@@ -49,7 +49,7 @@ steps:
   before: {stream: payment, where: amount < 5.0, gap: 1Ns}
   big: {stream: payment, where: amount > 300.0}
 alert: {suppress: SUPPRESS}
-timing: TIMING
+timing: final
 `, `
 name: straight
 key: card
