@@ -170,7 +170,8 @@ func (o *Oracle) alert(h *history, m *match) Alert {
 	}
 	kept := *m
 	kept.taken = m.kept()
-	a.Measures = o.measure(o.frameOf(h, &kept))
+	f := o.frameOf(h, &kept)
+	a.Measures, a.Summary = o.measure(f), o.summarize(f)
 	return a
 }
 

@@ -18,6 +18,7 @@ type Draft struct {
 	AfterMatch string
 	All        bool // emit: all
 	Measures   []string
+	Summary    string
 }
 
 // A DraftStep is one step of a Draft.
@@ -29,7 +30,7 @@ type DraftStep struct {
 	Key    string // "": the rule's
 }
 
-// draftStreams are the streams that drafts read, and the profiles. Stream t
+// draftStreams are the streams that drafts read, the profiles and the lists. Stream t
 // plays two roles: its events have a second key. The profiles forget soon, and
 // q covers little more than a second.
 const draftStreams = `apiVersion: caltrop/v1
@@ -79,6 +80,18 @@ pane: 1s
 keep: 1s
 values: {n: count(), first: first(v), last: last(v), half: sum(v) / 2, vs: set(v)}
 ---
+apiVersion: caltrop/v1
+kind: List
+name: odd-ones
+key: int
+entries: [1, 3]
+---
+apiVersion: caltrop/v1
+kind: List
+name: ranks
+attributes: {rank: int, share: double, name: string, dear: bool}
+entries: {a: {rank: 1, share: 0.5, name: first, dear: true}, b: {rank: 3}, x: {}}
+---
 `
 
 // Text writes the draft as documents.
@@ -108,7 +121,9 @@ func (d *Draft) Body() string {
 	if d.AfterMatch != "" {
 		fmt.Fprintf(&b, "after_match: %s\n", d.AfterMatch)
 	}
-	if len(d.Measures) > 0 {
+	if d.Summary != "" {
+		b.WriteString("alert: {summary: '" + d.Summary + "', measures: {" + d.measures() + "}}\n")
+	} else if len(d.Measures) > 0 {
 		b.WriteString("alert: {measures: {" + d.measures() + "}}\n")
 	}
 	b.WriteString("timing: final\n")
@@ -156,6 +171,7 @@ func (d *Draft) Smaller() []*Draft {
 		}
 	}
 	try(func(c *Draft) { c.Measures = nil })
+	try(func(c *Draft) { c.Summary = "" })
 	try(func(c *Draft) { c.Having = "" })
 	try(func(c *Draft) { c.AfterMatch = "" })
 	try(func(c *Draft) { c.Within = 0 })

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caltrop/caltrop/cep/ceptest"
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/match"
 	"github.com/caltrop/caltrop/cep/prog"
 )
@@ -61,7 +62,7 @@ const timersMax = 1000
 // run drives the rule over sequences of events, one a key, merged by time:
 // deadlines before the events of their time, and to the last deadline. A panic
 // becomes an error.
-func run(rule *prog.Rule, sequences [][]*event.Event, covered int64) (alerts [][]ceptest.Alert, err error) {
+func run(rule *prog.Rule, tables map[string]*expr.Table, sequences [][]*event.Event, covered int64) (alerts [][]ceptest.Alert, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the engine panics: %v\n%s", r, debug.Stack())
@@ -69,7 +70,7 @@ func run(rule *prog.Rule, sequences [][]*event.Event, covered int64) (alerts [][
 	}()
 	n := len(sequences)
 	e := &engine{rule: rule, evaluators: [2]match.Evaluator{match.New(rule), match.New(rule)}, covered: covered,
-		states: make([][]byte, n), timers: make([]int64, n), alerts: make([][]ceptest.Alert, n), past: newPast(rule, n)}
+		states: make([][]byte, n), timers: make([]int64, n), alerts: make([][]ceptest.Alert, n), past: newPast(rule, tables, n)}
 	left := slices.Clone(sequences)
 	for {
 		key := earliest(left)
@@ -159,7 +160,7 @@ func rolesOf(rule *prog.Rule, ev *event.Event) uint64 {
 }
 
 func alertOf(f *match.Found) ceptest.Alert {
-	a := ceptest.Alert{At: f.At, By: ceptest.By(f.By), Event: copyOf(f.Event), Instant: f.Instant}
+	a := ceptest.Alert{At: f.At, By: ceptest.By(f.By), Event: copyOf(f.Event), Instant: f.Instant, Summary: f.Summary}
 	for _, s := range f.Evidence {
 		step := ceptest.StepEvents{Step: s.Step}
 		for _, ev := range s.Events {
@@ -185,7 +186,7 @@ func copyOf(ev *event.Event) *event.Event {
 // returns both answers as text; they are equal when the two agree.
 func compare(c *compiled, sequences [][]*event.Event, covered int64) (want, got string) {
 	sequences = c.adopt(sequences)
-	alerts, err := run(c.rule, sequences, covered)
+	alerts, err := run(c.rule, c.setting.Tables, sequences, covered)
 	for key, events := range sequences {
 		judged := slices.DeleteFunc(c.oracle.Alerts(events, covered), func(a ceptest.Alert) bool { return a.Key[0] != event.StringOf(caseKey) })
 		if key > 0 {

@@ -56,7 +56,7 @@ func TestFirstIsAmongAll(t *testing.T) {
 // raised returns the engine's alerts, one a line.
 func raised(t *testing.T, c *compiled, events []*event.Event) []string {
 	t.Helper()
-	alerts, err := run(c.rule, c.adopt([][]*event.Event{events}), coveredLongAgo)
+	alerts, err := run(c.rule, c.setting.Tables, c.adopt([][]*event.Event{events}), coveredLongAgo)
 	if err != nil {
 		t.Fatal(err)
 	}

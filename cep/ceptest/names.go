@@ -156,7 +156,7 @@ func (o *Oracle) compilePattern() error {
 		}
 		s.where, s.alone = p, len(p.Reads.Steps) == 0 && !p.Reads.Prev
 	}
-	return o.compileTexts(&expr.Scope{Steps: o.visible("", nil), At: true, Profiles: o.decls, Outside: &o.outside, CostLists: o.rule.Limits.Evidence})
+	return o.compileTexts(&expr.Scope{Steps: o.visible("", nil), At: true, Lists: o.lists, Profiles: o.decls, Outside: &o.outside, CostLists: o.rule.Limits.Evidence})
 }
 
 func whereOf(rule *syntax.Rule, name string) *syntax.Text {
@@ -183,7 +183,7 @@ func (o *Oracle) compileTexts(sc *expr.Scope) error {
 		}
 		o.measures = append(o.measures, measure{m.Name, p})
 	}
-	return nil
+	return o.compileSummary(sc)
 }
 
 func compile(src string, want event.Type, sc *expr.Scope) (*expr.Program, error) {
@@ -200,7 +200,7 @@ func (o *Oracle) scopeOf(i int) *expr.Scope {
 	if !o.names.many[s.name] {
 		delete(seen, s.name)
 	}
-	return &expr.Scope{Event: s.schema, Steps: o.visible(s.name, seen), Prev: o.prevFields(s.name), Profiles: o.decls, Outside: &o.outside, CostLists: o.rule.Limits.Evidence}
+	return &expr.Scope{Event: s.schema, Steps: o.visible(s.name, seen), Prev: o.prevFields(s.name), Lists: o.lists, Profiles: o.decls, Outside: &o.outside, CostLists: o.rule.Limits.Evidence}
 }
 
 // visible lists the steps that the condition of one step sees; with "" those

@@ -32,6 +32,9 @@ type Oracle struct {
 	profiles map[string]*profile
 	decls    expr.Profiles
 	outside  expr.Outside // the profiles that expressions read, by position
+	lists    expr.Lists
+	tables   map[string]*expr.Table
+	summary  []passage
 }
 
 // A step is one named condition, evidence or not.
@@ -68,6 +71,7 @@ type Alert struct {
 	Instant  int64        // ByDeadline: the deadline; ByWindow: the window's start
 	Evidence []StepEvents // steps with events, in the order of the pattern's text
 	Measures []Measured   // in the order of the document; those in error are left out
+	Summary  string
 }
 
 // StepEvents are the events of one step, in key order.
@@ -86,7 +90,11 @@ type Measured struct {
 // those that the rule may read. The error is
 // the first expression that does not compile, or a part that has no schema.
 func New(rule *syntax.Rule, schemas map[string]*event.Schema, profiles ...*syntax.Profile) (*Oracle, error) {
-	o := &Oracle{rule: rule, index: map[string]int{}, within: rule.Within.Microseconds(), streams: map[string][][]int{}}
+	return newOracle(rule, schemas, profiles, nil, nil)
+}
+
+func newOracle(rule *syntax.Rule, schemas map[string]*event.Schema, profiles []*syntax.Profile, lists expr.Lists, tables map[string]*expr.Table) (*Oracle, error) {
+	o := &Oracle{rule: rule, index: map[string]int{}, within: rule.Within.Microseconds(), streams: map[string][][]int{}, lists: lists, tables: tables}
 	if err := o.compileProfiles(profiles, schemas); err != nil {
 		return nil, err
 	}

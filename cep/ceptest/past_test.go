@@ -21,10 +21,11 @@ type past struct {
 	turn      int
 	key       int
 	now       int64
+	tables    map[string]*expr.Table
 }
 
-func newPast(rule *prog.Rule, keys int) *past {
-	p := &past{rule: rule}
+func newPast(rule *prog.Rule, tables map[string]*expr.Table, keys int) *past {
+	p := &past{rule: rule, tables: tables}
 	for _, one := range rule.Profiles {
 		p.histories = append(p.histories, [2]*profile.History{profile.New(one), profile.New(one)})
 		p.states = append(p.states, make([][]byte, keys))
@@ -48,7 +49,7 @@ func (p *past) add(key int, ev *event.Event) {
 	}
 }
 
-func (e *engine) Facts() *expr.Facts { return &expr.Facts{Profiles: e.past} }
+func (e *engine) Facts() *expr.Facts { return &expr.Facts{Lists: e.past.tables, Profiles: e.past} }
 
 func (p *past) open(i int) *profile.History {
 	p.turn ^= 1

@@ -86,7 +86,7 @@ var _ expr.History = (*recollection)(nil)
 // when there is none, at a deadline.
 func (o *Oracle) factsAt(h *history, current *event.Event, at int64) *expr.Facts {
 	if len(o.outside.Profiles) == 0 {
-		return nil
+		return &expr.Facts{Lists: o.tables}
 	}
 	m := moment{time: at, event: deadlinesAt}
 	if current != nil {
@@ -96,7 +96,7 @@ func (o *Oracle) factsAt(h *history, current *event.Event, at int64) *expr.Facts
 		h.facts = map[moment]*expr.Facts{}
 	}
 	if h.facts[m] == nil {
-		h.facts[m] = &expr.Facts{Profiles: &recollection{o, h, current, at, map[[2]int]*remembered{}}}
+		h.facts[m] = &expr.Facts{Lists: o.tables, Profiles: &recollection{o, h, current, at, map[[2]int]*remembered{}}}
 	}
 	return h.facts[m]
 }

@@ -56,6 +56,9 @@ func RandomRule(rng *rand.Rand, opt Options) *Draft {
 			w.draft.Measures = append(w.draft.Measures, w.pick("profile.p.n", "profile.p.most", "profile.q.half", "size(profile.p.vs)"))
 		}
 	}
+	if w.one(6) {
+		w.draft.Summary = "{{" + w.textOver(w.step()) + "}}, {{" + w.textOver(w.step()) + "}}."
+	}
 	return w.draft
 }
 
@@ -215,6 +218,10 @@ func (w *writer) define(name string, loops bool) {
 		s.Where = strings.TrimPrefix(s.Where+w.pick(" && ", " || ")+w.remembered(), " && ")
 		s.Where = strings.TrimPrefix(s.Where, " || ")
 	}
+	if w.one(12) {
+		s.Where = strings.TrimPrefix(s.Where+w.pick(" && ", " || ")+w.listed(s.Stream), " && ")
+		s.Where = strings.TrimPrefix(s.Where, " || ")
+	}
 	if w.one(4) {
 		from := w.seen
 		if loops && w.one(2) {
@@ -285,6 +292,27 @@ func (w *writer) remembered() string {
 		"v > profile.p.most", "!(v in profile.p.vs)", "kind in profile.p.kinds", "v in profile.q.vs", "has(profile.p.least)",
 		"!has(profile.q.vs) || v != profile.q.last", "double(v) >= profile.p.mean", "profile.p.spread < 1.0", "v == profile.q.first",
 		"seconds(time - profile.p.seen) > 1.0", "size(profile.p.kinds) == 2", "profile.p.vs.exists(x, x > v)", "profile.p.vs[0] == v")
+}
+
+// listed is a condition of an event over the lists.
+func (w *writer) listed(stream string) string {
+	if stream == "e" && w.one(4) {
+		return w.pick("in_list(odd_ones, u)", "!in_list(odd_ones, u)", "(in_list(odd_ones, u) || v > 2)")
+	}
+	return w.pick("in_list(odd_ones, v)", "!in_list(odd_ones, v)", "in_list(ranks, kind)", "!in_list(ranks, kind)", "lookup(ranks, kind).dear",
+		"lookup(ranks, kind).rank > v", "lookup(ranks, kind).share * 4.0 >= double(v)", `lookup(ranks, kind).name == "first"`,
+		"(lookup(ranks, kind).rank == 3 || v == 0)")
+}
+
+// textOver is an expression of the summary.
+func (w *writer) textOver(s string) string {
+	if w.one(4) {
+		return w.pick("time", "profile.p.mean", "profile.q.last", "in_list(odd_ones, 3)", "lookup(ranks, \"b\").rank", "lookup(ranks, \"b\").dear")
+	}
+	if w.many[s] {
+		return w.pick("count("+s+")", "sum("+s+".v)", "avg("+s+".v)", "last("+s+".kind)", "first("+s+".time)", "stddev("+s+".v)", "min("+s+".u)", "has("+s+")")
+	}
+	return w.pick(s+".v", s+".kind", s+".time", s+".u", "lookup(ranks, "+s+".kind).share", "double("+s+".v) / 3.0", "10 / "+s+".v", s+".v > 2")
 }
 
 // truthOver is a condition of having.

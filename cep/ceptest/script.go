@@ -94,7 +94,7 @@ func parseValue(t event.Type, text string) (event.Value, error) {
 }
 
 // FormatAlerts writes alerts one a line: time, what completed it, evidence,
-// measures.
+// measures, summary.
 func FormatAlerts(alerts []Alert) string {
 	var b strings.Builder
 	for i := range alerts {
@@ -113,6 +113,9 @@ func FormatAlerts(alerts []Alert) string {
 		}
 		for _, m := range a.Measures {
 			fmt.Fprintf(&b, " %s=%.9g", m.Name, number(m.Value))
+		}
+		if a.Summary != "" {
+			fmt.Fprintf(&b, " %q", a.Summary)
 		}
 		b.WriteByte('\n')
 	}

@@ -52,7 +52,7 @@ func (s *script) setRule(d *datadriven.TestData) string {
 	if err != nil {
 		return err.Error()
 	}
-	oracle, err := ceptest.New(setting.Rule, setting.Schemas, setting.Profiles...)
+	oracle, err := setting.Oracle()
 	if err != nil {
 		return err.Error()
 	}

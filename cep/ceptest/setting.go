@@ -3,8 +3,10 @@ package ceptest
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
 )
@@ -15,19 +17,23 @@ type Refused struct{ Problem syntax.Problem }
 // Error renders the problem with its place.
 func (r *Refused) Error() string { return r.Problem.String() }
 
-// A Setting is a rule with the streams and profiles it reads, out of one text.
+// A Setting is a rule with the streams, profiles and lists it reads, out of one
+// text.
 type Setting struct {
 	Text     string
 	Streams  map[string]*syntax.Stream
 	Schemas  map[string]*event.Schema
 	Rule     *syntax.Rule // nil where View is not
 	View     *syntax.View
-	Profiles []*syntax.Profile
+	Profiles []*syntax.Profile // that the text reads
+	Lists    []*syntax.List
+	Tables   map[string]*expr.Table // what the lists hold
+	known    expr.Lists
 	decls    []event.Decl
 }
 
-// Parse reads stream and profile documents and one rule or view. The error is a
-// *Refused with the first problem that is not a warning.
+// Parse reads stream, profile and list documents and one rule or view. The
+// error is a *Refused with the first problem that is not a warning.
 func Parse(text string) (*Setting, error) {
 	s := &Setting{Text: text, Streams: map[string]*syntax.Stream{}, Schemas: map[string]*event.Schema{}}
 	file, problems := syntax.Parse("rule.yaml", []byte(text))
@@ -43,7 +49,11 @@ func Parse(text string) (*Setting, error) {
 			s.Schemas[doc.Name] = prog.SchemaOf(doc)
 			s.decls = append(s.decls, prog.DeclOf(doc, s.Schemas[doc.Name]))
 		case *syntax.Profile:
-			s.Profiles = append(s.Profiles, doc)
+			if strings.Contains(text, "profile."+strings.ReplaceAll(doc.Name, "-", "_")+".") {
+				s.Profiles = append(s.Profiles, doc)
+			}
+		case *syntax.List:
+			s.Lists = append(s.Lists, doc)
 		case *syntax.Rule:
 			s.Rule = doc
 		case *syntax.View:
@@ -53,6 +63,7 @@ func Parse(text string) (*Setting, error) {
 	if s.Rule == nil && s.View == nil {
 		return nil, fmt.Errorf("parsing the rule: the text holds no rule")
 	}
+	s.known, s.Tables = tablesOf(s.Lists)
 	return s, nil
 }
 
@@ -105,9 +116,15 @@ func (r *reading) accepts(ev *event.Event) bool {
 	return true
 }
 
+// Oracle returns the oracle of the rule, which knows the profiles and lists of
+// the text. The error is that of New.
+func (s *Setting) Oracle() (*Oracle, error) {
+	return newOracle(s.Rule, s.Schemas, s.Profiles, s.known, s.Tables)
+}
+
 // Judge returns the oracle's alerts for input lines.
 func (s *Setting) Judge(lines [][]byte) ([]Alert, error) {
-	o, err := New(s.Rule, s.Schemas, s.Profiles...)
+	o, err := s.Oracle()
 	if err != nil {
 		return nil, fmt.Errorf("compiling rule %s: %w", s.Rule.Name, err)
 	}
@@ -122,6 +139,7 @@ func (s *Setting) Judge(lines [][]byte) ([]Alert, error) {
 // profile that does not compile.
 func (s *Setting) Env() (*prog.Env, error) {
 	env := &prog.Env{Streams: s.Streams, Schemas: s.Schemas, Profiles: map[string]*prog.Profile{}}
+	env.Lists = s.known
 	for _, doc := range s.Profiles {
 		p, problems := prog.CompileProfile(doc, env)
 		if p == nil {

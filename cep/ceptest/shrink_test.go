@@ -31,7 +31,7 @@ func compileBoth(text string) (c *compiled, refusal string) {
 	if refusal != "" {
 		return nil, "engine: " + refusal
 	}
-	oracle, err := ceptest.New(setting.Rule, setting.Schemas, setting.Profiles...)
+	oracle, err := setting.Oracle()
 	if err != nil {
 		return nil, "oracle: " + err.Error()
 	}

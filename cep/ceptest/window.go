@@ -59,13 +59,13 @@ func (o *Oracle) compileWindowStream(schema *event.Schema) error {
 	w.roles[schema.Stream] = role
 	o.addRole(schema.Stream, role)
 	if text := doc.Where[schema.Stream]; text != nil {
-		w.where[schema.Stream], err = compile(text.Src, event.Bool, &expr.Scope{Event: schema, Profiles: o.decls, Outside: &o.outside})
+		w.where[schema.Stream], err = compile(text.Src, event.Bool, &expr.Scope{Event: schema, Lists: o.lists, Profiles: o.decls, Outside: &o.outside})
 	}
 	return err
 }
 
 func (o *Oracle) compileValues(streams []*event.Schema) error {
-	sc := expr.Scope{Window: o.window.aggs, Streams: streams, Profiles: o.decls, Outside: &o.outside, CostLists: o.rule.Limits.WindowEvents}
+	sc := expr.Scope{Window: o.window.aggs, Streams: streams, Lists: o.lists, Profiles: o.decls, Outside: &o.outside, CostLists: o.rule.Limits.WindowEvents}
 	if len(streams) == 1 {
 		sc.Event, sc.Streams = streams[0], nil
 	}
@@ -207,7 +207,7 @@ func (o *Oracle) evaluate(h *history, s *span) (Alert, bool) {
 			return a, false
 		}
 	}
-	a.Measures = o.measure(f)
+	a.Measures, a.Summary = o.measure(f), o.summarize(f)
 	return a, true
 }
 
