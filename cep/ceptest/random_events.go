@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/syntax"
 )
 
 // MaxEvents is the longest random sequence.
@@ -66,8 +67,8 @@ func randomEvent(rng *rand.Rand, s *Setting, at int64, i int) *event.Event {
 // randomStream picks one of the streams that the rule reads, mostly the first
 // step's, or that of a profile that it reads.
 func (s *Setting) randomStream(rng *rand.Rand) string {
-	if s.View != nil || s.Rule.Window != nil {
-		return []string{"e", "e", "f"}[rng.IntN(3)]
+	if w := s.window(); w != nil {
+		return []string{"e", "e", "f", w.Streams[rng.IntN(len(w.Streams))].Name}[rng.IntN(4)]
 	}
 	if rng.IntN(3) == 0 {
 		for _, p := range s.Profiles {
@@ -78,4 +79,11 @@ func (s *Setting) randomStream(rng *rand.Rand) string {
 	}
 	steps := s.Rule.Steps
 	return steps[max(0, rng.IntN(2*len(steps))-len(steps))].Stream
+}
+
+func (s *Setting) window() *syntax.Window {
+	if s.View != nil {
+		return s.View.Window
+	}
+	return s.Rule.Window
 }

@@ -27,10 +27,11 @@ type ViewOracle struct {
 	every int64
 }
 
-// NewView compiles a view for judging, as New does a rule.
-func NewView(doc *syntax.View, schemas map[string]*event.Schema, profiles ...*syntax.Profile) (*ViewOracle, error) {
+// ViewOracle returns the oracle of the view, as Oracle does that of a rule.
+func (s *Setting) ViewOracle() (*ViewOracle, error) {
+	doc := s.View
 	rule := &syntax.Rule{Meta: doc.Meta, Key: doc.Key, Window: doc.Window, Values: doc.Values, Limits: syntax.DefaultLimits()}
-	o, err := New(rule, schemas, profiles...)
+	o, err := newOracle(rule, s.Schemas, s.Profiles, s.known, s.Tables)
 	if err != nil {
 		return nil, fmt.Errorf("compiling view %s: %w", doc.Name, err)
 	}

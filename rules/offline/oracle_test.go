@@ -69,11 +69,14 @@ func randomSet(t *testing.T, rng *rand.Rand) (map[string]*ceptest.Setting, *rule
 	text := draftStreams()
 	for len(settings) < *setFlag {
 		name := fmt.Sprintf("rule-%d", len(settings))
-		body := randomBody(rng)
+		body, key := randomBody(rng), "k"
+		if rng.IntN(4) == 0 {
+			key, body = composite(body)
+		}
 		if rng.IntN(2) == 0 {
 			body = suppressed(body, 1+rng.IntN(9))
 		}
-		doc := "---\napiVersion: caltrop/v1\nkind: Rule\nname: " + name + "\nkey: k\n" + body
+		doc := "---\napiVersion: caltrop/v1\nkind: Rule\nname: " + name + "\nkey: " + key + "\n" + body
 		if _, problems := rules.Check(nil, rules.Source{Name: "rule", Text: []byte(draftStreams() + doc)}); refused(problems) != "" {
 			continue
 		}
@@ -95,6 +98,12 @@ func randomBody(rng *rand.Rand) string {
 		return ceptest.RandomRule(rng, ceptest.AllOptions()).Body()
 	}
 	return ceptest.RandomWindow(rng)
+}
+
+// composite gives a rule a key of two fields; steps and streams with a key of
+// their own follow.
+func composite(body string) (key, of string) {
+	return "[k, kind]", strings.NewReplacer("key: to}", "key: [to, kind]}", "keys: {t: to}", "keys: {t: [to, kind]}").Replace(body)
 }
 
 func suppressed(body string, seconds int) string {
@@ -163,7 +172,7 @@ func judged(t *testing.T, s *ceptest.Setting, lines []string) []string {
 	}
 	var out []string
 	for _, v := range s.Suppressed(raised) {
-		line := fmt.Sprintf("%s %d v%d suppressed %d", v.Alert.Key[0].Str(), v.Alert.At, v.Number, v.Suppressed)
+		line := fmt.Sprintf("%s %d v%d suppressed %d %q", ceptest.KeyText(v.Alert.Key), v.Alert.At, v.Number, v.Suppressed, v.Alert.Summary)
 		for _, step := range v.Alert.Evidence {
 			line += describe(step.Step, step.Events)
 		}
@@ -202,7 +211,7 @@ func runSet(t *testing.T, set *rules.Set, lines []string) map[string][]string {
 	got := map[string][]string{}
 	for i := range run.Alerts {
 		a := &run.Alerts[i]
-		line := fmt.Sprintf("%s %d v%d suppressed %d", a.Key[0].Str(), a.At, a.Version, a.Suppressed)
+		line := fmt.Sprintf("%s %d v%d suppressed %d %q", ceptest.KeyText(a.Key), a.At, a.Version, a.Suppressed, a.Summary)
 		for _, step := range a.Evidence {
 			line += describe(step.Name, step.Events)
 		}

@@ -66,7 +66,7 @@ func randomViews(t *testing.T, rng *rand.Rand) (map[string]*ceptest.Setting, *ru
 }
 
 func judgedView(t *testing.T, s *ceptest.Setting, lines []string) []string {
-	oracle, err := ceptest.NewView(s.View, s.Schemas)
+	oracle, err := s.ViewOracle()
 	if err != nil {
 		t.Fatal(err)
 	}
