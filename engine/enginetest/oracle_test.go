@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,41 +15,50 @@ import (
 	"github.com/caltrop/caltrop/sinks/alert"
 )
 
+var oracleSeeds = flag.Int("oracle.seeds", 40, "seeds of TestTaskAgreesWithOracle")
+
 // TestTaskAgreesWithOracle runs each rule of the scripts over disorder, late
 // and repeated events of two streams, and compares what the task sends with
 // the naive oracle's answer over the accepted events. The rules are final:
 // TestEarly is about the others.
 func TestTaskAgreesWithOracle(t *testing.T) {
-	lib, err := NewLibrary(streamsText)
+	lib, err := NewLibrary(streamsText + historyText)
 	if err != nil {
 		t.Fatal(err)
 	}
+	texts, names := streamRules()
 	for rev := 1; rev <= revisions; rev++ {
-		for _, text := range ruleTexts {
+		for _, text := range texts {
 			if err := lib.Add(rev, fmt.Sprintf(text+"timing: final\n", rev+1)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	compared := 0
-	for seed := range uint64(40) {
+	compared, byRule := 0, map[string]int{}
+	for seed := range uint64(*oracleSeeds) {
 		script := NewScript(50_000+seed, 120, lib)
 		lines, records := plainRecords(script)
-		for i, text := range ruleTexts {
+		for i, text := range texts {
 			rev := 1 + int(seed)%revisions
 			want := oracleAlerts(t, fmt.Sprintf(text, rev+1), lines)
-			got := taskAlerts(t, lib, task.Ref{Name: ruleNames[i], Revision: rev}, records)
+			got := taskAlerts(t, lib, task.Ref{Name: names[i], Revision: rev}, records)
 			if !slices.Equal(got, want) {
-				t.Fatalf("seed %d, rule %s/%d\n got %s\nwant %s", script.Seed, ruleNames[i], rev,
+				t.Fatalf("seed %d, rule %s/%d\n got %s\nwant %s", script.Seed, names[i], rev,
 					strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 			}
 			compared += len(want)
+			byRule[names[i]] += len(want)
 		}
 	}
-	if compared < 1000 {
+	if compared < 25**oracleSeeds {
 		t.Errorf("only %d alerts were compared", compared)
 	}
-	t.Logf("%d alerts agree", compared)
+	for _, name := range names {
+		if byRule[name] == 0 {
+			t.Errorf("no alert of %s was compared", name)
+		}
+	}
+	t.Logf("%d alerts agree: %v", compared, byRule)
 }
 
 // plainRecords are the sound records of a script with no now, as records of a
@@ -68,7 +78,7 @@ func plainRecords(s *Script) (lines [][]byte, records []task.Record) {
 
 func oracleAlerts(t *testing.T, rule string, lines [][]byte) []string {
 	t.Helper()
-	setting, err := ceptest.Parse(streamsText + "---" + rule)
+	setting, err := ceptest.Parse(streamsText + historyText + "---" + rule)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +99,9 @@ func oracleAlerts(t *testing.T, rule string, lines [][]byte) []string {
 		line := fmt.Sprintf("%d %s", a.At, key)
 		for _, s := range a.Evidence {
 			line += describe(s.Step, s.Events)
+		}
+		for _, m := range a.Measures {
+			line += fmt.Sprintf(" %s=%s", m.Name, m.Value.AppendText(nil))
 		}
 		sent = append(sent, line)
 	}
@@ -119,6 +132,9 @@ func taskAlerts(t *testing.T, lib *Library, ref task.Ref, records []task.Record)
 				line := fmt.Sprintf("%d %s", a.At, a.KeyText())
 				for _, s := range a.Evidence {
 					line += describe(s.Name, s.Events)
+				}
+				for _, m := range a.Measures {
+					line += fmt.Sprintf(" %s=%s", m.Name, m.Value.AppendText(nil))
 				}
 				sent = append(sent, line)
 			}

@@ -179,15 +179,16 @@ var viewNames = []string{"current-session", "velocity", "answers", "both"}
 
 const revisions = 3
 
-// NewLibraryOfRules returns the library that scripts draw from: six rules, two
-// on their alerts and four views, in three revisions.
+// NewLibraryOfRules returns the library that scripts draw from: twelve rules,
+// two on their alerts and four views, in three revisions.
 func NewLibraryOfRules() (*Library, error) {
-	lib, err := NewLibrary(streamsText)
+	lib, err := NewLibrary(streamsText + historyText)
 	if err != nil {
 		return nil, err
 	}
+	texts, _ := streamRules()
 	for rev := 1; rev <= revisions; rev++ {
-		for _, text := range slices.Concat(ruleTexts, aboveTexts, viewTexts) {
+		for _, text := range slices.Concat(texts, aboveTexts, viewTexts) {
 			if err := lib.Add(rev, fmt.Sprintf(text, rev+1)); err != nil {
 				return nil, err
 			}
@@ -203,7 +204,8 @@ const scriptStart = 1_795_219_200_000
 // within and beyond lateness, duplicates, future stamps, bad records, idle
 // ticks and rule switches.
 func NewScript(seed uint64, n int, lib *Library) *Script {
-	g := &generator{rand: rand.New(rand.NewPCG(seed, 7)), above: rand.New(rand.NewPCG(seed, 13)), views: rand.New(rand.NewPCG(seed, 17)), now: scriptStart}
+	g := &generator{rand: rand.New(rand.NewPCG(seed, 7)), above: rand.New(rand.NewPCG(seed, 13)), views: rand.New(rand.NewPCG(seed, 17)),
+		closed: rand.New(rand.NewPCG(seed, 19)), now: scriptStart}
 	s := &Script{Seed: seed, Library: lib, Acts: map[int64][]task.Entry{}, Sources: []task.Source{
 		{Stream: "payment", Partition: 3, Origin: "payments"}, {Stream: "challenge", Partition: 3, Origin: "challenges"}}}
 	s.Acts[0] = []task.Entry{{Kind: task.Switch, Set: g.set(lib)}}
@@ -229,18 +231,25 @@ type generator struct {
 	rand    *rand.Rand
 	above   *rand.Rand // of the rules on alerts
 	views   *rand.Rand
-	now     int64 // ms; the wall clock of the script
+	closed  *rand.Rand // of closedTexts
+	now     int64      // ms; the wall clock of the script
 	ids     int
 	offsets [2]int64
 	past    [][]byte // payments, to repeat
 }
 
-// set picks a rule set: most rules, each at some revision.
+// set picks a rule set: most rules and a few of closedTexts, each at some
+// revision.
 func (g *generator) set(lib *Library) task.Set {
 	var refs []task.Ref
 	for _, name := range ruleNames {
 		if rev := g.rand.IntN(revisions + 1); rev > 0 || g.rand.IntN(3) > 0 {
 			refs = append(refs, task.Ref{Name: name, Revision: max(rev, 1)})
+		}
+	}
+	for _, name := range closedNames {
+		if rev := g.closed.IntN(4*revisions) + 1; rev <= revisions {
+			refs = append(refs, task.Ref{Name: name, Revision: rev})
 		}
 	}
 	for _, name := range aboveNames {

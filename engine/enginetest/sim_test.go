@@ -209,23 +209,23 @@ func TestT12RulesChangeBetweenCheckpointAndRestore(t *testing.T) {
 	t.Logf("%d switches, %d alerts", switches, alerts)
 }
 
-// TestScriptsRaiseAlertsOnAlerts makes sure that the crashes of the other tests
-// meet rules on rules.
-func TestScriptsRaiseAlertsOnAlerts(t *testing.T) {
-	lib, above := library(t), 0
-	for seed := range uint64(20) {
+// TestScriptsRaiseAlertsOfAllKinds makes sure that the crashes of the other
+// tests meet windows, profiles and rules on rules.
+func TestScriptsRaiseAlertsOfAllKinds(t *testing.T) {
+	lib, by := library(t), map[string]int{}
+	for seed := range uint64(30) {
 		for _, line := range crashFree(t, NewScript(seed, 200, lib)).Alerts {
 			a, err := alert.ParseJSON(line)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if slices.Contains(aboveNames, a.Rule) {
-				above++
-			}
+			by[a.Rule]++
 		}
 	}
-	if above < 50 {
-		t.Errorf("%d alerts of rules on rules in 20 scripts", above)
+	for _, name := range slices.Concat(closedNames, aboveNames) {
+		if by[name] < 3 {
+			t.Errorf("%d alerts of %s in 30 scripts", by[name], name)
+		}
 	}
-	t.Logf("%d alerts of rules on rules in 20 scripts", above)
+	t.Logf("alerts in 30 scripts: %v", by)
 }
