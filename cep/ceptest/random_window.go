@@ -16,7 +16,7 @@ func RandomWindow(rng *rand.Rand) string {
 	case 0, 1:
 		stream, where, prefix = "[e, f]", pick("", ", where: {e: v > 1}", ", where: {e: u > 0, f: v < 4}"), pick("e.", "f.")
 	case 2:
-		stream, where, prefix = "[e, t]", pick(", keys: {t: to}", "", ", keys: {t: to}, where: {t: in_list(odd_ones, v)}"), pick("e.", "t.")
+		stream, where, prefix = "[e, t]", pick(", keys: {t: to}", "", ", keys: {t: to}, where: {t: 'in_list(odd_ones, v)'}"), pick("e.", "t.")
 	case 3:
 		stream, where, prefix = "[t, f, e]", pick("", ", keys: {t: to}"), pick("e.", "t.", "f.")
 	}

@@ -49,9 +49,12 @@ func TestViewsEqualTheOracle(t *testing.T) {
 func randomViews(t *testing.T, rng *rand.Rand) (map[string]*ceptest.Setting, *rules.Set) {
 	settings := map[string]*ceptest.Setting{}
 	text := draftStreams()
-	for i := range *setFlag {
-		name := fmt.Sprintf("rule-%d", i)
+	for len(settings) < *setFlag {
+		name := fmt.Sprintf("rule-%d", len(settings))
 		doc := "---\napiVersion: caltrop/v1\nkind: View\nname: " + name + "\nkey: k\n" + ceptest.RandomView(rng)
+		if _, problems := rules.Check(nil, rules.Source{Name: "view", Text: []byte(draftStreams() + doc)}); refused(problems) != "" {
+			continue
+		}
 		s, err := ceptest.Parse(draftStreams() + doc)
 		if err != nil {
 			t.Fatal(err)
