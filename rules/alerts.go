@@ -179,10 +179,10 @@ func (s *Set) upstreamOf(r *Rule) []*Rule {
 	return found
 }
 
-// indirectReader is indirect for a rule over alerts: an alert stays in the task
-// that raised it, so its key must be what the task's partition is of, and all
-// rules that are read must run in the tasks of one stream.
-func indirectReader(r *Rule, set *Set) []syntax.Problem {
+// misplacedReader lists why a rule over alerts cannot run live: an alert stays in
+// the task that raised it, so its key must be what the task's partition is of,
+// and all rules that are read must run in the tasks of one input.
+func misplacedReader(r *Rule, set *Set) []syntax.Problem {
 	var found []syntax.Problem
 	refuse := func(pos syntax.Pos, pointer, format string, args ...any) {
 		found = append(found, syntax.Problem{Line: pos.Line, Col: pos.Col, Pointer: pointer, Detail: fmt.Sprintf(format, args...),
@@ -204,15 +204,15 @@ func indirectReader(r *Rule, set *Set) []syntax.Problem {
 	}
 	first := ""
 	for _, up := range set.upstreamOf(r) {
-		for _, u := range usesOf(up.Doc) {
-			switch {
-			case u.stream == prog.AlertsStream || u.stream == first:
-			case first == "":
-				first = u.stream
-			default:
-				refuse(own.pos, own.pointer, "a live rule over the alerts of rules on several streams (%s and %s, by rule %s) is not supported yet", first, u.stream, up.Doc.Name)
-				return found
-			}
+		if up.Prog.Upstream != nil {
+			continue
+		}
+		switch input := set.ownPath(up).Input; {
+		case first == "":
+			first = input
+		case input != first:
+			refuse(own.pos, own.pointer, "a live rule over the alerts of rules on several inputs (%s and %s, by rule %s) is not supported yet", first, input, up.Doc.Name)
+			return found
 		}
 	}
 	return found
@@ -235,7 +235,7 @@ func displaced(r *Rule, set *Set) []syntax.Problem {
 		if reader == r || !slices.Contains(set.upstreamOf(reader), r) {
 			continue
 		}
-		for _, p := range indirectReader(reader, set) {
+		for _, p := range misplacedReader(reader, set) {
 			found = append(found, syntax.Problem{Line: r.Doc.Pos.Line, Col: r.Doc.Pos.Col, Pointer: "/name",
 				Detail: fmt.Sprintf("the live rule %s reads the alerts of this one: %s", reader.Doc.Name, p.Detail),
 				Hint:   "let it say whose alerts it takes, as in where: rule == \"NAME\""})

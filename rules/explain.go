@@ -11,7 +11,8 @@ type Explanation struct {
 	Timing           string   `json:"timing"`         // early | final: what the rule runs
 	DefaultTiming    string   `json:"default_timing"` // by language §6
 	TimingBecause    string   `json:"timing_because"` // why that is the default
-	Path             string   `json:"path"`           // direct, or not supported yet
+	Path             string   `json:"path"`           // direct, or by way of a keyed log
+	Input            string   `json:"input"`          // what its tasks read when it is live: a stream, or keyed.KEY
 	PathBecause      []string `json:"path_because,omitempty"`
 	Program          string   `json:"program"` // the compiled rule, prog.Rule.Dump
 }
@@ -27,9 +28,13 @@ func Explain(r *Rule, set *Set) *Explanation {
 		Program:       r.Prog.Dump(),
 	}
 	e.Evaluator, e.EvaluatorBecause = evaluator(r)
-	for _, p := range indirect(r, set) {
-		e.Path = "files only: this build cannot run the rule live yet"
-		e.PathBecause = append(e.PathBecause, p.Detail)
+	p := set.PathOf(r)
+	e.Input, e.PathBecause = p.Input, p.Because
+	switch {
+	case p.Input == "":
+		e.Path = "nowhere"
+	case !p.Direct():
+		e.Path = "by way of a keyed log: the rule's events are brought together by its key first"
 	}
 	return e
 }
@@ -69,8 +74,8 @@ func evaluator(r *Rule) (name, why string) {
 // Indirect says why a rule cannot run where its stream's partitions are; "" when
 // it can: its key is the partition key of its one stream.
 func (s *Set) Indirect(r *Rule) string {
-	for _, p := range indirect(r, s) {
-		return p.Detail
+	if p := s.PathOf(r); len(p.Because) > 0 {
+		return p.Because[0]
 	}
 	return ""
 }

@@ -251,8 +251,6 @@ func TestPutRefuses(t *testing.T) {
 		{"a document that is too large", rules.KindRule, "probe", probeRule(1) + strings.Repeat("#", rules.TextBytesMax), "the limit is"},
 		{"a pattern without within", rules.KindRule, "probe", strings.Replace(probeRule(5), "within: 10m\n", "", 1), "needs `within`"},
 		{"a second stream over one topic", rules.KindStream, "shadow", strings.Replace(paymentStream, "name: payment", "name: shadow", 1), "is read by stream payment already"},
-		{"a rule over several streams", rules.KindRule, "probe", strings.Replace(probeRule(5), "large: {stream: payment, where: amount > 500}",
-			"large: {stream: challenge, where: 'result == \"passed\"'}", 1), "over several streams (payment and challenge) is not supported yet"},
 		{"a change of a stream in use", rules.KindStream, "payment", strings.Replace(paymentStream, "amount: double", "amount: int", 1), "used by [probe]"},
 	}
 	for _, c := range cases {
@@ -276,18 +274,34 @@ func TestPutRefuses(t *testing.T) {
 	})
 }
 
-func TestDirectPathRefusalsHaveTheirPlace(t *testing.T) {
+// A rule over one stream with the stream's partition key is direct; any other
+// has a keyed log that is named for its key.
+func TestRulesHaveAPath(t *testing.T) {
 	r := start(t, &rules.MemoryLog{})
 	putStream(t, r, "payment", strings.Replace(paymentStream, "{card_id: string", "{card_id: string, shop: string", 1))
-	text := strings.Replace(probeRule(5), "key: card_id", "key: shop", 1)
-	_, _, err := r.Put(t.Context(), rules.Change{Kind: rules.KindRule, Name: "probe", Text: []byte(text)})
-	var invalid *rules.InvalidError
-	if !errors.As(err, &invalid) {
-		t.Fatalf("Put = %v, want an InvalidError", err)
+	putStream(t, r, "challenge", challengeStream)
+	for name, text := range map[string]string{
+		"probe":  probeRule(5),
+		"shops":  strings.NewReplacer("key: card_id", "key: shop", "name: probe", "name: shops").Replace(probeRule(5)),
+		"joined": strings.NewReplacer("name: probe", "name: joined", "large: {stream: payment, where: amount > 500}", `large: {stream: challenge, where: 'result == "passed"'}`).Replace(probeRule(5)),
+	} {
+		if _, _, err := r.Put(t.Context(), rules.Change{Kind: rules.KindRule, Name: name, Text: []byte(text)}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	p := invalid.Problems[0]
-	if p.Line != 4 || p.Col != 6 || p.Pointer != "/key" || !strings.Contains(p.Detail, "not supported yet") || p.Source != "key: shop" {
-		t.Errorf("problem %+v, want it at 4:6 in /key", p)
+	set := r.Current()
+	for name, want := range map[string]string{"probe": "payment", "shops": "keyed.shop", "joined": "keyed.card_id"} {
+		p := set.PathOf(set.Rule(name))
+		if p.Input != want || p.Direct() != (len(p.Because) == 0) {
+			t.Errorf("rule %s runs at %+v, want %s", name, p, want)
+		}
+		if part := set.Restrict(want); len(part.Rules) != 1 || part.Rules[0].Doc.Name != name {
+			t.Errorf("the tasks of %s run %v", want, part.Names())
+		}
+	}
+	logs := set.KeyedLogs()
+	if len(logs) != 2 || logs[0].Input != "keyed.card_id" || len(logs[0].Streams) != 2 || logs[1].Streams[0].Roles[0][0] != 1 {
+		t.Errorf("keyed logs %+v", logs)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
-	"github.com/caltrop/caltrop/cep/syntax"
 	"github.com/caltrop/caltrop/engine/task"
 )
 
@@ -43,15 +42,20 @@ func (s *Set) Names() task.Set {
 	return names
 }
 
-// Restrict returns the part of the set that concerns tasks of one stream: the
-// stream, the rules and views that read it, and the profiles and lists that those read.
-func (s *Set) Restrict(stream string) *Set {
+// Restrict returns the part of the set that concerns the tasks of one input:
+// its streams, the rules and views that run there, and the profiles and lists that those
+// read.
+func (s *Set) Restrict(input string) *Set {
 	part := &Set{Version: s.Version}
-	if st := s.Stream(stream); st != nil {
+	if IsKeyed(input) {
+		for _, st := range s.KeyedLog(input).Streams {
+			part.Streams = append(part.Streams, st.Stream)
+		}
+	} else if st := s.Stream(input); st != nil {
 		part.Streams = []*Stream{st}
 	}
 	for _, r := range s.Rules {
-		if s.runsOn(r, stream) {
+		if s.PathOf(r).Input == input {
 			part.Rules = append(part.Rules, r)
 			if r.Prog.Upstream != nil {
 				part.Alerts = s.Alerts
@@ -60,7 +64,7 @@ func (s *Set) Restrict(stream string) *Set {
 	}
 	readers := slices.Clone(part.Rules)
 	for _, v := range s.Views {
-		if s.runsOn(v.rule(), stream) {
+		if s.PathOf(v.rule()).Input == input {
 			part.Views = append(part.Views, v)
 			readers = append(readers, v.rule())
 		}
@@ -131,15 +135,6 @@ func (s *Stream) live() task.Stream {
 		live.Decoder = event.NewDecoder(s.Decl())
 	}
 	return live
-}
-
-// runsOn reports whether a rule runs in the tasks of a stream: it reads the
-// stream, or the alerts of rules that do.
-func (s *Set) runsOn(r *Rule, stream string) bool {
-	reads := func(d *syntax.Rule) bool {
-		return slices.ContainsFunc(usesOf(d), func(u use) bool { return u.stream == stream })
-	}
-	return reads(r.Doc) || slices.ContainsFunc(s.upstreamOf(r), func(up *Rule) bool { return reads(up.Doc) })
 }
 
 // Resolve implements task.Resolver for any revisions that are in the log.

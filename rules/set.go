@@ -2,8 +2,8 @@
 // them together, numbers their revisions for ever, and keeps them in the
 // compacted rules topic through the Log interface. It refuses what one
 // document alone cannot show: a second document of one name, a stream that is
-// not there, a kind this build cannot run yet, a rule that the direct path
-// cannot run. It knows nothing of brokers, tasks or HTTP; cmd and
+// not there, a kind this build cannot run yet, a rule that no task
+// can run. It knows nothing of brokers, tasks or HTTP; cmd and
 // internal/api call it.
 package rules
 

@@ -102,11 +102,11 @@ func (c *compiler) view(set *Set, env *prog.Env, rev *Revision) {
 	set.Views = append(set.Views, known.view)
 }
 
-// checkView refuses what the direct path cannot run.
+// checkView refuses what cannot run live.
 func (s *state) checkView(v *View, found *Set, file *syntax.File) error {
 	next := *s.set
 	next.Streams = found.Streams
-	problems := indirect(v.rule(), &next)
+	problems := unplaced(v.rule(), &next)
 	if s.set.View(v.Doc.Name) == nil && len(s.set.Views) >= DocumentsMax {
 		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d views, the limit is %d", len(s.set.Views), DocumentsMax)})
 	}

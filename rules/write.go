@@ -332,11 +332,11 @@ func theOne(c Change) (*syntax.File, error) {
 
 func invalid(p ...syntax.Problem) error { return &InvalidError{p} }
 
-// checkRule refuses what the direct path cannot run.
+// checkRule refuses what cannot run live.
 func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
 	next := s.set.beside(rule)
 	next.Streams = found.Streams
-	problems := append(indirect(rule, next), syntax.Saved(rule.Doc)...)
+	problems := append(unplaced(rule, next), syntax.Saved(rule.Doc)...)
 	problems = append(problems, displaced(rule, next)...)
 	if s.set.Rule(rule.Doc.Name) == nil && len(s.set.Rules) >= DocumentsMax {
 		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d rules, the limit is %d", len(s.set.Rules), DocumentsMax)})

@@ -36,10 +36,15 @@ type Fault struct {
 	Detail string // a sentence part for a person
 }
 
+// Text is the field and the detail.
+func (f *Fault) Text() string {
+	if f.Field == "" {
+		return f.Detail
+	}
+	return f.Field + ": " + f.Detail
+}
+
 // Error returns the reason, the field and the detail on one line.
 func (f *Fault) Error() string {
-	if f.Field == "" {
-		return string(f.Reason) + ": " + f.Detail
-	}
-	return string(f.Reason) + ": " + f.Field + ": " + f.Detail
+	return string(f.Reason) + ": " + f.Text()
 }

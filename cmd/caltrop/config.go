@@ -40,6 +40,7 @@ type kafkaConfig struct {
 	CommitEvery time.Duration     `yaml:"commit_every"`
 	TLS         *secure.TLS       `yaml:"tls"` // nil: plain text
 	SASL        saslConfig        `yaml:"sasl"`
+	Keyed       int               `yaml:"keyed_partitions"`
 }
 
 type httpConfig struct {
@@ -111,6 +112,8 @@ const (
 	checkpointDefault = 30 * time.Second
 	addressDefault    = "127.0.0.1:8080"
 	keyspaceDefault   = "caltrop"
+
+	keyedPartitionsMax = 1024
 )
 
 // readConfig reads a file and reports everything wrong with it at once.
@@ -172,6 +175,7 @@ func (c *config) validate() error {
 	check(c.Checkpoint.Every >= time.Second, "checkpoints.every is %s, want at least 1s", c.Checkpoint.Every)
 	check(c.Checkpoint.Directory == "" || c.Checkpoint.S3.Endpoint == "", "checkpoints: a directory or s3, not both")
 	check(c.Kafka.CommitEvery >= 0 && c.Kafka.CommitEvery <= time.Second, "kafka.commit_every is %s, want at most 1s", c.Kafka.CommitEvery)
+	check(c.Kafka.Keyed >= 0 && c.Kafka.Keyed <= keyedPartitionsMax, "kafka.keyed_partitions is %d, want at most %d", c.Kafka.Keyed, keyedPartitionsMax)
 	check(c.Memory >= memoryMin, "memory is %d bytes, want at least 32MiB", c.Memory)
 	check(c.History.Kind == "cassandra" || c.History.Kind == "pebble", "history.kind is %q, want cassandra or pebble", c.History.Kind)
 	check(c.History.Kind != "cassandra" || len(c.History.Cassandra.Hosts) > 0, "history.cassandra.hosts: at least one is needed")

@@ -133,6 +133,7 @@ func (o *devOptions) validate() error {
 func (o *devOptions) config() *config {
 	c := &config{Job: "dev", Instance: "dev", Data: o.data}
 	c.Kafka.Brokers = []string{net.JoinHostPort("127.0.0.1", strconv.Itoa(o.kafka))}
+	c.Kafka.Keyed = devPartitions
 	c.HTTP.Address = o.http
 	c.Checkpoint.Every = devCheckpointEvery
 	c.Log.Level = o.logLevel

@@ -15,9 +15,12 @@ var _ api.Jobs = jobs{}
 
 // Jobs returns the one job of this process.
 func (j jobs) Jobs(context.Context) ([]api.Job, error) {
-	job := api.Job{Name: j.node.conf.Job, Instance: j.node.conf.Instance, Rules: []string{}, Tasks: []api.Task{}}
-	for _, r := range j.node.registry.Current().Rules {
+	job := api.Job{Name: j.node.conf.Job, Instance: j.node.conf.Instance, Rules: []string{}, Paths: []api.Path{}, Tasks: []api.Task{}}
+	set := j.node.registry.Current()
+	for _, r := range set.Rules {
+		p := set.PathOf(r)
 		job.Rules = append(job.Rules, r.Doc.Name)
+		job.Paths = append(job.Paths, api.Path{Rule: r.Doc.Name, Input: p.Input, Because: p.Because})
 	}
 	status := j.node.engine.Status()
 	job.Missing = append([]string{}, status.Missing...)
@@ -30,7 +33,7 @@ func (j jobs) Jobs(context.Context) ([]api.Job, error) {
 func taskOf(t *kafka.TaskStatus) api.Task {
 	c := t.Counts
 	shown := api.Task{
-		Input: t.Topic, Stream: t.ID.Input, Partition: t.ID.Partition, State: string(t.State), Error: t.Reason,
+		Input: t.Topic, Stream: t.ID.Stream(), Role: t.ID.Role(), Partition: t.ID.Partition, State: string(t.State), Error: t.Reason,
 		Position: api.Position{Offset: t.Position.Offset, Seq: t.Position.Seq}, Lag: t.Lag, Rules: t.RulesVersion,
 		Counts:          api.Counts{Records: c.Records, Accepted: c.Accepted, Late: c.Late, Dead: c.Dead, Duplicates: c.Duplicates},
 		CheckpointError: t.CheckpointError, HeldBytes: t.HeldBytes,

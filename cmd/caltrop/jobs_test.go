@@ -18,12 +18,18 @@ func TestTasksAreShownWhole(t *testing.T) {
 		Checkpoint: noon.Add(time.Minute), CheckpointError: "disk full",
 	})
 	want := api.Task{
-		Input: "payments", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
+		Input: "payments", Role: "direct", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
 		Watermark: "2026-03-01T12:00:00Z", Rules: 4, Counts: api.Counts{Records: 7, Accepted: 3, Late: 2, Dead: 1, Duplicates: 1},
 		Checkpoint: "2026-03-01T12:01:00Z", CheckpointError: "disk full",
 	}
 	if got != want {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	for input, want := range map[string]string{"route.payment": "route payment", "keyed.card_id": "keyed keyed.card_id"} {
+		shown := taskOf(&kafka.TaskStatus{ID: kafka.TaskID{Job: "main", Input: input}})
+		if got := shown.Role + " " + shown.Stream; got != want {
+			t.Errorf("a task of %s is shown as %s, want %s", input, got, want)
+		}
 	}
 	halted := taskOf(&kafka.TaskStatus{State: kafka.StateHalted, Reason: "topic made anew"})
 	if halted.Error != "topic made anew" || halted.Checkpoint != "" || halted.Watermark != "" {

@@ -113,7 +113,7 @@ func (k *kafkaConfig) options() (kafka.Options, error) {
 		set("sasl.username", k.SASL.Username)
 		set("sasl.password", password)
 	}
-	return kafka.Options{Brokers: k.Brokers, Prefix: k.Prefix, Replication: k.Replication, Settings: settings}, nil
+	return kafka.Options{Brokers: k.Brokers, Prefix: k.Prefix, Replication: k.Replication, KeyedPartitions: k.Keyed, Settings: settings}, nil
 }
 
 // open returns the registry; nil where there is none.

@@ -147,16 +147,16 @@ func (p Plan) withDefaults() Plan {
 // lanes lays out the tasks: for rules whose key is their stream's partition key
 // one a partition.
 func (p *Plan) lanes(ctx context.Context) ([]*lane, error) {
+	for _, r := range p.Set.Rules {
+		if why := p.Set.Indirect(r); why != "" {
+			return nil, fmt.Errorf("rule %s needs a keyed log, which a backtest does not make yet: %s", r.Doc.Name, why)
+		}
+	}
 	var lanes []*lane
 	for _, st := range p.Set.Streams {
 		part := p.Set.Restrict(st.Doc.Name)
 		if len(part.Rules) == 0 {
 			continue
-		}
-		for _, r := range part.Rules {
-			if why := p.Set.Indirect(r); why != "" {
-				return nil, fmt.Errorf("rule %s: %s", r.Doc.Name, why)
-			}
 		}
 		spans, err := p.spans(ctx, st)
 		if err != nil {

@@ -22,7 +22,7 @@ func startBroker(t *testing.T, topics ...string) (*kfake.Cluster, *Cluster) {
 
 func openCluster(t *testing.T, brokers ...string) *Cluster {
 	t.Helper()
-	c, err := Open(Options{Brokers: brokers, Job: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	c, err := Open(Options{Brokers: brokers, Job: "test", KeyedPartitions: 2, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatalf("opening the cluster: %v", err)
 	}

@@ -190,6 +190,7 @@ func (e *Engine) subscribe() error {
 		clear(e.assigned)
 		return e.member.Unsubscribe()
 	}
+	e.ensureLogs()
 	if err := e.member.SubscribeTopics(topics, e.rebalance); err != nil {
 		return fmt.Errorf("subscribing to %v: %w", topics, err)
 	}
@@ -197,12 +198,38 @@ func (e *Engine) subscribe() error {
 	return nil
 }
 
-// inputs returns the streams to read by topic.
+// ensureLogs creates the topics of keyed logs that are missing. One that cannot
+// be created now is by the first task that writes to it.
+func (e *Engine) ensureLogs() {
+	ctx, cancel := context.WithTimeout(context.Background(), metadataTimeout)
+	defer cancel()
+	for _, l := range e.rules.Current().KeyedLogs() {
+		if _, err := e.cluster.ensureKeyed(ctx, l.Input, e.cluster.opts.Generation); err != nil {
+			e.cluster.opts.Log.Warn("keyed log not created yet", "input", l.Input, "error", err)
+		}
+	}
+}
+
+// inputs returns what there is to do with each topic: the inputs of tasks.
 func (e *Engine) inputs() map[string][]string {
 	inputs := map[string][]string{}
 	set := e.rules.Current()
+	routed := map[string]bool{}
+	for _, l := range set.KeyedLogs() {
+		topic := e.cluster.Topics().Keyed(l.Input, e.cluster.opts.Generation)
+		inputs[topic] = append(inputs[topic], l.Input)
+		for _, s := range l.Streams {
+			routed[s.Stream.Doc.Name] = true
+		}
+	}
 	for _, st := range set.Streams {
-		inputs[st.Doc.Topic] = append(inputs[st.Doc.Topic], st.Doc.Name)
+		name, topic := st.Doc.Name, st.Doc.Topic
+		if routed[name] {
+			inputs[topic] = append(inputs[topic], routePrefix+name)
+		}
+		if !routed[name] || set.HasDirect(name) {
+			inputs[topic] = append(inputs[topic], name)
+		}
 	}
 	return inputs
 }

@@ -11,7 +11,7 @@ import (
 // A TaskID names one task of a job for ever.
 type TaskID struct {
 	Job        string
-	Input      string // the stream it reads
+	Input      string // the stream it reads; of a task that routes, route.STREAM; of a keyed log, keyed.KEY
 	Generation int
 	Partition  int32
 }
@@ -20,6 +20,26 @@ type TaskID struct {
 // JOB.INPUT.GENERATION.PARTITION.
 func (id TaskID) String() string {
 	return id.Job + "." + id.Input + "." + strconv.Itoa(id.Generation) + "." + strconv.Itoa(int(id.Partition))
+}
+
+// Role is direct of a task that matches a stream's partition, keyed of one that
+// matches a keyed log's, and route of one that fills keyed logs.
+func (id TaskID) Role() string {
+	if _, ok := id.routed(); ok {
+		return "route"
+	}
+	if rules.IsKeyed(id.Input) {
+		return "keyed"
+	}
+	return "direct"
+}
+
+// Stream returns the stream that the task reads; of a keyed log, its input.
+func (id TaskID) Stream() string {
+	if stream, ok := id.routed(); ok {
+		return stream
+	}
+	return id.Input
 }
 
 // A Keeper opens the state of tasks. It is used by several goroutines, for

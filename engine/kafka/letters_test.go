@@ -21,8 +21,9 @@ func writeLetters(t *testing.T, c *Cluster, dead, late []task.Rejected) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	out := output{topics: c.Topics(), id: TaskID{Input: "payment", Partition: 1}, source: "payments", producer: p}
-	if err := out.write(&task.Effects{Dead: dead, Late: late}, time.Now()); err != nil {
+	out := output{topics: c.Topics(), id: TaskID{Input: "payment", Partition: 1}, producer: p}
+	source := func(int) task.Source { return task.Source{Stream: "payment", Partition: 1, Origin: "payments"} }
+	if err := out.write(&task.Effects{Dead: dead, Late: late}, source, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.commit(testContext(t)); err != nil {

@@ -2,11 +2,14 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/rules"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -29,7 +32,7 @@ func (t *tenure) serve(ctx context.Context) error {
 	for ctx.Err() == nil {
 		m, end, err := t.next()
 		if err != nil {
-			return t.readFailed(err)
+			return t.readFailed(err, t.task.Position().Offset)
 		}
 		if err := t.turn(ctx, m, end); err != nil {
 			return err
@@ -56,12 +59,12 @@ func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
 	now := time.Now()
 	switch {
 	case m != nil:
-		t.live.quiet = time.Time{}
+		t.quiet = time.Time{}
 		if err := t.step(ctx, m, now); err != nil {
 			return err
 		}
 	case end:
-		t.live.quiet = now
+		t.quiet = now
 	default:
 		if err := t.idle(now); err != nil {
 			return err
@@ -73,7 +76,7 @@ func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
 	if err := t.makeRoom(ctx); err != nil {
 		return err
 	}
-	if now.Sub(t.live.published) < publishEvery {
+	if now.Sub(t.published) < publishEvery {
 		return nil
 	}
 	return t.attend(ctx, now)
@@ -86,7 +89,7 @@ func (t *tenure) attend(ctx context.Context, now time.Time) error {
 		return t.halt("%s", reason)
 	}
 	select {
-	case <-t.live.changed:
+	case <-t.changed:
 		if err := t.adopt(now); err != nil {
 			return err
 		}
@@ -101,32 +104,44 @@ func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
 		return t.await(ctx, m, err)
 	}
 	t.awaited()
-	t.fill(m)
+	if err := t.fill(m); err != nil {
+		return err
+	}
 	t.rec.Now, t.rec.NoSchema = now.UnixMicro(), unknown
 	t.fx.Reset()
 	if err := t.task.Step(&t.rec, &t.fx); err != nil {
+		if errors.Is(err, task.ErrOrder) {
+			return t.halt("%v", err)
+		}
 		return fmt.Errorf("offset %d: %w", t.rec.Offset, err)
 	}
 	t.raised(m.Timestamp)
 	return t.emit(now)
 }
 
-// fill makes the task's record of a message. Its time counts as now where the
-// broker stamps it.
-func (t *tenure) fill(m *ck.Message) {
-	offset := int64(m.TopicPartition.Offset)
-	t.rec = task.Record{Offset: offset, SourceOffset: offset, Key: m.Key, Value: m.Value}
-	if m.TimestampType == ck.TimestampLogAppendTime {
-		t.rec.Append = m.Timestamp.UnixMicro()
+// fill makes the task's record of a message.
+func (t *tenure) fill(m *ck.Message) error {
+	fillRecord(&t.rec, m)
+	if !rules.IsKeyed(t.id.Input) {
+		return nil
 	}
+	frame, err := t.frames.read(m.Value)
+	if errors.Is(err, route.ErrFrame) {
+		return t.halt("the keyed log at offset %d cannot be read: %v", t.rec.Offset, err)
+	}
+	t.rec.Frame = frame
+	return err
 }
 
 func (t *tenure) emit(now time.Time) error {
+	if t.mute {
+		t.fx.Dead = t.fx.Dead[:0]
+	}
 	if t.fx.Empty() {
 		return nil
 	}
 	t.opts.Metrics.count(t.id.Input, &t.fx)
-	return t.out.write(&t.fx, now)
+	return t.out.write(&t.fx, t.task.Source, now)
 }
 
 // decide journals an entry and applies it.
@@ -141,8 +156,10 @@ func (t *tenure) decide(e task.Entry, now time.Time) error {
 // adopt switches the task to the rules that are live now, where they differ
 // from those it runs.
 func (t *tenure) adopt(now time.Time) error {
-	t.live.changed = t.rules.Changed()
-	part := t.rules.Current().Restrict(t.id.Input)
+	t.changed = t.rules.Changed()
+	set := t.rules.Current()
+	part := set.Restrict(t.id.Input)
+	t.mute = set.Routes(t.id.Input)
 	t.status.RulesVersion = part.Version
 	want := part.Names()
 	if reflect.DeepEqual(want, t.task.Set()) {
@@ -158,10 +175,10 @@ func (t *tenure) adopt(now time.Time) error {
 // silent for the stream's idle time, seen from its end, once a second at most.
 func (t *tenure) idle(now time.Time) error {
 	st := t.rules.Current().Stream(t.id.Input)
-	if t.live.quiet.IsZero() || st == nil || st.Doc.Idle == 0 {
+	if t.quiet.IsZero() || st == nil || st.Doc.Idle == 0 {
 		return nil
 	}
-	if now.Sub(t.live.quiet) < st.Doc.Idle || now.Sub(t.live.ticked) < tickEvery {
+	if now.Sub(t.quiet) < st.Doc.Idle || now.Sub(t.live.ticked) < tickEvery {
 		return nil
 	}
 	t.live.ticked = now
@@ -185,7 +202,7 @@ func (t *tenure) commitDue(ctx context.Context, silent bool, now time.Time) erro
 // always it writes the progress even if nothing was emitted.
 func (t *tenure) commit(ctx context.Context, always bool) error {
 	opened := t.producer.since
-	err := t.out.finish(func() error { return t.commitOpen(ctx) }, t.task.Progress(), always)
+	err := t.out.finish(func() error { return t.commitOpen(ctx) }, t.task.Progress().AppendTo(nil), always)
 	if err != nil {
 		return fmt.Errorf("to offset %d: %w", t.task.Position().Offset, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/engine/avro"
+	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/task"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -27,6 +28,7 @@ type Metrics struct {
 	halts       metric.Int64Counter
 	restarts    metric.Int64Counter
 	hastened    metric.Int64Counter
+	frames      metric.Int64Counter
 	pauses      metric.Float64Counter
 	schemas     metric.Int64Counter
 	records     metric.Int64Counter
@@ -54,6 +56,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.halts, "caltrop_partition_halts_total", "partitions that stopped until someone acts, by stream"},
 		{&x.hastened, "caltrop_hastened_total", "times at which held events were matched before the watermark, by stream"},
 		{&x.schemas, "caltrop_schemas_total", "Avro schemas that tasks asked for, by outcome"},
+		{&x.frames, "caltrop_frames_total", "frames written to keyed logs, by stream"},
 		{&x.restarts, "caltrop_task_restarts_total", "tasks that started over after an error, by stream"},
 	}
 	for i, total := range ruleTotals {
@@ -100,12 +103,28 @@ func (x *Metrics) count(stream string, fx *task.Effects) {
 	if n := len(fx.Views); n > 0 {
 		x.views.Add(ctx, int64(n), by)
 	}
-	if n := len(fx.Late); n > 0 {
-		x.late.Add(ctx, int64(n), by)
+	x.reject(stream, fx.Late, fx.Dead)
+}
+
+// routed counts what a router does.
+func (x *Metrics) routed(stream string, fx *route.Effects) {
+	if x == nil {
+		return
 	}
-	for i := range fx.Dead {
+	if n := len(fx.Frames); n > 0 {
+		x.frames.Add(context.Background(), int64(n), metric.WithAttributes(attribute.String("stream", stream)))
+	}
+	x.reject(stream, fx.Late, fx.Dead)
+}
+
+func (x *Metrics) reject(stream string, late, dead []task.Rejected) {
+	ctx := context.Background()
+	if n := len(late); n > 0 {
+		x.late.Add(ctx, int64(n), metric.WithAttributes(attribute.String("stream", stream)))
+	}
+	for i := range dead {
 		x.dead.Add(ctx, 1, metric.WithAttributes(
-			attribute.String("stream", stream), attribute.String("reason", string(fx.Dead[i].Reason))))
+			attribute.String("stream", stream), attribute.String("reason", string(dead[i].Reason))))
 	}
 }
 

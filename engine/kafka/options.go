@@ -34,6 +34,7 @@ const (
 	retryMost           = 5 * time.Second
 	fetchErrorBackoffMs = 100
 	fetchQueueBackoffMs = 5 // before a full queue is looked at again; the library waits a second
+	keyedPartitionsMax  = 1024
 )
 
 // Options say which cluster and which job. They are read-only after Open.
@@ -50,6 +51,9 @@ type Options struct {
 	// Generation numbers the partitioning of the inputs; a new one begins with
 	// empty state. Default 1.
 	Generation int
+	// KeyedPartitions is how many partitions a keyed log is created with: as many
+	// processes can share its rules. Default 32.
+	KeyedPartitions int
 	// Instance names this process in logs and client ids. Default "caltrop".
 	Instance string
 	// Settings are passed to the client library as they are (security, mostly).
@@ -70,6 +74,9 @@ func (o Options) WithDefaults() Options {
 	}
 	if o.Generation == 0 {
 		o.Generation = 1
+	}
+	if o.KeyedPartitions == 0 {
+		o.KeyedPartitions = 32
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -93,6 +100,9 @@ func (o Options) Validate() error {
 	}
 	if o.Generation < 1 {
 		errs = append(errs, fmt.Errorf("generation %d: at least 1", o.Generation))
+	}
+	if o.KeyedPartitions < 1 || o.KeyedPartitions > keyedPartitionsMax {
+		errs = append(errs, fmt.Errorf("%d keyed partitions: 1 to %d", o.KeyedPartitions, keyedPartitionsMax))
 	}
 	return errors.Join(errs...)
 }

@@ -22,7 +22,6 @@ const (
 type output struct {
 	topics   Topics
 	id       TaskID
-	source   string // topic
 	journal  string
 	progress string
 	producer *producer
@@ -31,7 +30,7 @@ type output struct {
 
 // write adds the effects to the open transaction, opening one where there is
 // something to write.
-func (o *output) write(fx *task.Effects, now time.Time) error {
+func (o *output) write(fx *task.Effects, source func(int) task.Source, now time.Time) error {
 	for i := range fx.Journal {
 		if err := o.producer.send(record(o.journal, o.id.Partition, nil, fx.Journal[i].AppendTo(nil))); err != nil {
 			return err
@@ -47,13 +46,18 @@ func (o *output) write(fx *task.Effects, now time.Time) error {
 			return err
 		}
 	}
-	for i := range fx.Late {
-		if err := o.producer.send(o.rejected(o.topics.Late(), &fx.Late[i])); err != nil {
+	return o.reject(fx.Late, fx.Dead, source)
+}
+
+// reject writes late and dead records, whose sources source knows by number.
+func (o *output) reject(late, dead []task.Rejected, source func(int) task.Source) error {
+	for i := range late {
+		if err := o.producer.send(o.rejected(o.topics.Late(), &late[i], source(late[i].Source))); err != nil {
 			return err
 		}
 	}
-	for i := range fx.Dead {
-		if err := o.producer.send(o.rejected(o.topics.Dead(), &fx.Dead[i])); err != nil {
+	for i := range dead {
+		if err := o.producer.send(o.rejected(o.topics.Dead(), &dead[i], source(dead[i].Source))); err != nil {
 			return err
 		}
 	}
@@ -72,12 +76,12 @@ func (o *output) view(u *view.Update) error {
 
 // finish adds the progress record and commits. With no open transaction it
 // does nothing unless always is true.
-func (o *output) finish(commit func() error, p task.Progress, always bool) error {
+func (o *output) finish(commit func() error, progress []byte, always bool) error {
 	if !o.producer.open && !always {
 		return nil
 	}
 	key := strconv.AppendInt(nil, int64(o.id.Partition), 10)
-	if err := o.producer.send(record(o.progress, o.id.Partition, key, p.AppendTo(nil))); err != nil {
+	if err := o.producer.send(record(o.progress, o.id.Partition, key, progress)); err != nil {
 		return err
 	}
 	return commit()
@@ -103,13 +107,13 @@ func (o *output) alert(a *alert.Alert, now time.Time) *ck.Message {
 
 // rejected describes a record that became no event: the record itself, cut to
 // what a broker takes, and headers that say where it stood and why.
-func (o *output) rejected(topic string, r *task.Rejected) *ck.Message {
+func (o *output) rejected(topic string, r *task.Rejected, src task.Source) *ck.Message {
 	headers := []ck.Header{
 		{Key: headerReason, Value: []byte(r.Reason)},
 		{Key: headerDetail, Value: clip([]byte(r.Detail), detailBytesMax)},
-		{Key: headerStream, Value: []byte(o.id.Input)},
-		{Key: headerTopic, Value: []byte(o.source)},
-		{Key: headerPartition, Value: strconv.AppendInt(nil, int64(o.id.Partition), 10)},
+		{Key: headerStream, Value: []byte(src.Stream)},
+		{Key: headerTopic, Value: []byte(src.Origin)},
+		{Key: headerPartition, Value: strconv.AppendInt(nil, int64(src.Partition), 10)},
 		{Key: headerOffset, Value: strconv.AppendInt(nil, r.Offset, 10)},
 	}
 	if r.Time != 0 {

@@ -88,7 +88,7 @@ func TestTheLastRecordIsFoundFarBeforeTheMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	owner := &tenure{producer: p, cluster: c, out: output{progress: "progress", journal: "journal"}}
+	owner := &tenure{tenured: tenured{producer: p, cluster: c, out: output{progress: "progress", journal: "journal"}}}
 	before := func() *ck.Message {
 		t.Helper()
 		b, err := owner.mark(ctx)

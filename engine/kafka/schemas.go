@@ -7,6 +7,8 @@ import (
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/engine/avro"
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/rules"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -20,10 +22,17 @@ type Schemas interface {
 
 var errNoRegistry = errors.New("no schema registry is configured")
 
-// schema tells the task's decoder the schema that a record names, where it needs
+// schema tells the decoder the schema that a record names, where it needs
 // one. It returns true when nobody knows it, and an error when nobody can say.
 func (t *tenure) schema(ctx context.Context, m *ck.Message) (unknown bool, err error) {
-	d, ok := t.task.Decoder(0).(*event.AvroDecoder)
+	if rules.IsKeyed(t.id.Input) {
+		return false, nil
+	}
+	return t.learn(ctx, t.task.Decoder(0), m)
+}
+
+func (t *tenured) learn(ctx context.Context, decoder task.Decoder, m *ck.Message) (unknown bool, err error) {
+	d, ok := decoder.(*event.AvroDecoder)
 	if !ok {
 		return false, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/engine/task"
 )
 
@@ -51,24 +52,48 @@ func (t *tenure) say(state State, reason string) {
 
 // publishAt publishes when the last time is long enough ago.
 func (t *tenure) publishAt(now time.Time) {
-	if now.Sub(t.live.published) >= publishEvery {
+	if now.Sub(t.published) >= publishEvery {
 		t.publish(now)
 	}
 }
 
 func (t *tenure) publish(now time.Time) {
-	t.live.published = now
+	t.published = now
 	t.status.ID, t.status.Topic = t.id, t.topic
 	if t.task != nil {
 		t.status.Position, t.status.Counts, t.status.HeldBytes = t.task.Position(), t.task.Counts(), t.task.HeldBytes()
 		t.countHastened(t.status.Counts.Hastened)
 		t.countTotals()
-		t.status.Watermark, _ = t.task.Watermark(t.id.Input)
+		t.status.Watermark = t.watermark()
 	}
 	if t.reader != nil {
 		t.status.Lag = t.reader.lag(t.status.Position.Offset)
 	}
 	t.report(t.status)
+}
+
+// watermark is the least of the task's streams; 0 while one has shown nothing.
+func (t *tenure) watermark() int64 {
+	least := int64(0)
+	for i, ref := range t.task.Set().Streams {
+		at, ok := t.task.Watermark(ref.Name)
+		if ref.Name == prog.AlertsStream {
+			continue
+		}
+		if !ok {
+			return 0
+		}
+		if i == 0 || at < least {
+			least = at
+		}
+	}
+	return least
+}
+
+// end makes the end of the tenure known.
+func (t *tenure) end(state State, err error) {
+	t.task, t.reader = nil, nil // closed; the last published position stands
+	t.say(state, err.Error())
 }
 
 // countHastened counts what came since the task went live: a replay repeats

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/rules"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -15,35 +17,25 @@ import (
 // it fails the whole tenure ends and the next one starts from the log: nothing
 // is ever retried in place.
 type tenure struct {
-	id       TaskID
-	topic    string
-	opts     *EngineOptions
-	cluster  *Cluster
-	rules    Rules
-	report   func(TaskStatus)
-	halted   func(topic string) string // why the topic must not be read any more, or ""
-	producer *producer
-	reader   *reader
-	kept     Kept
-	task     *task.Task
-	out      output
-	fx       task.Effects
-	rec      task.Record
-	status   TaskStatus
-	first    *ck.Message // read by the replay, to be processed live; nil: none
+	tenured
+	halted func(topic string) string // why the topic must not be read any more, or ""
+	kept   Kept
+	task   *task.Task
+	frames frames
+	fx     task.Effects
+	rec    task.Record
+	first  *ck.Message // read by the replay, to be processed live; nil: none
+	mute   bool        // dead letters are the router's to write
 
 	live struct {
-		quiet     time.Time // when the end of the partition was last reached; zero while there is more
-		ticked    time.Time
-		published time.Time
-		wait      time.Duration // the last wait for the schema registry; 0: it answers
-		totals    totals
-		raised    []lateAlert
-		hastened  *uint64    // Counts.Hastened when last published; nil: not yet
-		cutDue    time.Time  // when the next checkpoint begins
-		saving    chan error // receives how the checkpoint under way ended; nil: none is
-		cutAt     time.Time  // the last cut
-		changed   <-chan struct{}
+		ticked   time.Time
+		wait     time.Duration // the last wait for the schema registry; 0: it answers
+		totals   totals
+		raised   []lateAlert
+		hastened *uint64    // Counts.Hastened when last published; nil: not yet
+		cutDue   time.Time  // when the next checkpoint begins
+		saving   chan error // receives how the checkpoint under way ended; nil: none is
+		cutAt    time.Time  // the last cut
 	}
 }
 
@@ -61,14 +53,15 @@ func (t *tenure) run(ctx context.Context) error {
 // in silence what was committed since.
 func (t *tenure) acquire(ctx context.Context) (err error) {
 	t.say(StateAcquiring, "")
-	if err := t.checkPartitions(ctx); err != nil {
+	n, err := t.checkPartitions(ctx)
+	if err != nil {
 		return err
 	}
 	if t.producer, err = t.cluster.openProducer(ctx, t.id.String()); err != nil {
 		return err
 	}
 	t.out = output{
-		topics: t.cluster.Topics(), id: t.id, source: t.topic, producer: t.producer,
+		topics: t.cluster.Topics(), id: t.id, producer: t.producer,
 		journal:  t.cluster.Topics().Journal(t.id.Input, t.id.Generation),
 		progress: t.cluster.Topics().Progress(t.id.Input, t.id.Generation),
 	}
@@ -84,7 +77,7 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 		return err
 	}
 	t.say(StateRestoring, "")
-	if err := t.restore(ctx, progress); err != nil {
+	if err := t.restore(ctx, progress, n); err != nil {
 		return err
 	}
 	if err := t.opts.Fail(t.id, AfterRestore); err != nil {
@@ -98,20 +91,21 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 }
 
 // checkPartitions makes sure that the task's own topics exist and that the
-// input still has the partitions that they were made for.
-func (t *tenure) checkPartitions(ctx context.Context) error {
+// input still has the partitions that they were made for, whose number it
+// returns.
+func (t *tenure) checkPartitions(ctx context.Context) (int, error) {
 	n, err := t.cluster.Partitions(t.topic)
 	if err != nil || n == 0 {
-		return errors.Join(fmt.Errorf("topic %s does not exist", t.topic), err)
+		return 0, errors.Join(fmt.Errorf("topic %s does not exist", t.topic), err)
 	}
 	own, err := t.cluster.ensureInput(ctx, t.id.Input, n)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if own != n {
-		return t.halt("topic %s has %d partitions, the job was started with %d: keys have moved; start a new generation", t.topic, n, own)
+		return 0, t.halt("topic %s has %d partitions, the job was started with %d: keys have moved; start a new generation", t.topic, n, own)
 	}
-	return nil
+	return n, nil
 }
 
 // committed returns how far the task's owners have committed; the zero
@@ -130,15 +124,13 @@ func (t *tenure) committed(ctx context.Context, ends barrier) (task.Progress, er
 
 // restore opens the newest checkpoint, which is not past the progress, and a
 // reader of the input where it ends.
-func (t *tenure) restore(ctx context.Context, progress task.Progress) (err error) {
-	kept, err := t.opts.Keeper.Open(ctx, t.id, task.Config{
-		Sources:  []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}},
-		Resolver: t.rules,
-	})
+func (t *tenure) restore(ctx context.Context, progress task.Progress, partitions int) error {
+	kept, err := t.opts.Keeper.Open(ctx, t.id, t.config(partitions))
 	if err != nil {
 		return fmt.Errorf("restoring %s: %w", t.id, err)
 	}
 	t.kept, t.task = kept, kept.Task()
+	t.frames = newFrames(t.task, t.rules)
 	at := t.task.Position()
 	if progress.Position.Before(at) {
 		return t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",
@@ -163,6 +155,15 @@ func (t *tenure) restore(ctx context.Context, progress task.Progress) (err error
 	return nil
 }
 
+// config is that of the task of a partition of so many.
+func (t *tenure) config(partitions int) task.Config {
+	if !rules.IsKeyed(t.id.Input) {
+		return task.Config{Sources: []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}}, Resolver: t.rules}
+	}
+	own := t.id.Partition
+	return task.Config{Keyed: true, Resolver: t.rules, Owns: func(key []byte) bool { return route.PartitionOf(key, partitions) == own }}
+}
+
 // replay repeats the input and the journal up to what was committed, without
 // output; the task compares what it would have emitted with what was.
 func (t *tenure) replay(ctx context.Context, progress task.Progress, ends barrier) error {
@@ -177,7 +178,7 @@ func (t *tenure) replay(ctx context.Context, progress task.Progress, ends barrie
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case failed != nil:
-			return t.readFailed(failed)
+			return t.readFailed(failed, t.task.Position().Offset)
 		case m == nil && time.Since(heard) > t.opts.EndWait:
 			return t.ended(progress.Position.Offset)
 		case m != nil:
@@ -209,7 +210,9 @@ func (t *tenure) repeat(ctx context.Context, recovery *task.Recovery, m *ck.Mess
 	if err := t.tell(ctx, m); err != nil {
 		return err
 	}
-	t.fill(m)
+	if err := t.fill(m); err != nil {
+		return err
+	}
 	replayed, err := recovery.Step(&t.rec)
 	if err != nil {
 		return fmt.Errorf("repeating offset %d: %w", t.rec.Offset, err)
@@ -218,15 +221,6 @@ func (t *tenure) repeat(ctx context.Context, recovery *task.Recovery, m *ck.Mess
 		t.first = m
 	}
 	return nil
-}
-
-// readFailed names what an unreadable input means for the partition.
-func (t *tenure) readFailed(err error) error {
-	var ke ck.Error
-	if errors.As(err, &ke) && (ke.Code() == ck.ErrAutoOffsetReset || ke.Code() == ck.ErrOffsetOutOfRange) {
-		return t.halt("offset %d is not in topic %s any more: retention has passed it, or the topic was made anew", t.task.Position().Offset, t.topic)
-	}
-	return err
 }
 
 // entries returns the journal and trims what no kept checkpoint needs.
@@ -254,10 +248,6 @@ func (t *tenure) entries(ctx context.Context, ends barrier) ([]task.Entry, error
 		t.cluster.trim(ctx, topic, t.id.Partition, needless)
 	}
 	return entries, err
-}
-
-func (t *tenure) halt(format string, args ...any) error {
-	return &HaltError{Input: t.id.Input, Partition: t.id.Partition, Reason: fmt.Sprintf(format, args...)}
 }
 
 func (t *tenure) close() {

@@ -15,6 +15,7 @@ const (
 	alertsKept       = 30 * day
 	lateKept         = 7 * day
 	viewsKept        = day
+	keyedKept        = 3 * day
 	topicVisibleWait = 50 * time.Millisecond
 )
 
@@ -50,6 +51,11 @@ func (t Topics) Journal(input string, generation int) string {
 // Progress holds how far the tasks of one input have committed.
 func (t Topics) Progress(input string, generation int) string {
 	return fmt.Sprintf("%s.%s.%s.g%d.progress", t.prefix, t.job, input, generation)
+}
+
+// Keyed is a keyed log: what rules of one key read that are not direct.
+func (t Topics) Keyed(input string, generation int) string {
+	return fmt.Sprintf("%s.%s.%s.g%d", t.prefix, t.job, input, generation)
 }
 
 // Sink is the consumer group of a sink of alerts or views.
@@ -93,6 +99,20 @@ func (c *Cluster) ensureInput(ctx context.Context, input string, count int) (int
 		c.mu.journals[journal] = n
 	}
 	return n, err
+}
+
+// ensureKeyed creates the topic of a keyed log where it is missing, and returns
+// how many partitions it has.
+func (c *Cluster) ensureKeyed(ctx context.Context, input string, generation int) (int, error) {
+	topic := c.Topics().Keyed(input, generation)
+	n, err := c.Partitions(topic)
+	if err != nil || n > 0 {
+		return n, err
+	}
+	if err := c.ensure(ctx, []ck.TopicSpecification{c.deleted(topic, c.opts.KeyedPartitions, keyedKept)}); err != nil {
+		return 0, err
+	}
+	return c.Partitions(topic)
 }
 
 // knownJournal returns how many partitions a journal has that was seen before,

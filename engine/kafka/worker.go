@@ -32,7 +32,7 @@ func (e *Engine) start(id TaskID, topic string) *worker {
 func (e *Engine) work(ctx context.Context, w *worker) {
 	for wait := retryFirst; ctx.Err() == nil; wait = min(2*wait, retryMost) {
 		began := time.Now()
-		t := e.tenure(w)
+		t := e.owner(w)
 		err := t.run(ctx)
 		if err == nil || ctx.Err() != nil {
 			return
@@ -40,7 +40,7 @@ func (e *Engine) work(ctx context.Context, w *worker) {
 		if time.Since(began) > time.Minute {
 			wait = retryFirst
 		}
-		e.ended(t, err)
+		e.ended(w.id, t, err)
 		switch {
 		case halts(err):
 			<-ctx.Done()
@@ -56,26 +56,29 @@ func (e *Engine) work(ctx context.Context, w *worker) {
 	}
 }
 
-func (e *Engine) tenure(w *worker) *tenure {
-	return &tenure{id: w.id, topic: w.topic, opts: &e.opts, cluster: e.cluster, rules: e.rules, report: e.note, halted: e.halted}
+func (e *Engine) owner(w *worker) owner {
+	common := tenured{id: w.id, topic: w.topic, opts: &e.opts, cluster: e.cluster, rules: e.rules, report: e.note}
+	if stream, ok := w.id.routed(); ok {
+		return &routing{tenured: common, stream: stream}
+	}
+	return &tenure{tenured: common, halted: e.halted}
 }
 
 // ended makes the end of a tenure known.
-func (e *Engine) ended(t *tenure, err error) {
+func (e *Engine) ended(id TaskID, t owner, err error) {
 	state := StateRetrying
 	if halts(err) {
 		state = StateHalted
 	}
-	e.opts.Metrics.stopped(t.id.Input, state == StateHalted)
+	e.opts.Metrics.stopped(id.Input, state == StateHalted)
 	level := e.cluster.opts.Log.Warn
 	if state == StateHalted {
 		level = e.cluster.opts.Log.Error
 	}
 	if !errors.Is(err, context.Canceled) {
-		level("task stopped", "partition", t.id.String(), "state", string(state), "error", err)
+		level("task stopped", "partition", id.String(), "state", string(state), "error", err)
 	}
-	t.task, t.reader = nil, nil // closed; the last published position stands
-	t.say(state, err.Error())
+	t.end(state, err)
 }
 
 func (e *Engine) note(s TaskStatus) {

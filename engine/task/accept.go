@@ -12,6 +12,8 @@ type source struct {
 	Source
 	stream int
 	mark   int64
+	idle   int64 // the watermark that its reader's clock gives while it is silent; 0: it is not
+	next   int64 // the least offset that may come next, in a keyed log
 }
 
 // A stream is what a task knows of one stream.
@@ -122,11 +124,7 @@ func (t *Task) fault(r *Record, err error) {
 		t.dead(r, Undecodable, err.Error(), 0)
 		return
 	}
-	detail := fault.Detail
-	if fault.Field != "" {
-		detail = fault.Field + ": " + detail
-	}
-	t.dead(r, fault.Reason, detail, 0)
+	t.dead(r, fault.Reason, fault.Text(), 0)
 }
 
 // name gives an event that brought no id the one of its place. Only events in
@@ -208,7 +206,7 @@ func (t *Task) mark(src *source, st *stream, at int64) {
 func (t *Task) leastSource(st *stream) int64 {
 	least := int64(ended)
 	for _, i := range st.sources {
-		least = min(least, t.sources[i].mark)
+		least = min(least, t.sources[i].reach())
 	}
 	return least
 }

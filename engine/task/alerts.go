@@ -101,7 +101,7 @@ func levelOf(s *slot, all []*slot) int {
 // sources.
 func (t *Task) bindTo(streams []int) {
 	for _, i := range streams {
-		if len(t.streams[i].sources) > 0 && !slices.Contains(t.back.bound, i) {
+		if (i != t.back.stream || len(t.streams[i].sources) > 0) && !slices.Contains(t.back.bound, i) {
 			t.back.bound = append(t.back.bound, i)
 		}
 	}

@@ -312,13 +312,14 @@ func (r *route) pass(h *held) []uint64 {
 func (f *feed) begin(ev *event.Event, r *route) {
 	whole := true
 	for _, k := range f.keyers {
-		whole = k.begin(ev) && whole
+		k.begin(ev)
+		whole = whole && k.whole
 	}
 	if whole {
 		return
 	}
 	for i := range r.taps {
-		if p := &r.taps[i]; !slices.ContainsFunc(p.roles, func(k *keyer) bool { return k.ok }) {
+		if p := &r.taps[i]; !slices.ContainsFunc(p.roles, func(k *keyer) bool { return k.whole }) {
 			p.slot.counts.NoKey++
 		}
 	}

@@ -11,19 +11,22 @@ import (
 // once an event for all rules that share it.
 type keyer struct {
 	fields []int
+	owns   func(key []byte) bool // Config.Owns
 	ev     *event.Event
-	ok     bool   // the event has every field
+	ok     bool   // the event has every field, and the key is the task's
+	whole  bool   // it has every field
 	key    []byte // once made is true
 	made   bool
 }
 
 // begin makes ev the event whose key is asked for, and reports whether it has
-// one.
+// one that is the task's.
 func (k *keyer) begin(ev *event.Event) bool {
-	k.ev, k.made, k.ok = ev, false, true
+	k.ev, k.made, k.whole = ev, false, true
 	for _, f := range k.fields {
-		k.ok = k.ok && f < len(ev.Values) && ev.Values[f].Present()
+		k.whole = k.whole && f < len(ev.Values) && ev.Values[f].Present()
 	}
+	k.ok = k.whole && (k.owns == nil || k.owns(k.bytes()))
 	return k.ok
 }
 

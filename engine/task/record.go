@@ -20,6 +20,9 @@ type Record struct {
 	// The task sets its ID (when empty), Cluster, Partition and Offset and owns
 	// it from here on.
 	Event *event.Event
+	// Frame, when not nil, is the record of a keyed log: Source, SourceOffset,
+	// Key, Value, Event, Append and Now are not read.
+	Frame *Frame
 	// Append is the time, in µs, at which the broker appended the record, where
 	// the topic has it (LogAppendTime); 0 when it has not. It counts as now.
 	Append int64

@@ -220,6 +220,11 @@ func (t *Task) install(set Set) error {
 // useStreams takes over the streams that changed; the objects of the others
 // stay.
 func (t *Task) useStreams(set Set, live *Live) {
+	if t.cfg.Keyed {
+		for _, ref := range set.Streams {
+			t.streamOf(ref.Name)
+		}
+	}
 	for i := range t.streams {
 		st := &t.streams[i]
 		at := slices.IndexFunc(set.Streams, func(r Ref) bool { return r.Name == st.name })
@@ -468,14 +473,14 @@ func (g *group) wire(t *Task) {
 			f := &g.feeds[g.feedOf(t, sch.Stream)]
 			p := tap{slot: s}
 			for _, fields := range s.rule.Keys[i].Roles {
-				p.roles = append(p.roles, f.keyer(fields))
+				p.roles = append(p.roles, f.keyer(fields, t.cfg.Owns))
 			}
 			f.tap(sch, p)
 		}
 	}
 	for _, h := range g.histories {
 		f := &g.feeds[g.feedOf(t, h.prog.Stream.Stream)]
-		h.keyer = f.keyer(h.prog.Key)
+		h.keyer = f.keyer(h.prog.Key, t.cfg.Owns)
 		f.histories = append(f.histories, h)
 	}
 	for i := range g.feeds {
@@ -516,13 +521,13 @@ func (g *group) feedOf(t *Task, stream string) int {
 	return slices.IndexFunc(g.streams, func(n int) bool { return t.streams[n].name == stream })
 }
 
-func (f *feed) keyer(fields []int) *keyer {
+func (f *feed) keyer(fields []int, owns func([]byte) bool) *keyer {
 	for _, k := range f.keyers {
 		if slices.Equal(k.fields, fields) {
 			return k
 		}
 	}
-	k := &keyer{fields: fields}
+	k := &keyer{fields: fields, owns: owns}
 	f.keyers = append(f.keyers, k)
 	return k
 }

@@ -29,7 +29,8 @@ type header struct {
 	Set       Set
 	Lists     []listEpoch `json:",omitempty"`
 	Sources   []sourceHeader
-	Streams   []int64 // watermarks
+	Streams   []int64  // watermarks
+	Names     []string `json:",omitempty"` // of the streams, where the log is keyed
 	Groups    []groupHeader
 	Slots     []slotHeader
 	Histories []historyHeader `json:",omitempty"`
@@ -43,6 +44,8 @@ type header struct {
 type sourceHeader struct {
 	Source Source
 	Mark   int64
+	Idle   int64 `json:",omitempty"`
+	Next   int64 `json:",omitempty"`
 }
 
 type groupHeader struct {
@@ -106,10 +109,13 @@ func (t *Task) header() *header {
 	h := &header{Position: t.pos, Digest: t.digest, Counts: t.counts, Epoch: t.epoch,
 		SlotIDs: t.slotIDs, Clock: t.said, Set: t.set, Lists: t.lists}
 	for _, s := range t.sources {
-		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark})
+		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark, s.idle, s.next})
 	}
 	for i := range t.streams {
 		h.Streams = append(h.Streams, t.streams[i].mark)
+		if t.cfg.Keyed {
+			h.Names = append(h.Names, t.streams[i].name)
+		}
 	}
 	for _, g := range t.groups {
 		h.Groups = append(h.Groups, groupHeader{g.streams, g.asides, g.mark, g.first})
@@ -268,6 +274,9 @@ func (t *Task) restore(h *header, rest []byte) error {
 }
 
 func (t *Task) restoreMarks(h *header) error {
+	if t.cfg.Keyed {
+		t.rejoin(h)
+	}
 	older := len(h.Streams) == t.back.stream && t.back.stream == len(t.streams)-1 // without the stream of alerts
 	if len(h.Sources) != len(t.sources) || len(h.Streams) != len(t.streams) && !older {
 		return fmt.Errorf("%w: of %d sources, the task has %d", errSnapshot, len(h.Sources), len(t.sources))
@@ -276,7 +285,7 @@ func (t *Task) restoreMarks(h *header) error {
 		if s.Source != t.sources[i].Source {
 			return fmt.Errorf("%w: source %d is %v, the task has %v", errSnapshot, i, s.Source, t.sources[i].Source)
 		}
-		t.sources[i].mark = s.Mark
+		t.sources[i].mark, t.sources[i].idle, t.sources[i].next = s.Mark, s.Idle, s.Next
 	}
 	for i, mark := range h.Streams {
 		t.streams[i].mark = mark

@@ -13,8 +13,8 @@ import (
 	"github.com/caltrop/caltrop/cep/syntax"
 )
 
-// Config is what a task needs besides its log. All fields but Covered and
-// HeldBytes are required.
+// Config is what a task needs besides its log. All fields but Covered,
+// HeldBytes, Keyed and Owns are required.
 type Config struct {
 	// Sources are the partitions whose records the log holds: one for a task
 	// that reads a Kafka partition, one per stream for `match`. The order is
@@ -29,6 +29,13 @@ type Config struct {
 	// HeldBytes bounds what held events take; 0 means HeldBytesMax. It must stay
 	// the same as long as the task's log is replayed.
 	HeldBytes int64
+	// Keyed says that the log is a keyed one: its records carry frames, which
+	// tell the sources as they come, and Sources is empty.
+	Keyed bool
+	// Owns reports whether a key's events come in this task's log; nil means
+	// every key's. An event in the log for one of its keys is nothing to the
+	// others.
+	Owns func(key []byte) bool
 }
 
 // A Source is one partition of one stream.
@@ -159,6 +166,12 @@ func (t *Task) Step(r *Record, eff *Effects) error {
 	}
 	t.effect = eff
 	t.pos.Offset = r.Offset + 1
+	if r.Frame != nil {
+		if err := t.acceptFrame(r.Frame); err != nil {
+			return fmt.Errorf("stepping to record %d: %w", r.Offset, err)
+		}
+		return t.finish()
+	}
 	t.counts.Records++
 	t.accept(r)
 	if t.failed != nil {

@@ -40,14 +40,23 @@ type Job struct {
 	Name     string   `json:"name"`
 	Instance string   `json:"instance"` // the process that answers; it knows its own tasks only
 	Rules    []string `json:"rules"`
+	Paths    []Path   `json:"paths"`          // of the rules, in the same order
 	Missing  []string `json:"missing_topics"` // of streams; they are read once they exist
 	Tasks    []Task   `json:"tasks"`
 }
 
-// A Task is one partition of one stream at this instance.
+// A Path says where a rule runs.
+type Path struct {
+	Rule    string   `json:"rule"`
+	Input   string   `json:"input"`             // the stream of a direct rule, else keyed.KEY
+	Because []string `json:"because,omitempty"` // why it is not direct
+}
+
+// A Task is one partition of one input at this instance.
 type Task struct {
-	Input           string   `json:"input"` // the topic
-	Stream          string   `json:"stream"`
+	Input           string   `json:"input"`  // the topic
+	Role            string   `json:"role"`   // direct: it matches a stream's own partition; route: it brings events to keyed logs; keyed: it matches one
+	Stream          string   `json:"stream"` // or keyed.KEY
 	Partition       int32    `json:"partition"`
 	State           string   `json:"state"`           // e.g. restoring, live, halted
 	Error           string   `json:"error,omitempty"` // why it is not live

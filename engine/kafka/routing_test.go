@@ -1,0 +1,98 @@
+package kafka
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/caltrop/caltrop/rules"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+const loginText = `apiVersion: caltrop/v1
+kind: Stream
+name: login
+source: {topic: logins}
+time: {field: ts, unit: ms}
+id: event_id
+partition_key: user
+lateness: 1s
+idle: 0s
+fields: {user: string, card: string}
+`
+
+// takeoverText reads two streams that are keyed differently.
+const takeoverText = `apiVersion: caltrop/v1
+kind: Rule
+name: takeover
+key: card_id
+within: 5m
+pattern: entry -> fail{2}
+steps:
+  entry: {stream: login, key: card}
+  fail: {stream: payment, where: status == "declined"}
+`
+
+// newRoutedBench is a bench with a rule over two streams beside the direct one.
+func newRoutedBench(t *testing.T) *bench {
+	b := newBench(t)
+	b.topic("logins", 3)
+	b.put(rules.KindStream, "login", loginText)
+	b.put(rules.KindRule, "takeover", takeoverText)
+	return b
+}
+
+func (b *bench) topic(name string, partitions int) {
+	b.t.Helper()
+	results, err := b.admin().CreateTopics(testContext(b.t), []ck.TopicSpecification{{Topic: name, NumPartitions: partitions, ReplicationFactor: 1}})
+	b.settled(err, results...)
+}
+
+// write writes one record to a partition.
+func (b *bench) write(topic string, partition int32, value string) {
+	b.t.Helper()
+	p, err := ck.NewProducer(b.cluster.clientConfig(nil))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer p.Close()
+	report := make(chan ck.Event, 1)
+	if err := p.Produce(record(topic, partition, nil, []byte(value)), report); err != nil {
+		b.t.Fatal(err)
+	}
+	<-report
+}
+
+func (b *bench) login(card string, second int) string {
+	b.seq++
+	return fmt.Sprintf(`{"event_id":"l%d","ts":%d,"user":"u","card":%q}`, b.seq, int64(1_700_000_000+second)*1000, card)
+}
+
+// pass moves the watermark of every partition past a second.
+func (b *bench) pass(second int) {
+	for p := range int32(2) {
+		b.write("payments", p, b.payment("other", "approved", second+2))
+	}
+	for p := range int32(3) {
+		b.write("logins", p, b.login("other", second+2))
+	}
+}
+
+func TestARuleOverTwoStreamsRaisesAnAlertOnce(t *testing.T) {
+	b := newRoutedBench(t)
+	for card := range 3 {
+		name := fmt.Sprintf("c%d", card)
+		b.write("logins", int32(card), b.login(name, 0))
+		b.write("payments", 1, b.payment(name, "declined", 1))
+		b.write("payments", 0, b.payment(name, "declined", 2))
+	}
+	b.pass(10)
+	_, stop := b.start(EngineOptions{Keeper: forgetful{}})
+	b.wantAlerts(3)
+	stop()
+	b.start(EngineOptions{Keeper: forgetful{}})
+	b.write("logins", 2, b.login("c9", 100))
+	b.write("payments", 1, b.payment("c9", "declined", 101))
+	b.write("payments", 0, b.payment("c9", "declined", 102))
+	b.pass(110)
+	b.wantAlerts(4)
+}

@@ -1,0 +1,62 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/task"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// A tenured is what the tenures of matching and of routing tasks have in
+// common.
+type tenured struct {
+	id       TaskID
+	topic    string // that is read
+	opts     *EngineOptions
+	cluster  *Cluster
+	rules    Rules
+	report   func(TaskStatus)
+	producer *producer
+	reader   *reader
+	out      output
+	status   TaskStatus
+
+	quiet     time.Time // when the end of the partition was last reached; zero while there is more
+	opened    time.Time // when the frames that are open were
+	published time.Time
+	changed   <-chan struct{} // closed when the rules may have
+}
+
+// An owner is one tenure of one task.
+type owner interface {
+	// run owns the task until ctx ends, which is no error, or something fails.
+	run(ctx context.Context) error
+	// end makes known how run ended.
+	end(state State, err error)
+}
+
+func (t *tenured) halt(format string, args ...any) error {
+	return &HaltError{Input: t.id.Input, Partition: t.id.Partition, Reason: fmt.Sprintf(format, args...)}
+}
+
+// readFailed names what an unreadable input means for the partition.
+func (t *tenured) readFailed(err error, offset int64) error {
+	var ke ck.Error
+	if errors.As(err, &ke) && (ke.Code() == ck.ErrAutoOffsetReset || ke.Code() == ck.ErrOffsetOutOfRange) {
+		return t.halt("offset %d is not in topic %s any more: retention has passed it, or the topic was made anew", offset, t.topic)
+	}
+	return err
+}
+
+// fillRecord makes the task's record of a message. Its time counts as now where
+// the broker stamps it.
+func fillRecord(rec *task.Record, m *ck.Message) {
+	offset := int64(m.TopicPartition.Offset)
+	*rec = task.Record{Offset: offset, SourceOffset: offset, Key: m.Key, Value: m.Value}
+	if m.TimestampType == ck.TimestampLogAppendTime {
+		rec.Append = m.Timestamp.UnixMicro()
+	}
+}
