@@ -2,8 +2,7 @@ package match
 
 import "slices"
 
-// This file keeps limits.evidence: which events of a key are forgotten, and
-// what an alert shows where too many are.
+// This file keeps limits.evidence: which events of a key are forgotten.
 
 // capEvidence keeps limits.evidence: of too many events the first and last
 // stay, and the links around those that leave remember how many. Where each
@@ -14,9 +13,8 @@ func (m *Machine) capEvidence() {
 		switch {
 		case victim >= 0:
 			m.forget(victim)
-			m.st.truncated = m.st.truncated || m.states
 			m.out.Stats.EvidenceCapped++
-		case m.states || len(m.st.runs) < 2:
+		case len(m.st.runs) < 2:
 			return
 		default:
 			m.dropRun()
@@ -34,64 +32,21 @@ func (m *Machine) kept() (n int) {
 	return n
 }
 
-// alikeTried is how many events are looked at for one whose neighbours are
-// like it.
-const alikeTried = 16
-
-// middle picks the event to forget: the first after half of those kept that no
-// run begins or ends with and that is not the first of its step; -1 when there
-// is none. Where an alert's evidence is found by replay it is rather one near
-// the middle that stands between two others for which the same conditions hold:
-// what completes a match, or forbids one, is seldom among many like it.
+// middle picks the event to forget: the first after half of those kept that
+// no run begins or ends with and that is not the first of its step; -1 when
+// there is none.
 func (m *Machine) middle(kept int) int32 {
+	seen := 0
 	m.keepFirsts()
-	m.order = m.order[:0]
 	for i := range m.st.held {
-		if m.st.held[i].ref == 0 {
-			m.order = append(m.order, int32(i))
+		if m.st.held[i].ref < 0 {
+			continue
 		}
-	}
-	half := kept / 2
-	if m.states {
-		for away := range min(alikeTried, kept) {
-			if i := half + away; m.amongAlike(i) {
-				return m.order[i]
-			}
-			if i := half - 1 - away; m.amongAlike(i) {
-				return m.order[i]
-			}
-		}
-	}
-	for _, i := range m.order[half:] {
-		if m.mayLeave(i) {
-			return i
+		if seen++; seen > kept/2 && !m.st.held[i].first && !m.isEnd(int32(i)) {
+			return int32(i)
 		}
 	}
 	return -1
-}
-
-// amongAlike reports whether the kept event at a place may leave and those
-// before and after it are like it.
-func (m *Machine) amongAlike(at int) bool {
-	return at > 0 && at+1 < len(m.order) && m.mayLeave(m.order[at]) &&
-		m.alike(m.order[at-1], m.order[at]) && m.alike(m.order[at], m.order[at+1])
-}
-
-func (m *Machine) mayLeave(i int32) bool { return !m.st.held[i].first && !m.isEnd(i) }
-
-// alike reports whether the same conditions hold for two held events.
-func (m *Machine) alike(i, j int32) bool {
-	return slices.Equal(m.holding(i, m.truths[0][:0]), m.holding(j, m.truths[1][:0]))
-}
-
-// holding returns which conditions hold for a held event, in buf.
-func (m *Machine) holding(i int32, buf []bool) []bool {
-	h, p := &m.st.held[i], m.replay
-	p.begin(m.st.event(m, i), h.role, &p.ignored)
-	for c := range m.pat.Preds {
-		buf = append(buf, p.may(c))
-	}
-	return buf
 }
 
 // keepFirsts marks the events that are the first of their step in some match:
@@ -102,7 +57,7 @@ func (m *Machine) keepFirsts() {
 		st.held[i].first = false
 	}
 	for i := range st.links {
-		if l := &st.links[i]; l.ref == 0 && !m.states && m.firstOfStep(l) {
+		if l := &st.links[i]; l.ref == 0 && m.firstOfStep(l) {
 			st.held[l.event].first = true
 		}
 	}
@@ -140,29 +95,79 @@ func (m *Machine) forget(victim int32) {
 	}
 }
 
-// raiseForgotten raises a match of which an event in the middle is forgotten:
-// the first and last are its evidence.
-func (m *Machine) raiseForgotten(by By) {
-	c := slices.MinFunc(m.found, func(a, b candidate) int { return int(a.first - b.first) })
-	tail := &m.st.links[c.tail]
-	if tail.event != c.first {
-		m.st.links = append(m.st.links, link{event: c.first, pos: m.startOfMatch(c.first), prev: -1})
-		m.st.links[c.tail].prev, m.st.links[c.tail].lost = int32(len(m.st.links))-1, 1
+// alikeTried is how many events are looked at for one whose neighbours are
+// like it.
+const alikeTried = 16
+
+// capEvidence keeps limits.evidence in s.buf, which ends with the events.
+func (s *States) capEvidence() {
+	if s.kept.count <= s.rule.Limits.Evidence {
+		return
 	}
-	c.steps = m.stepsOf(c.tail)
-	m.emit(&c, by)
-	if !m.rule.NoSkip {
-		m.spend(m.lastEvent(&c) + 1)
+	ends := s.ends()
+	for s.kept.count > s.rule.Limits.Evidence {
+		at, n := s.middle(ends)
+		if n == 0 {
+			return
+		}
+		s.buf = slices.Delete(s.buf, at, at+n)
+		s.kept.count--
+		s.truncated = true
+		s.out.Stats.EvidenceCapped++
 	}
 }
 
-// startOfMatch returns a position at which the held event may start a match.
-func (m *Machine) startOfMatch(first int32) int32 {
-	held := m.holding(first, m.truths[0][:0])
-	for i := range m.pat.Start {
-		if to := m.pat.Start[i].To; held[m.pat.Positions[to].Pred] {
-			return int32(to)
+// ends lists the events that runs begin or end with, by number.
+func (s *States) ends() []uint32 {
+	s.past.ends = s.past.ends[:0]
+	for i := range s.next {
+		s.past.ends = append(s.past.ends, s.next[i].first, s.next[i].last)
+	}
+	slices.Sort(s.past.ends)
+	return s.past.ends
+}
+
+// A neighbour is an event near the middle of those in s.buf.
+type neighbour struct {
+	at, size int
+	holding  uint64
+	isEnd    bool
+}
+
+// middle finds the event to forget: one near the middle that no run begins or
+// ends with and that stands between two others for which the same conditions
+// hold, as what completes a match, or forbids one, is seldom among many like
+// it; else the first after half that no run needs. Size 0: there is none.
+func (s *States) middle(ends []uint32) (at, size int) {
+	half := s.kept.count / 2
+	near := s.near(max(0, half-alikeTried-1), min(s.kept.count, half+alikeTried+1), ends)
+	half -= max(0, half-alikeTried-1)
+	for away := range alikeTried {
+		for _, i := range [2]int{half + away, half - 1 - away} {
+			if i > 0 && i+1 < len(near) && !near[i].isEnd && near[i-1].holding == near[i].holding && near[i].holding == near[i+1].holding {
+				return near[i].at, near[i].size
+			}
 		}
 	}
-	return int32(m.pat.Start[0].To)
+	for _, n := range s.near(s.kept.count/2, s.kept.count, ends) {
+		if !n.isEnd {
+			return n.at, n.size
+		}
+	}
+	return 0, 0
+}
+
+// near lists events of s.buf by place.
+func (s *States) near(from, to int, ends []uint32) []neighbour {
+	near, at := s.past.near[:0], statesHead
+	for i := range to {
+		e, n := firstEvent(s.buf[at:])
+		if i >= from {
+			_, isEnd := slices.BinarySearch(ends, e.seq())
+			near = append(near, neighbour{at, n, e.holding(s.bits), isEnd})
+		}
+		at += n
+	}
+	s.past.near = near
+	return near
 }

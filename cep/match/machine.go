@@ -10,14 +10,10 @@ import (
 // partial match, an event moves every run that it concerns, and a run that
 // waits for something else is not touched. It holds scratch space only.
 type Machine struct {
-	rule    *prog.Rule
-	pat     *prog.Pattern
-	states  bool     // one run per automaton state (states.go)
-	replay  *Machine // states: finds the evidence
-	alone   bool     // a replay: only the first event starts runs, nothing is raised
-	first   bool     // replay: this is the first event
-	spent   int32    // states: held events before it are cut
-	ignored Output   // replay: counters of no interest
+	rule  *prog.Rule
+	pat   *prog.Pattern
+	alone bool // of an automaton: nothing is raised
+	first bool // then: the event may start runs
 
 	st       state
 	ev       *event.Event // being applied; nil at a deadline
@@ -37,8 +33,6 @@ type Machine struct {
 	slab     []int32 // counters of the runs in st
 	layout   *layout
 	shared   []sharedCondition // by pred; nil: none is
-	truths   [2][]bool         // scratch of alike
-	order    []int32           // scratch of middle: the events kept
 }
 
 type truth uint8
@@ -61,10 +55,8 @@ func New(r *prog.Rule) Evaluator {
 	m := newMachine(r)
 	m.layout = layoutOf(r)
 	m.tabulate()
-	if !r.Pattern.Stateful {
-		m.states, m.replay = true, newMachine(r)
-		m.replay.layout = m.layout
-		m.replay.alone = true
+	if s, ok := newStates(r, m.layout); ok {
+		return s
 	}
 	return m
 }
@@ -111,9 +103,6 @@ func (m *Machine) Deadline(key []byte, at int64, s Store, out *Output) {
 // know lets expressions read what lies outside the events.
 func (m *Machine) know(s Store) {
 	m.frame.Facts = FactsOf(m.rule, s)
-	if m.replay != nil {
-		m.replay.frame.Facts = m.frame.Facts
-	}
 }
 
 func (m *Machine) begin(ev *event.Event, roles uint64, out *Output) {
@@ -156,30 +145,24 @@ func (m *Machine) begins() bool {
 
 // may reports whether a condition may hold for the event, whatever the run.
 func (m *Machine) may(i int) bool {
-	p := &m.pat.Preds[i]
-	if p.Stream != m.stream || m.roles>>p.Role&1 == 0 {
-		return false
-	}
-	if p.Unary {
-		return m.holdsUnary(i)
-	}
 	if m.unary[i] == unknown {
-		m.unary[i] = yes
-		if f := p.Cond.Filter; f != nil && !m.eval(f) {
-			m.unary[i] = no
+		m.unary[i] = no
+		if m.judge(i) {
+			m.unary[i] = yes
 		}
 	}
 	return m.unary[i] == yes
 }
 
-func (m *Machine) holdsUnary(i int) bool {
-	if m.unary[i] == unknown {
-		m.unary[i] = no
-		if c := m.pat.Preds[i].Cond; c == nil || m.evalUnary(i) {
-			m.unary[i] = yes
-		}
+func (m *Machine) judge(i int) bool {
+	p := &m.pat.Preds[i]
+	switch {
+	case p.Stream != m.stream || m.roles>>p.Role&1 == 0:
+		return false
+	case p.Unary:
+		return p.Cond == nil || m.evalUnary(i)
 	}
-	return m.unary[i] == yes
+	return p.Cond.Filter == nil || m.eval(p.Cond.Filter)
 }
 
 // eval evaluates a condition on the event with the bindings in m.view.
@@ -308,4 +291,14 @@ func (m *Machine) noteLeads() {
 		}
 		l.last = leadTime{at: m.now, set: true}
 	}
+}
+
+// bears reports whether any condition may hold for the event.
+func (m *Machine) bears() bool {
+	for i := range m.pat.Preds {
+		if m.may(i) {
+			return true
+		}
+	}
+	return false
 }

@@ -36,10 +36,6 @@ func (m *Machine) raise(by By) {
 	if len(m.found) == 0 {
 		return
 	}
-	if m.states {
-		m.raiseRebuilt(by)
-		return
-	}
 	for i := range m.found {
 		m.found[i].steps = m.stepsOf(m.found[i].tail)
 	}
@@ -172,7 +168,7 @@ func (m *Machine) emit(c *candidate, by By) {
 	m.bindAt(c)
 	f := Found{At: m.now, By: by, Instant: m.now, Capped: m.st.capped, Truncated: m.st.truncated}
 	if by == ByEvent {
-		f.Event = clone(m.ev)
+		f.Event = m.lasting(int32(len(m.st.held)) - 1)
 	}
 	for i, s := range c.steps {
 		f.Truncated = f.Truncated || m.view.lostOf(i) > 0
@@ -198,9 +194,18 @@ func (v *view) lostOf(step int) uint32 {
 func (m *Machine) evidence(step string, events []int32) StepEvents {
 	out := StepEvents{Step: step, Events: make([]*event.Event, len(events))}
 	for i, e := range events {
-		out.Events[i] = clone(m.st.event(m, e))
+		out.Events[i] = m.lasting(e)
 	}
 	return out
+}
+
+// lasting returns a copy of a held event that lasts, the same to all alerts.
+func (m *Machine) lasting(i int32) *event.Event {
+	h := &m.st.held[i]
+	if h.kept == nil {
+		h.kept = clone(m.st.event(m, i))
+	}
+	return h.kept
 }
 
 func clone(ev *event.Event) *event.Event {

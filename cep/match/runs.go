@@ -25,7 +25,8 @@ type held struct {
 	raw  []byte // encoded; nil for the event being applied until it is stored
 	role uint64 // the roles under which the event has the key
 	ev   *event.Event
-	ref  int32 // its new index while the state is written; -1: unreferenced
+	kept *event.Event // a copy that lasts, once an alert has asked for it
+	ref  int32        // its new index while the state is written; -1: unreferenced
 	// first says, while events are forgotten, that it is the first of its step.
 	first bool
 }

@@ -22,7 +22,22 @@ type Sheet struct {
 	number      uint64 // of the event; an answer of another number is none
 	evaluations uint64
 	frame       expr.Frame
+	packed      []byte // compact form of the event, once asked for
+	clone       *event.Event
+	keepsakes   []keepsake
+	texts       []byte
 }
+
+// A keepsake is an event of the past that alerts at one event refer to.
+type keepsake struct {
+	schema *event.Schema
+	time   int64
+	packed []byte
+	ev     *event.Event
+}
+
+// keepsakesMax bounds the events of the past that rules share at one event.
+const keepsakesMax = 64
 
 type answer struct {
 	number    uint64
@@ -57,7 +72,45 @@ func (s *Sheet) Begin(ev *event.Event) {
 }
 
 // End forgets the event: its memory may be another's from now on.
-func (s *Sheet) End() { s.frame.Event = nil }
+func (s *Sheet) End() {
+	s.frame.Event, s.clone, s.packed = nil, nil, s.packed[:0]
+	clear(s.keepsakes)
+	s.keepsakes, s.texts = s.keepsakes[:0], s.texts[:0]
+}
+
+// pack returns the compact form of the event, its times from its own.
+func (s *Sheet) pack() []byte {
+	if len(s.packed) == 0 {
+		ev := s.frame.Event
+		s.packed = event.AppendEvent(s.packed, ev, event.Packing{Base: ev.Time})
+	}
+	return s.packed
+}
+
+// lasting returns a copy of the event that lasts, the same one to all who ask.
+func (s *Sheet) lasting() *event.Event {
+	if s.clone == nil {
+		s.clone = clone(s.frame.Event)
+	}
+	return s.clone
+}
+
+// recall returns an event of the past from its compact form, the same one to
+// all who ask.
+func (s *Sheet) recall(schema *event.Schema, time int64, packed []byte) *event.Event {
+	for i := range s.keepsakes {
+		if k := &s.keepsakes[i]; k.time == time && k.schema == schema && string(k.packed) == string(packed) {
+			return k.ev
+		}
+	}
+	ev := unpack(schema, time, packed)
+	if len(s.keepsakes) < keepsakesMax {
+		from := len(s.texts)
+		s.texts = append(s.texts, packed...)
+		s.keepsakes = append(s.keepsakes, keepsake{schema, time, s.texts[from:], ev})
+	}
+	return ev
+}
 
 // Evaluations returns how many conditions have been evaluated.
 func (s *Sheet) Evaluations() uint64 { return s.evaluations }

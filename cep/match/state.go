@@ -11,7 +11,7 @@ import (
 // reused from key to key.
 type state struct {
 	capped    bool
-	truncated bool  // states: an event that may be evidence was forgotten
+	truncated bool  // of an alert being written: an event that may be evidence was forgotten
 	timer     int64 // the deadline set in the Store; 0: none
 	nextID    uint32
 	seq       uint64
@@ -68,7 +68,6 @@ func (st *state) runIndex(id uint32) int32 {
 func (m *Machine) load(raw []byte) {
 	st := &m.st
 	*st = state{leads: st.leads[:0], held: st.held[:0], links: st.links[:0], runs: st.runs[:0], pool: st.pool}
-	m.spent = 0
 	m.view.reset()
 	for range m.pat.Leads {
 		st.leads = append(st.leads, lead{})
@@ -82,15 +81,9 @@ func (m *Machine) load(raw []byte) {
 // save encodes what is left of the key's state and sets its deadline.
 func (m *Machine) save(key []byte, s Store) {
 	m.dropEnded()
-	if m.states {
-		m.keepNewest()
-		m.mark()
-		m.retain()
-	} else {
-		m.dropTwins()
-		m.capRuns()
-		m.mark()
-	}
+	m.dropTwins()
+	m.capRuns()
+	m.mark()
 	m.capEvidence()
 	timer := m.nextTimer()
 	if len(m.st.runs) == 0 && !m.leadsLive() {

@@ -1,138 +1,186 @@
 package match
 
-import "slices"
+import (
+	"slices"
 
-// This file is the evaluator for rules whose conditions read the current
-// event only (language §5): of the runs in one automaton state the one that
-// started last does all that the others can, and expires last. Runs carry no
-// events; the key retains every event that may be evidence, and an alert's is
-// found by replaying them from the earliest start that completes.
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/expr"
+	"github.com/caltrop/caltrop/cep/prog"
+)
 
-// keepNewest keeps, of the runs in one state, the one that started last.
-func (m *Machine) keepNewest() {
-	runs, kept := m.st.runs, 0
-	if len(runs) > fewRuns {
-		slices.SortStableFunc(runs, func(a, b run) int { return int(b.first - a.first) })
-	}
-	for i := range runs {
-		runs[i].dead = m.isOutdone(runs, i)
-	}
-	for i := range runs {
-		if runs[i].dead {
-			continue
-		}
-		if kept != i {
-			runs[kept] = runs[i]
-		}
-		kept++
-	}
-	m.st.runs = runs[:kept]
+// A States evaluates a pattern rule whose conditions read the current event
+// only (language §5): of the runs in one state of the automaton the one that
+// started last does all that the others can, and expires last. So a key has
+// one run a state; runs carry no events. The key retains every event that may
+// be evidence, and an alert's is found by going through them again from the
+// earliest start that completes. It holds scratch space only.
+type States struct {
+	rule *prog.Rule
+	pat  *prog.Pattern
+	*automaton
+	asked  *conditions
+	scribe *Machine // writes alerts
+	sheets []*Sheet // by stream; nil where there is none
+	bits   int      // bytes that conditions take in a retained event
+
+	now       int64
+	seq       uint32 // of the event being applied
+	holding   uint64 // what holds for it; 0: it is not to be retained
+	truncated bool
+	runs      []live
+	next      []live
+	done      []ending
+	turn      uint64
+	kept      retained
+	buf       []byte
+	packed    []byte
+	past      past
+	out       *Output
 }
 
-// fewRuns are compared each with each; more are sorted first, so that those
-// before a run are all that can outdo it.
-const fewRuns = 16
+// A live is a run in one of the automaton's states.
+type live struct {
+	spot        *spot
+	first, last uint32 // events, by number
+	start       int64  // time of the first
+}
 
-// isOutdone reports whether another run in the state of runs[i] started later.
-func (m *Machine) isOutdone(runs []run, i int) bool {
-	r := &runs[i]
-	for j := range runs {
-		o := &runs[j]
-		switch {
-		case j >= i && len(runs) > fewRuns:
-			return false
-		case j != i && (o.first > r.first || o.first == r.first && j < i) && m.sameState(o, r):
-			return true
+// An ending is a run that completes at the event being applied.
+type ending struct {
+	run live
+	pos int32 // where the event is taken; -1: it is not
+}
+
+// newStates returns the evaluator; false where the rule is not of its kind.
+func newStates(r *prog.Rule, l *layout) (*States, bool) {
+	if r.Pattern.Stateful {
+		return nil, false
+	}
+	asked, ok := conditionsOf(r)
+	if !ok {
+		return nil, false
+	}
+	a := newAutomaton(r, l, asked.ofPred)
+	if a == nil {
+		return nil, false
+	}
+	s := &States{rule: r, pat: r.Pattern, automaton: a, asked: asked, scribe: newMachine(r), bits: (len(asked.list) + 7) / 8,
+		sheets: make([]*Sheet, len(r.Streams))}
+	s.scribe.layout = l
+	return s, true
+}
+
+var (
+	_ Evaluator = (*States)(nil)
+	_ Guarded   = (*States)(nil)
+	_ Sharing   = (*States)(nil)
+)
+
+// Guards implements Guarded.
+func (s *States) Guards(schema *event.Schema) ([]*expr.Program, bool) {
+	return s.scribe.Guards(schema)
+}
+
+// Share implements Sharing.
+func (s *States) Share(schema *event.Schema, sheet *Sheet) {
+	s.asked.share(schema, sheet)
+	for i, own := range s.rule.Streams {
+		if own == schema {
+			s.sheets[i] = sheet
 		}
 	}
-	return false
 }
 
-// sameState reports whether two runs await the same: where something asks for
-// the very next event, both or neither took the event just before.
-func (m *Machine) sameState(a, b *run) bool {
-	return a.pos == b.pos && a.alive == b.alive && a.calm == b.calm && slices.Equal(a.counts, b.counts) &&
-		(!m.pat.Adjacent || m.isFresh(a) == m.isFresh(b))
+// sheetNow returns the sheet that has begun with the event being applied.
+func (s *States) sheetNow() *Sheet {
+	if sheet := s.sheets[s.asked.stream]; sheet != nil && sheet.frame.Event == s.asked.ev {
+		return sheet
+	}
+	return nil
 }
 
-func (m *Machine) isFresh(r *run) bool { return m.lastOf(r).seq == m.st.seq }
+// Deadline implements Evaluator: no run of these rules waits for a time.
+func (s *States) Deadline([]byte, int64, Store, *Output) {}
 
-// retain keeps the events that bear on a later match: after the cut, inside
-// the window, and some condition holds for them.
-func (m *Machine) retain() {
-	if len(m.st.runs) == 0 {
+// Event advances one key by one event; see Evaluator.
+func (s *States) Event(key []byte, ev *event.Event, roles uint64, store Store, out *Output) {
+	if !s.asked.begin(ev, roles, out) || !s.pat.Adjacent && !s.asked.any() {
 		return
 	}
-	for i := range m.st.held {
-		h := &m.st.held[i]
-		current := h.seq == m.st.seq && m.ev != nil
-		if int32(i) >= m.spent && m.now < m.end(h.time) && (!current || m.bears()) {
-			h.ref = 0
-		}
+	s.out, s.now = out, ev.Time
+	s.scribe.frame.Facts = FactsOf(s.rule, store) // before the state is read: the store may read others
+	raw := store.Get(key)
+	if raw == nil && s.asked.of(s.start.asks) == 0 {
+		return // a start takes an event that satisfies something
+	}
+	s.trim()
+	s.open(raw)
+	switch changed := s.step(); {
+	case changed:
+		s.holding = s.asked.all()
+		s.raise()
+		s.save(key, store)
+	case s.pat.Adjacent && len(s.next) > 0: // the event stands between two others
+		s.holding = 0
+		s.save(key, store)
 	}
 }
 
-// bears reports whether any condition holds for the current event.
-func (m *Machine) bears() bool {
-	for i := range m.pat.Preds {
-		if m.may(i) {
-			return true
-		}
-	}
-	return false
-}
-
-// raiseRebuilt emits the widest match that completes at the current event.
-func (m *Machine) raiseRebuilt(by By) {
-	for i := range m.st.held {
-		h := &m.st.held[i]
-		if int32(i) < m.spent || m.now >= m.end(h.time) || !m.rebuild(int32(i)) {
+// step moves every run by the event and reports whether anything changed.
+func (s *States) step() (changed bool) {
+	s.next, s.done = s.next[:0], s.done[:0]
+	s.turn++
+	for i := range s.runs {
+		r := &s.runs[i]
+		mv := s.move(r.spot, s.asked.of(r.spot.asks))
+		if mv.same {
+			s.put(*r)
 			continue
 		}
-		p := m.replay
-		p.out = m.out
-		p.st.truncated = m.st.truncated
-		c := slices.MinFunc(p.found, p.wider)
-		p.emit(&c, by)
-		if !m.rule.NoSkip {
-			last := p.st.held[p.lastEvent(&c)].seq
-			m.spend(int32(slices.IndexFunc(m.st.held, func(h held) bool { return h.seq > last })))
-		}
+		changed = true
+		s.follow(r, mv)
+	}
+	begun := live{first: s.seq, start: s.now}
+	if mv := s.move(s.start, s.asked.of(s.start.asks)); !mv.same {
+		changed = true
+		s.follow(&begun, mv)
+	}
+	return changed
+}
+
+// follow makes the runs that a move gives.
+func (s *States) follow(r *live, mv *move) {
+	if mv.due {
+		s.done = append(s.done, ending{run: *r, pos: -1})
+	}
+	for _, pos := range mv.accepts {
+		s.done = append(s.done, ending{run: *r, pos: pos})
+	}
+	if mv.next != nil {
+		s.put(live{mv.next, r.first, r.last, r.start})
+	}
+	for _, c := range mv.children {
+		s.put(live{c, r.first, s.seq, r.start})
+	}
+}
+
+// put adds a run, unless one in its state started as late.
+func (s *States) put(r live) {
+	if r.spot.turn != s.turn {
+		r.spot.turn, r.spot.run = s.turn, len(s.next)
+		s.next = append(s.next, r)
 		return
 	}
-	m.raiseForgotten(by)
+	if o := &s.next[r.spot.run]; r.first > o.first {
+		*o = r
+	}
 }
 
-// spend cuts everything before the held event at index before (-1: all).
-func (m *Machine) spend(before int32) {
-	if before < 0 {
-		before = int32(len(m.st.held))
+// cut ends what began with an event up to number last.
+func (s *States) cut(last uint32) {
+	s.next = slices.DeleteFunc(s.next, func(r live) bool { return r.first <= last })
+	s.kept.drop(last)
+	if last >= s.seq {
+		s.holding = 0
 	}
-	m.spent = before
-	m.cut(before)
-}
-
-// rebuild replays the retained events from the one at index start, which
-// alone may start a match, and reports whether the current event completes
-// one; m.replay.found then holds the matches.
-func (m *Machine) rebuild(start int32) bool {
-	p := m.replay
-	p.load(nil)
-	for i := int(start); i < len(m.st.held); i++ {
-		h := &m.st.held[i]
-		ev := m.st.event(m, int32(i))
-		p.begin(ev, h.role, &p.ignored)
-		p.st.seq = h.seq - 1
-		p.first = i == int(start)
-		p.apply(nil)
-		p.dropEnded()
-		p.dropTwins()
-		if p.first && len(p.st.runs) == 0 && len(p.found) == 0 {
-			return false
-		}
-	}
-	for i := range p.found {
-		p.found[i].steps = p.stepsOf(p.found[i].tail)
-	}
-	return len(p.found) > 0
 }

@@ -98,9 +98,6 @@ func (m *Machine) take(from int32, e *prog.Edge, ghost bool, current int32) {
 	if from >= 0 {
 		prev, c.first = m.st.runs[from].tail, m.st.runs[from].first
 	}
-	if m.states {
-		prev = -1
-	}
 	alive, complete := m.open(c.pos, c.counts)
 	c.alive = alive
 	m.inherit(c, from, e, complete)
