@@ -115,7 +115,14 @@ func uvarint(s string) (n uint64, width int) {
 	}
 }
 
+// smallPowers are the powers of ten that are doubles without rounding and that
+// amounts of money use.
+var smallPowers = [...]float64{1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
+
 func pow10(n uint8) float64 {
+	if int(n) < len(smallPowers) {
+		return smallPowers[n]
+	}
 	p := 1.0
 	for ; n > 0; n-- {
 		p *= 10

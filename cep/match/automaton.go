@@ -17,7 +17,7 @@ type automaton struct {
 	ofPred  []uint64
 	start   *spot
 	plain   [][]*spot        // by position and count: all edges open, not fresh
-	named   map[string]*spot // by form; fresh ones behind an 'f'
+	named   map[string]*spot // by form, not fresh
 	moves   int              // kept, in all spots
 	form    []byte
 	counts  []int32
@@ -36,7 +36,8 @@ type spot struct {
 	calm  edgeSet
 	fresh bool
 	form  []byte // as stored
-	stale *spot  // of a fresh one: the same, later
+	stale *spot  // the same, not fresh
+	young *spot  // the same, fresh; nil: not asked for yet
 	asks  uint64 // the conditions that matter here
 	few   []*move
 	bits  []uint8 // of asks, where they are few
@@ -320,12 +321,9 @@ func (a *automaton) file(s *spot) {
 
 // freshOf returns the fresh spot like s, made when it is new.
 func (a *automaton) freshOf(s *spot) *spot {
-	name := string(s.form) + "f"
-	if f := a.named[name]; f != nil {
-		return f
+	if s.young == nil {
+		s.young = &spot{pos: s.pos, count: s.count, alive: s.alive, calm: s.calm, fresh: true, form: s.form, stale: s, asks: s.asks}
+		s.young.prepare()
 	}
-	f := &spot{pos: s.pos, count: s.count, alive: s.alive, calm: s.calm, fresh: true, form: s.form, stale: s, asks: s.asks}
-	f.prepare()
-	a.named[name] = f
-	return f
+	return s.young
 }

@@ -99,22 +99,34 @@ func (m *Machine) forget(victim int32) {
 // like it.
 const alikeTried = 16
 
-// capEvidence keeps limits.evidence in s.buf, which ends with the events.
+// capEvidence keeps limits.evidence in s.events.
 func (s *States) capEvidence() {
 	if s.kept.count <= s.rule.Limits.Evidence {
 		return
 	}
 	ends := s.ends()
 	for s.kept.count > s.rule.Limits.Evidence {
-		at, n := s.middle(ends)
-		if n == 0 {
+		victim, ok := s.middle(ends)
+		if !ok {
 			return
 		}
-		s.buf = slices.Delete(s.buf, at, at+n)
-		s.kept.count--
+		s.remove(&victim)
 		s.truncated = true
 		s.out.Stats.EvidenceCapped++
 	}
+}
+
+// remove takes an event out of s.events: the next one counts from that before.
+func (s *States) remove(n *neighbour) {
+	k, end := &s.kept, n.at+n.event.size
+	k.count--
+	if end == len(s.events) {
+		s.events, k.last = s.events[:n.at], n.before
+		return
+	}
+	next := k.at(s.events[end:], n.event.instant)
+	s.packed = k.append(s.packed[:0], &next, n.before)
+	s.events = slices.Replace(s.events, n.at, end+next.size, s.packed...)
 }
 
 // ends lists the events that runs begin or end with, by number.
@@ -127,46 +139,52 @@ func (s *States) ends() []uint32 {
 	return s.past.ends
 }
 
-// A neighbour is an event near the middle of those in s.buf.
+// A neighbour is an event near the middle of s.events.
 type neighbour struct {
-	at, size int
-	holding  uint64
-	isEnd    bool
+	at     int
+	event  keptEvent
+	before instant
+	isEnd  bool
 }
 
 // middle finds the event to forget: one near the middle that no run begins or
 // ends with and that stands between two others for which the same conditions
 // hold, as what completes a match, or forbids one, is seldom among many like
-// it; else the first after half that no run needs. Size 0: there is none.
-func (s *States) middle(ends []uint32) (at, size int) {
+// it; else the first after half that no run needs, if there is one.
+func (s *States) middle(ends []uint32) (victim neighbour, ok bool) {
 	half := s.kept.count / 2
-	near := s.near(max(0, half-alikeTried-1), min(s.kept.count, half+alikeTried+1), ends)
-	half -= max(0, half-alikeTried-1)
+	from := max(0, half-alikeTried-1)
+	near := s.near(from, min(s.kept.count, half+alikeTried+1), ends)
 	for away := range alikeTried {
-		for _, i := range [2]int{half + away, half - 1 - away} {
-			if i > 0 && i+1 < len(near) && !near[i].isEnd && near[i-1].holding == near[i].holding && near[i].holding == near[i+1].holding {
-				return near[i].at, near[i].size
+		for _, i := range [2]int{half - from + away, half - from - 1 - away} {
+			if i > 0 && i+1 < len(near) && amongAlike(near[i-1:i+2]) {
+				return near[i], true
 			}
 		}
 	}
-	for _, n := range s.near(s.kept.count/2, s.kept.count, ends) {
+	for _, n := range s.near(half, s.kept.count, ends) {
 		if !n.isEnd {
-			return n.at, n.size
+			return n, true
 		}
 	}
-	return 0, 0
+	return victim, false
 }
 
-// near lists events of s.buf by place.
+func amongAlike(three []neighbour) bool {
+	holding := three[1].event.holding
+	return !three[1].isEnd && three[0].event.holding == holding && three[2].event.holding == holding
+}
+
+// near lists events of s.events by place.
 func (s *States) near(from, to int, ends []uint32) []neighbour {
-	near, at := s.past.near[:0], statesHead
+	near, at, last := s.past.near[:0], 0, s.kept.before
 	for i := range to {
-		e, n := firstEvent(s.buf[at:])
+		e := s.kept.at(s.events[at:], last)
 		if i >= from {
-			_, isEnd := slices.BinarySearch(ends, e.seq())
-			near = append(near, neighbour{at, n, e.holding(s.bits), isEnd})
+			_, isEnd := slices.BinarySearch(ends, e.seq)
+			near = append(near, neighbour{at, e, last, isEnd})
 		}
-		at += n
+		at, last = at+e.size, e.instant
 	}
 	s.past.near = near
 	return near

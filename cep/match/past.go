@@ -56,10 +56,11 @@ func (s *States) raise() {
 
 func (p *past) load(s *States) {
 	p.events = p.events[:0]
+	last := s.kept.before
 	for b := s.kept.b; len(b) > 0; {
-		e, n := firstEvent(b)
-		p.events = append(p.events, pastEvent{e.seq(), e.time(), e.holding(s.bits), e[eventHead+s.bits:]})
-		b = b[n:]
+		e := s.kept.at(b, last)
+		p.events = append(p.events, pastEvent{e.seq, e.time, e.holding, e.rest})
+		last, b = e.instant, b[e.size:]
 	}
 	p.events = append(p.events, pastEvent{seq: s.seq, time: s.now, holding: s.holding})
 }
@@ -206,7 +207,7 @@ func (s *States) begun(holding uint64) int32 {
 
 // emit writes the match that ends at a link, then cuts.
 func (s *States) emit(tail int32, partial bool) {
-	p, m := &s.past, s.scribe
+	p, m := &s.past, s.writer()
 	m.begin(s.asked.ev, s.asked.roles, s.out)
 	m.load(nil)
 	m.st.truncated = s.truncated || partial
@@ -233,6 +234,16 @@ func (s *States) emit(tail int32, partial bool) {
 	if !s.rule.NoSkip {
 		s.cut(last)
 	}
+}
+
+// writer returns the machine that writes the alerts of the rule.
+func (s *States) writer() *Machine {
+	if s.scribe == nil {
+		s.scribe = newMachine(s.rule)
+		s.scribe.layout = s.layout
+	}
+	s.scribe.frame.Facts = s.facts
+	return s.scribe
 }
 
 // recall returns an event of the past, to last.

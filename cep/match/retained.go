@@ -3,101 +3,127 @@ package match
 import (
 	"encoding/binary"
 	"math"
-	"slices"
 
 	"github.com/caltrop/caltrop/cep/event"
 )
 
-// The state of a key under a States, numbers little-endian:
+// The state of a key under a States, numbers varints unless said otherwise:
 //
 //	format      1 byte
-//	flags       1: truncated
-//	seq         4: the number of the latest event
-//	count       4: of retained events
-//	size        4: of them in bytes
-//	events      each: length of the rest as a varint; time 8; number 4; which
-//	            conditions held, a bit each; stream where the rule has several;
-//	            compact form
-//	runs        to the end, each: the spot's form; first and last event's number, 4 each;
-//	            time of the first 8
+//	flags       1 byte; 1: truncated
+//	seq         the number of the latest event, 4 bytes, little-endian
+//	before      time, 8 bytes, and seq minus number of an event before the first
+//	last        time since before, and seq minus number, of the last event kept
+//	count       of retained events
+//	size        of them in bytes
+//	events      each: length of the rest; time and number since the event
+//	            before; which conditions held, a bit each; stream where the rule
+//	            has several; compact form
+//	runs        to the end, each: the spot's form; first and last event, as seq
+//	            minus the number; time of the first since before
 const (
 	formatStates = 4
-	statesHead   = 14
-	eventHead    = 12 // behind the length
-	runTail      = 16
+	statesHead   = 14 // bytes of fixed length
 )
 
 // retained are the events of a key that may be evidence, encoded. The bytes
 // are the store's until they are written anew.
 type retained struct {
-	b     []byte
-	count int
+	b      []byte
+	count  int
+	before instant
+	last   instant
+	bits   int // bytes that conditions take
 }
 
-// drop drops the events up to number last.
-func (r *retained) drop(last uint32) {
+// An instant is the time and number of an event.
+type instant struct {
+	time int64
+	seq  uint32
+}
+
+// A keptEvent is a retained event.
+type keptEvent struct {
+	instant
+	size    int // with its length
+	holding uint64
+	rest    []byte // stream and compact form
+}
+
+// at reads the event that b begins with, which follows the one at before.
+func (r *retained) at(b []byte, before instant) (e keptEvent) {
+	d := reader{b}
+	n := int(d.uint())
+	e.size = len(b) - len(d.b) + n
+	e.time = before.time + int64(d.uint())
+	e.seq = before.seq + uint32(d.uint())
+	for i := range r.bits {
+		e.holding |= uint64(d.b[i]) << (8 * i)
+	}
+	e.rest = b[len(b)-len(d.b)+r.bits : e.size]
+	return e
+}
+
+// drop drops, from the front, the events from before a time and those up to a
+// number.
+func (r *retained) drop(before int64, upTo uint32) {
 	for len(r.b) > 0 {
-		e, n := firstEvent(r.b)
-		if e.seq() > last {
+		e := r.at(r.b, r.before)
+		if e.time >= before && e.seq > upTo {
 			return
 		}
-		r.b = r.b[n:]
+		r.b, r.before = r.b[e.size:], e.instant
 		r.count--
 	}
 }
 
-// expire drops the events from before a time.
-func (r *retained) expire(from int64) {
-	for len(r.b) > 0 {
-		e, n := firstEvent(r.b)
-		if e.time() >= from {
-			return
-		}
-		r.b = r.b[n:]
-		r.count--
+// append appends an event that follows the one at last.
+func (r *retained) append(b []byte, e *keptEvent, last instant) []byte {
+	d := e.since(last)
+	b = binary.AppendUvarint(b, uint64(len(d.bytes())+r.bits+len(e.rest)))
+	b = append(b, d.bytes()...)
+	for i := range r.bits {
+		b = append(b, byte(e.holding>>(8*i)))
 	}
+	return append(b, e.rest...)
 }
 
-// A keptEvent is a retained event without its length.
-type keptEvent []byte
-
-func firstEvent(b []byte) (e keptEvent, size int) {
-	n, w := int(b[0]), 1
-	if n >= 0x80 {
-		long, width := binary.Uvarint(b)
-		n, w = int(long), width
-	}
-	return b[w : w+n], w + n
+// A distance is an encoded time and number since another event.
+type distance struct {
+	b [2 * binary.MaxVarintLen64]byte
+	n int
 }
 
-func (e keptEvent) time() int64 { return int64(binary.LittleEndian.Uint64(e)) }
-func (e keptEvent) seq() uint32 { return binary.LittleEndian.Uint32(e[8:]) }
-
-// holding returns which conditions held, of the bytes that they take.
-func (e keptEvent) holding(bytes int) (set uint64) {
-	for i := range bytes {
-		set |= uint64(e[eventHead+i]) << (8 * i)
-	}
-	return set
+func (e *keptEvent) since(last instant) (d distance) {
+	d.n = binary.PutUvarint(d.b[:], uint64(e.time-last.time))
+	d.n += binary.PutUvarint(d.b[d.n:], uint64(e.seq-last.seq))
+	return d
 }
+
+func (d *distance) bytes() []byte { return d.b[:d.n] }
 
 // open reads the state of a key up to the event being applied; nil is a key
 // never seen. With the last run that expires the key is as if never seen.
 func (s *States) open(raw []byte) {
-	s.runs, s.kept, s.seq, s.truncated = s.runs[:0], retained{}, 0, false
+	s.runs = s.runs[:0]
+	s.forgetKey()
 	if raw != nil {
 		s.read(raw)
 	}
 	if len(s.runs) == 0 {
-		s.kept, s.seq, s.truncated = retained{}, 0, false
+		s.forgetKey()
 	}
 	if s.seq == math.MaxUint32 {
 		s.renumber()
 	}
 	s.seq++
 	if s.rule.Within > 0 {
-		s.kept.expire(s.now - s.rule.Within + 1)
+		s.kept.drop(s.now-s.rule.Within+1, 0)
 	}
+}
+
+func (s *States) forgetKey() {
+	s.kept, s.seq, s.truncated = retained{bits: s.bits, before: instant{time: s.now}, last: instant{time: s.now}}, 0, false
 }
 
 func (s *States) read(raw []byte) {
@@ -106,21 +132,23 @@ func (s *States) read(raw []byte) {
 	}
 	s.truncated = raw[1] != 0
 	s.seq = binary.LittleEndian.Uint32(raw[2:])
-	s.kept.count = int(binary.LittleEndian.Uint32(raw[6:]))
-	size := int(binary.LittleEndian.Uint32(raw[10:]))
-	s.kept.b = raw[statesHead : statesHead+size : statesHead+size]
-	b := raw[statesHead+size:]
-	for len(b) > 0 {
-		spot, n := s.automaton.read(b)
-		r := live{spot: spot, first: binary.LittleEndian.Uint32(b[n:]), last: binary.LittleEndian.Uint32(b[n+4:]), start: int64(binary.LittleEndian.Uint64(b[n+8:]))}
-		b = b[n+runTail:]
-		if s.rule.Within > 0 && s.now >= r.start+s.rule.Within {
+	k, r := &s.kept, reader{raw[statesHead:]}
+	k.before.time = int64(binary.LittleEndian.Uint64(raw[6:]))
+	k.before.seq = s.seq - uint32(r.uint())
+	k.last = instant{k.before.time + int64(r.uint()), s.seq - uint32(r.uint())}
+	k.count = int(r.uint())
+	k.b = r.bytes()
+	for len(r.b) > 0 {
+		spot, n := s.automaton.read(r.b)
+		r.b = r.b[n:]
+		run := live{spot: spot, first: s.seq - uint32(r.uint()), last: s.seq - uint32(r.uint()), start: k.before.time + int64(r.uint())}
+		if s.rule.Within > 0 && s.now >= run.start+s.rule.Within {
 			continue
 		}
-		if s.pat.Adjacent && r.last == s.seq {
-			r.spot = s.freshOf(spot)
+		if s.pat.Adjacent && run.last == s.seq {
+			run.spot = s.freshOf(spot)
 		}
-		s.runs = append(s.runs, r)
+		s.runs = append(s.runs, run)
 	}
 }
 
@@ -130,49 +158,44 @@ func (s *States) save(key []byte, store Store) {
 		store.Put(key, nil)
 		return
 	}
-	b := append(s.buf[:0], formatStates, 0)
-	b = binary.LittleEndian.AppendUint32(b, s.seq)
-	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
-	s.buf = append(b, s.kept.b...)
+	k := &s.kept
+	s.events = append(s.events[:0], k.b...)
 	if s.holding != 0 {
 		s.retain()
 	}
 	s.capEvidence()
-	b = s.buf
+	flags := byte(0)
 	if s.truncated {
-		b[1] = 1
+		flags = 1
 	}
-	binary.LittleEndian.PutUint32(b[6:], uint32(s.kept.count))
-	binary.LittleEndian.PutUint32(b[10:], uint32(len(b)-statesHead))
+	b := binary.LittleEndian.AppendUint32(append(s.buf[:0], formatStates, flags), s.seq)
+	b = binary.LittleEndian.AppendUint64(b, uint64(k.before.time))
+	b = binary.AppendUvarint(b, uint64(s.seq-k.before.seq))
+	b = binary.AppendUvarint(b, uint64(k.last.time-k.before.time))
+	b = binary.AppendUvarint(b, uint64(s.seq-k.last.seq))
+	b = binary.AppendUvarint(b, uint64(k.count))
+	b = binary.AppendUvarint(b, uint64(len(s.events)))
+	b = append(b, s.events...)
 	for i := range s.next {
 		r := &s.next[i]
 		b = append(b, r.spot.form...)
-		b = binary.LittleEndian.AppendUint32(b, r.first)
-		b = binary.LittleEndian.AppendUint32(b, r.last)
-		b = binary.LittleEndian.AppendUint64(b, uint64(r.start))
+		b = binary.AppendUvarint(b, uint64(s.seq-r.first))
+		b = binary.AppendUvarint(b, uint64(s.seq-r.last))
+		b = binary.AppendUvarint(b, uint64(r.start-k.before.time))
 	}
 	s.buf = b
 	store.Put(key, b)
 }
 
-// retain appends the event being applied to s.buf.
+// retain appends the event being applied to s.events.
 func (s *States) retain() {
-	packed := s.pack()
-	several := len(s.rule.Streams) > 1
-	n := eventHead + s.bits + len(packed)
-	if several {
-		n++
+	e := keptEvent{instant: instant{s.now, s.seq}, holding: s.holding, rest: s.pack()}
+	if len(s.rule.Streams) > 1 {
+		s.tagged = append(append(s.tagged[:0], byte(s.asked.stream)), e.rest...)
+		e.rest = s.tagged
 	}
-	b := binary.AppendUvarint(s.buf, uint64(n))
-	b = binary.LittleEndian.AppendUint64(b, uint64(s.now))
-	b = binary.LittleEndian.AppendUint32(b, s.seq)
-	for i := range s.bits {
-		b = append(b, byte(s.holding>>(8*i)))
-	}
-	if several {
-		b = append(b, byte(s.asked.stream))
-	}
-	s.buf = append(b, packed...)
+	s.events = s.kept.append(s.events, &e, s.kept.last)
+	s.kept.last = e.instant
 	s.kept.count++
 }
 
@@ -187,21 +210,11 @@ func (s *States) pack() []byte {
 
 // renumber gives the events numbers from 1 on, the gaps between them kept.
 func (s *States) renumber() {
-	b := slices.Clone(s.kept.b)
-	s.kept.b = b
-	if len(b) == 0 {
-		return
-	}
-	e, _ := firstEvent(b)
-	less := e.seq() - 1
-	for len(b) > 0 {
-		e, n := firstEvent(b)
-		binary.LittleEndian.PutUint32(e[8:], e.seq()-less)
-		b = b[n:]
-	}
+	less := s.kept.before.seq
 	for i := range s.runs {
 		s.runs[i].first -= less
 		s.runs[i].last -= less
 	}
 	s.seq -= less
+	s.kept.before.seq, s.kept.last.seq = 0, s.kept.last.seq-less
 }

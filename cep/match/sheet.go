@@ -26,6 +26,7 @@ type Sheet struct {
 	clone       *event.Event
 	keepsakes   []keepsake
 	texts       []byte
+	desks       map[string]*desk // by the shape of the rules
 }
 
 // A keepsake is an event of the past that alerts at one event refer to.
@@ -45,7 +46,7 @@ type answer struct {
 }
 
 // NewSheet returns a sheet without conditions.
-func NewSheet() *Sheet { return &Sheet{places: map[string]int{}} }
+func NewSheet() *Sheet { return &Sheet{places: map[string]int{}, desks: map[string]*desk{}} }
 
 // notShared is the place of a condition that is no sheet's.
 const notShared = -1
@@ -110,6 +111,15 @@ func (s *Sheet) recall(schema *event.Schema, time int64, packed []byte) *event.E
 		s.keepsakes = append(s.keepsakes, keepsake{schema, time, s.texts[from:], ev})
 	}
 	return ev
+}
+
+// desk returns the desk of the rules of a shape; own becomes it for the first.
+func (s *Sheet) desk(shape string, own *desk) *desk {
+	if d := s.desks[shape]; d != nil {
+		return d
+	}
+	s.desks[shape] = own
+	return own
 }
 
 // Evaluations returns how many conditions have been evaluated.

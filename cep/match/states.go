@@ -1,6 +1,8 @@
 package match
 
 import (
+	"fmt"
+	"math"
 	"slices"
 
 	"github.com/caltrop/caltrop/cep/event"
@@ -15,14 +17,21 @@ import (
 // be evidence, and an alert's is found by going through them again from the
 // earliest start that completes. It holds scratch space only.
 type States struct {
-	rule *prog.Rule
-	pat  *prog.Pattern
-	*automaton
+	rule   *prog.Rule
+	pat    *prog.Pattern
+	layout *layout
 	asked  *conditions
-	scribe *Machine // writes alerts
+	scribe *Machine // writes alerts; made for the first
 	sheets []*Sheet // by stream; nil where there is none
 	bits   int      // bytes that conditions take in a retained event
+	shape  string
+	*desk
+}
 
+// A desk is what the rules of one shape, that differ in names and conditions
+// only, work at one after the other: their automaton and scratch space.
+type desk struct {
+	*automaton
 	now       int64
 	seq       uint32 // of the event being applied
 	holding   uint64 // what holds for it; 0: it is not to be retained
@@ -32,10 +41,13 @@ type States struct {
 	done      []ending
 	turn      uint64
 	kept      retained
-	buf       []byte
+	buf       []byte // the state being written
+	events    []byte // of it
 	packed    []byte
+	tagged    []byte
 	past      past
 	out       *Output
+	facts     *expr.Facts
 }
 
 // A live is a run in one of the automaton's states.
@@ -64,10 +76,9 @@ func newStates(r *prog.Rule, l *layout) (*States, bool) {
 	if a == nil {
 		return nil, false
 	}
-	s := &States{rule: r, pat: r.Pattern, automaton: a, asked: asked, scribe: newMachine(r), bits: (len(asked.list) + 7) / 8,
-		sheets: make([]*Sheet, len(r.Streams))}
-	s.scribe.layout = l
-	return s, true
+	p := r.Pattern
+	return &States{rule: r, pat: p, layout: l, asked: asked, bits: (len(asked.list) + 7) / 8, sheets: make([]*Sheet, len(r.Streams)),
+		shape: fmt.Sprint(p.Adjacent, p.Positions, p.Loops, p.Start, p.Follow, asked.ofPred), desk: &desk{automaton: a}}, true
 }
 
 var (
@@ -78,12 +89,13 @@ var (
 
 // Guards implements Guarded.
 func (s *States) Guards(schema *event.Schema) ([]*expr.Program, bool) {
-	return s.scribe.Guards(schema)
+	return guardsOf(s.rule, schema)
 }
 
 // Share implements Sharing.
 func (s *States) Share(schema *event.Schema, sheet *Sheet) {
 	s.asked.share(schema, sheet)
+	s.desk = sheet.desk(s.shape, s.desk)
 	for i, own := range s.rule.Streams {
 		if own == schema {
 			s.sheets[i] = sheet
@@ -108,7 +120,7 @@ func (s *States) Event(key []byte, ev *event.Event, roles uint64, store Store, o
 		return
 	}
 	s.out, s.now = out, ev.Time
-	s.scribe.frame.Facts = FactsOf(s.rule, store) // before the state is read: the store may read others
+	s.facts = FactsOf(s.rule, store) // before the state is read: the store may read others
 	raw := store.Get(key)
 	if raw == nil && s.asked.of(s.start.asks) == 0 {
 		return // a start takes an event that satisfies something
@@ -179,7 +191,7 @@ func (s *States) put(r live) {
 // cut ends what began with an event up to number last.
 func (s *States) cut(last uint32) {
 	s.next = slices.DeleteFunc(s.next, func(r live) bool { return r.first <= last })
-	s.kept.drop(last)
+	s.kept.drop(math.MinInt64, last)
 	if last >= s.seq {
 		s.holding = 0
 	}

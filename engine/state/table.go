@@ -12,10 +12,15 @@ type table struct {
 
 const tableMin = 64 // entries
 
-// hashOf is the hash of a record's name; the high half is kept in the table.
+// hashOf is the hash of a record's name, which the table keeps. The records of
+// one key in neighbouring slots stand side by side: an event comes to one rule
+// after the other.
 func hashOf(slot uint32, key []byte) uint32 {
-	return uint32(xxh3.HashSeed(key, uint64(slot)) >> 32)
+	return uint32(xxh3.HashSeed(key, uint64(slot/neighbours))>>32)&^(neighbours-1) | slot%neighbours
 }
+
+// neighbours are the entries of a cache line.
+const neighbours = 8
 
 func entryOf(hash uint32, r ref) uint64 { return uint64(hash)<<32 | uint64(r) }
 
