@@ -234,6 +234,13 @@ func showAlert(w io.Writer, body []byte, asJSON bool) error {
 		steps = append(steps, fmt.Sprintf("%s×%d", name, len(events)))
 	}
 	slices.Sort(steps)
-	_, err := fmt.Fprintf(w, "%s  %-8s %-9s %s  key %s  %s  %v\n", a.At, a.Severity, a.Status, a.Rule, a.Key, a.Summary, steps)
+	status := a.Status
+	if a.Version > 1 {
+		status = fmt.Sprintf("%s v%d", a.Status, a.Version)
+	}
+	if a.Suppressed > 0 {
+		a.Summary = fmt.Sprintf("%s (and %d suppressed)", a.Summary, a.Suppressed)
+	}
+	_, err := fmt.Fprintf(w, "%s  %-8s %-12s %s  key %s  %s  %v\n", a.At, a.Severity, status, a.Rule, a.Key, a.Summary, steps)
 	return err
 }

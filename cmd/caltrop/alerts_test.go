@@ -8,6 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/sinks"
+	"github.com/caltrop/caltrop/sinks/alert"
+	"github.com/caltrop/caltrop/sinks/pebble"
 )
 
 func listed(t *testing.T, args ...string) (out string, err error) {
@@ -34,7 +39,7 @@ func TestAlertsAreListedPageByPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := "2026-03-01T12:00:00.000000Z  high     raised    probe  key \"c1\"  2 probes  [large×1 small×2]\n"
+	line := "2026-03-01T12:00:00.000000Z  high     raised       probe  key \"c1\"  2 probes  [large×1 small×2]\n"
 	if out != line+line {
 		t.Errorf("got\n%s\nwant twice\n%s", out, line)
 	}
@@ -70,6 +75,43 @@ func TestAlertsThatCannotBeListed(t *testing.T) {
 		if exitCode(err) != exitFailure || !strings.Contains(out, c.want) {
 			t.Errorf("alerts ls %v: exit %d, %s; want 1 and %q", c.args, exitCode(err), out, c.want)
 		}
+	}
+}
+
+// An early alert that is corrected is listed as it stands, with its version.
+func TestCorrectionsAreListed(t *testing.T) {
+	dir := t.TempDir()
+	h, err := pebble.Open(dir, pebble.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, versions := range [][]alert.Status{{alert.Raised}, {alert.Raised, alert.Changed}, {alert.Raised, alert.Changed, alert.Retracted}} {
+		for v, status := range versions {
+			a := alert.Alert{ID: alert.ID{byte(i)}, Version: v + 1, Status: status, Rule: "probe", Mode: "live", Severity: "high",
+				Key: []event.Value{event.StringOf("c1")}, At: int64(1+i) * 1e6, Summary: fmt.Sprintf("version %d", v+1)}
+			record, err := sinks.ParseRecord(a.AppendJSON(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Write(t.Context(), []sinks.Record{record}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	box := []string{"--history", dir, "--key", "c1", "--from", "1970-01-01T00:00:00Z", "--to", "1970-01-02T00:00:00Z"}
+	lines := []string{
+		"1970-01-01T00:00:03.000000Z  high     retracted v3 probe  key \"c1\"  version 3  []\n",
+		"1970-01-01T00:00:02.000000Z  high     changed v2   probe  key \"c1\"  version 2  []\n",
+		"1970-01-01T00:00:01.000000Z  high     raised       probe  key \"c1\"  version 1  []\n",
+	}
+	if out, err := listed(t, box...); err != nil || out != strings.Join(lines, "") {
+		t.Errorf("got\n%s%v, want\n%s", out, err, strings.Join(lines, ""))
+	}
+	if out, err := listed(t, append(box, "--status", "retracted")...); err != nil || out != lines[0] {
+		t.Errorf("retracted are\n%s%v, want\n%s", out, err, lines[0])
 	}
 }
 
