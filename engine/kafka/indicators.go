@@ -126,6 +126,13 @@ func (x *Metrics) Observe(status func() Status) error {
 			}
 			return now.Sub(at).Seconds(), !at.IsZero()
 		}},
+		{"caltrop_hot_key_share", "part of a task's traffic that its hottest key brings", func(t *TaskStatus, _ time.Time) (float64, bool) {
+			most := 0.0
+			for _, k := range t.Hot {
+				most = max(most, k.Share)
+			}
+			return most, true
+		}},
 		{"caltrop_held_bytes", "events that wait for the watermark", func(t *TaskStatus, _ time.Time) (float64, bool) { return float64(t.HeldBytes), true }},
 		{"caltrop_task_up", "1 for a task that is live", func(t *TaskStatus, _ time.Time) (float64, bool) {
 			if t.State == StateLive {

@@ -9,6 +9,9 @@ import (
 	"github.com/caltrop/caltrop/engine/task"
 )
 
+// HotShare is the part of a task's traffic from which on a key is told as hot.
+const HotShare = 0.05
+
 // A State is what a task is doing.
 type State string
 
@@ -34,6 +37,7 @@ type TaskStatus struct {
 	Watermark       int64 // µs; 0 when the stream has shown no event
 	Counts          task.Counts
 	HeldBytes       int64         // of the events that wait for the watermark
+	Hot             []task.HotKey // that bring at least HotShare of their stream's traffic here
 	Since           time.Time     // when it last went live; zero: it has not
 	Checkpoint      time.Time     // when the last one was made by this owner; zero: none yet
 	CheckpointAt    task.Position // where the task was when it was known to be made
@@ -62,6 +66,7 @@ func (t *tenure) publish(now time.Time) {
 	t.status.ID, t.status.Topic = t.id, t.topic
 	if t.task != nil {
 		t.status.Position, t.status.Counts, t.status.HeldBytes = t.task.Position(), t.task.Counts(), t.task.HeldBytes()
+		t.status.Hot = t.task.HotKeys(HotShare)
 		t.countHastened(t.status.Counts.Hastened)
 		t.countTotals()
 		t.status.Watermark = t.watermark()

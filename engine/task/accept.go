@@ -28,6 +28,7 @@ type stream struct {
 	keyFields []int // of the partition key
 	readers   []reader
 	seen      seen
+	hot       hotKeys
 }
 
 func (s *stream) use(live *Stream, ref Ref) {
@@ -76,6 +77,7 @@ func (t *Task) accept(r *Record) {
 		st.seen.add(ev.Time)
 	}
 	t.counts.Accepted++
+	st.hot.add(ev, st.keyFields)
 	t.hold(st, ev)
 	t.mark(src, st, capped)
 	if t.heldBytes > t.heldMax {

@@ -94,6 +94,10 @@ func TestFaultsMakeUnready(t *testing.T) {
 // oneJob is an engine with one task.
 type oneJob struct{}
 
+func (oneJob) HotKeys(context.Context) ([]api.HotKey, error) {
+	return []api.HotKey{{Stream: "payment", Partition: 3, Key: "c1", Share: 0.9, Over: 0.01, Advice: "exclude it"}}, nil
+}
+
 func (oneJob) Jobs(context.Context) ([]api.Job, error) {
 	return []api.Job{{Name: "job", Instance: "a", Rules: []string{"probe"}, Paths: []api.Path{{Rule: "probe", Input: "payment"}}, Missing: []string{"logins"}, Tasks: []api.Task{{
 		Input: "payments", Role: "direct", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
@@ -400,6 +404,7 @@ func TestNothingIsKnownBeforeTheLogIsRead(t *testing.T) {
 	g.want(http.StatusServiceUnavailable, "DELETE", "/v1/rules/probe", "")
 	g.want(http.StatusOK, "GET", "/healthz", "")
 	g.want(http.StatusOK, "GET", "/v1/jobs", "")
+	g.want(http.StatusOK, "GET", "/v1/hot-keys", "")
 }
 
 // A method that is not there is told which ones are.

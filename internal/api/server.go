@@ -33,6 +33,19 @@ type History interface {
 // Jobs tells what the engine is doing.
 type Jobs interface {
 	Jobs(ctx context.Context) ([]Job, error)
+	// HotKeys returns the keys that bring much of a task's traffic, the hottest
+	// first.
+	HotKeys(ctx context.Context) ([]HotKey, error)
+}
+
+// A HotKey is a key that brings much of one partition's traffic.
+type HotKey struct {
+	Stream    string  `json:"stream"`
+	Partition int32   `json:"partition"`
+	Key       string  `json:"key"`
+	Share     float64 `json:"share"` // from 0 to 1
+	Over      float64 `json:"over"`  // by how much the share may be too large
+	Advice    string  `json:"advice"`
 }
 
 // A Job is one set of tasks that run the live rules.
@@ -183,6 +196,7 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	documents.Get("/v1/alerts", s.handle(s.listAlerts, "rule", "key", "status", "from", "to", "after", "limit"))
 	r.Get("/v1/alerts/{id}", s.handle(s.getAlert))
 	r.Get("/v1/jobs", s.handle(s.listJobs))
+	r.Get("/v1/hot-keys", s.handle(s.listHotKeys))
 
 	if s.backtests != nil {
 		documents.Post("/v1/backtests", s.handle(s.startBacktest, "rules", "from", "to"))
@@ -243,6 +257,17 @@ func (s *server) readiness(w http.ResponseWriter, _ *http.Request) error {
 		return &problem{status: http.StatusServiceUnavailable, detail: err.Error(), retry: retrySeconds}
 	}
 	return encode(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+func (s *server) listHotKeys(w http.ResponseWriter, r *http.Request) error {
+	keys, err := s.jobs.HotKeys(r.Context())
+	if err != nil {
+		return err
+	}
+	if keys == nil {
+		keys = []HotKey{}
+	}
+	return encode(w, http.StatusOK, map[string]any{"hot_keys": keys})
 }
 
 func (s *server) listJobs(w http.ResponseWriter, r *http.Request) error {
