@@ -17,7 +17,7 @@ import (
 func TestWarnings(t *testing.T) {
 	streams := source(t, "testdata/broken/streams.yaml")
 	paths, err := filepath.Glob("testdata/warned/[0-9]*.yaml")
-	if err != nil || len(paths) < 19 {
+	if err != nil || len(paths) < 21 {
 		t.Fatalf("%d documents, %v", len(paths), err)
 	}
 	for _, path := range paths {

@@ -160,7 +160,7 @@ func rolesOf(rule *prog.Rule, ev *event.Event) uint64 {
 }
 
 func alertOf(f *match.Found) ceptest.Alert {
-	a := ceptest.Alert{At: f.At, By: ceptest.By(f.By), Event: copyOf(f.Event), Instant: f.Instant, Summary: f.Summary}
+	a := ceptest.Alert{At: f.At, By: ceptest.By(f.By), Event: copyOf(f.Event), Instant: f.Instant, Summary: f.Summary, Capped: f.Capped, Truncated: f.Truncated}
 	for _, s := range f.Evidence {
 		step := ceptest.StepEvents{Step: s.Step}
 		for _, ev := range s.Events {

@@ -64,14 +64,16 @@ const (
 
 // An Alert is one alert the rule must raise, and nothing of how it is sent.
 type Alert struct {
-	At       int64 // event time, µs
-	Key      []event.Value
-	By       By
-	Event    *event.Event // ByEvent: the completing event
-	Instant  int64        // ByDeadline: the deadline; ByWindow: the window's start
-	Evidence []StepEvents // steps with events, in the order of the pattern's text
-	Measures []Measured   // in the order of the document; those in error are left out
-	Summary  string
+	At        int64 // event time, µs
+	Key       []event.Value
+	By        By
+	Event     *event.Event // ByEvent: the completing event
+	Instant   int64        // ByDeadline: the deadline; ByWindow: the window's start
+	Evidence  []StepEvents // steps with events, in the order of the pattern's text
+	Measures  []Measured   // in the order of the document; those in error are left out
+	Summary   string
+	Capped    bool // of Oracle.Capped and engines
+	Truncated bool // of engines
 }
 
 // StepEvents are the events of one step, in key order.

@@ -114,6 +114,9 @@ func FormatAlerts(alerts []Alert) string {
 		for _, m := range a.Measures {
 			fmt.Fprintf(&b, " %s=%.9g", m.Name, number(m.Value))
 		}
+		if a.Capped {
+			b.WriteString(" capped")
+		}
 		if a.Summary != "" {
 			fmt.Fprintf(&b, " %q", a.Summary)
 		}
