@@ -96,3 +96,30 @@ func TestARuleOverTwoStreamsRaisesAnAlertOnce(t *testing.T) {
 	b.pass(110)
 	b.wantAlerts(4)
 }
+
+// TestT57RulesOnDifferentKeysDoNotFenceEachOther runs a direct rule and rules of
+// two keys in one job, so that tasks of three kinds have the same partition
+// numbers: none fences another, and bad input is a dead letter once.
+func TestT57RulesOnDifferentKeysDoNotFenceEachOther(t *testing.T) {
+	b := newRoutedBench(t)
+	b.put(rules.KindRule, "users", "apiVersion: caltrop/v1\nkind: Rule\nname: users\nkey: card\nwithin: 5m\npattern: entry{2}\nsteps: {entry: {stream: login}}\n")
+	e, _ := b.start(EngineOptions{Keeper: forgetful{}})
+	b.until("all tasks live", func() bool { return b.live(e) == 2+2+3+2+2 })
+	b.write("payments", 0, "nonsense")
+	b.write("logins", 0, "nonsense")
+	b.write("logins", 0, b.login("c1", 0))
+	b.write("logins", 1, b.login("c1", 1))
+	b.produce(b.fails("c1", 2)...)
+	b.pass(60)
+	b.wantAlerts(3) // failed, takeover, users
+	seen := map[string]bool{}
+	for _, s := range e.Status().Tasks {
+		if s.State != StateLive || seen[s.ID.String()] {
+			t.Errorf("task %s is %s: %s", s.ID, s.State, s.Reason)
+		}
+		seen[s.ID.String()] = true
+	}
+	if n := len(b.dead()); n != 2 {
+		t.Errorf("%d dead letters, want one for each bad record", n)
+	}
+}

@@ -277,3 +277,16 @@ func FuzzFrame(f *testing.F) {
 		}
 	})
 }
+
+// TestT51OneTerminalStampedAhead sends one event stamped just inside max_future:
+// the watermark follows now, and no honest event is late.
+func TestT51OneTerminalStampedAhead(t *testing.T) {
+	r := newRig(t)
+	r.step("159.9 bob ann 1", 100)
+	for s := 91; s < 200; s++ {
+		r.step(fmt.Sprintf("%d ann bob 1", s), float64(s+9))
+	}
+	if c := r.router.Counts(); c.Late != 0 || c.Dead != 0 || c.Routed != 110 {
+		t.Errorf("counts %+v", c)
+	}
+}
