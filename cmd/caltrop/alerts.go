@@ -195,23 +195,7 @@ func getJSON(ctx context.Context, address string, v any) error {
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", address, err)
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("asking for alerts: %w", err)
-	}
-	defer res.Body.Close()
-	body := json.NewDecoder(io.LimitReader(res.Body, answerBytesMax))
-	if res.StatusCode != http.StatusOK {
-		var p struct{ Detail string }
-		if body.Decode(&p) != nil || p.Detail == "" {
-			p.Detail = "no explanation"
-		}
-		return fmt.Errorf("the server answered %s: %s", res.Status, p.Detail)
-	}
-	if err := body.Decode(v); err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
-	}
-	return nil
+	return answer(req, http.StatusOK, v)
 }
 
 // showAlert prints one alert as it is, or as a line for people.

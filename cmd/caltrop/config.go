@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/caltrop/caltrop/internal/secure"
@@ -52,6 +53,7 @@ type checkpointConfig struct {
 	Directory string        `yaml:"directory"`
 	S3        s3Config      `yaml:"s3"`
 	Every     time.Duration `yaml:"every"`
+	From      string        `yaml:"from_savepoint"` // JOB/NAME; "": none
 }
 
 type s3Config struct {
@@ -102,6 +104,12 @@ func (b *byteSize) UnmarshalYAML(n *yaml.Node) error {
 	}
 	*b = byteSize(number * scale)
 	return nil
+}
+
+var savepointOfJob = regexp.MustCompile(`^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$`)
+
+func (c *checkpointConfig) fromIsLegal() bool {
+	return c.From == "" || savepointOfJob.MatchString(c.From)
 }
 
 // Defaults and bounds of config.
@@ -173,6 +181,7 @@ func (c *config) validate() error {
 	check(len(c.Kafka.Brokers) > 0, "kafka.brokers: at least one address is needed")
 	check(c.Data != "", "data: a directory is needed")
 	check(c.Checkpoint.Every >= time.Second, "checkpoints.every is %s, want at least 1s", c.Checkpoint.Every)
+	check(c.Checkpoint.fromIsLegal(), "checkpoints.from_savepoint is %q, want JOB/NAME", c.Checkpoint.From)
 	check(c.Checkpoint.Directory == "" || c.Checkpoint.S3.Endpoint == "", "checkpoints: a directory or s3, not both")
 	check(c.Kafka.CommitEvery >= 0 && c.Kafka.CommitEvery <= time.Second, "kafka.commit_every is %s, want at most 1s", c.Kafka.CommitEvery)
 	check(c.Kafka.Keyed >= 0 && c.Kafka.Keyed <= keyedPartitionsMax, "kafka.keyed_partitions is %d, want at most %d", c.Kafka.Keyed, keyedPartitionsMax)

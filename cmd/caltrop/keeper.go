@@ -22,15 +22,18 @@ import (
 const tasksExpected = 16
 
 // A keeper opens the state of the engine's tasks from their checkpoints.
-type keeper struct{ checkpoints *checkpoint.Keeper }
+type keeper struct {
+	checkpoints *checkpoint.Keeper
+	savepoints  *checkpoint.Savepoints
+}
 
 func newKeeper(c *config, m *kafka.Metrics, log *slog.Logger) (*keeper, error) {
 	blobs, err := c.Checkpoint.open()
 	if err != nil {
 		return nil, err
 	}
-	return &keeper{checkpoint.NewKeeper(checkpoint.Options{
-		Blobs: blobs, Dir: filepath.Join(c.Data, "state"), Build: buildID(), Log: log,
+	return &keeper{savepoints: checkpoint.NewSavepoints(blobs, c.Job), checkpoints: checkpoint.NewKeeper(checkpoint.Options{
+		Blobs: blobs, From: c.Checkpoint.From, Dir: filepath.Join(c.Data, "state"), Build: buildID(), Log: log,
 		State: state.Options{Bytes: int(c.Memory) / tasksExpected * 3 / 4}, CacheBytes: int64(c.Memory) / tasksExpected / 4,
 		Rejected: func(string) { m.Rejected() },
 		Moved:    func(way checkpoint.Way, bytes int64) { m.Moved(string(way), bytes) },
@@ -59,7 +62,11 @@ func (c *checkpointConfig) open() (checkpoint.Blobs, error) {
 
 // Open implements kafka.Keeper.
 func (k *keeper) Open(ctx context.Context, id kafka.TaskID, conf task.Config) (kafka.Kept, error) {
-	return k.checkpoints.Open(ctx, id.String(), conf)
+	kept, err := k.checkpoints.Open(ctx, id.String(), conf)
+	if err != nil {
+		return nil, err // not kept: a nil *Kept in an interface is no nil
+	}
+	return kept, nil
 }
 
 // buildID names this build in manifests: the revision it was made from.

@@ -62,7 +62,7 @@ document or an event is bad.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(devCommand(), serveCommand(), matchCommand(), backtestCommand(), rulesCommand(), alertsCommand(), genCommand(), benchCommand(), dlqCommand())
+	root.AddCommand(devCommand(), serveCommand(), matchCommand(), backtestCommand(), rulesCommand(), alertsCommand(), genCommand(), benchCommand(), dlqCommand(), jobsCommand())
 	return root
 }
 

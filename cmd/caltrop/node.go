@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/engine/backtest"
+	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/kafka"
 	"github.com/caltrop/caltrop/internal/api"
 	"github.com/caltrop/caltrop/rules"
@@ -55,6 +56,8 @@ type node struct {
 	handler  http.Handler
 
 	backtests *backtest.Operations
+
+	savepoints *checkpoint.Savepoints
 }
 
 // newNode makes a node. The address is taken and the local directories are
@@ -147,7 +150,8 @@ func (n *node) openEngine() error {
 	if err != nil {
 		return err
 	}
-	o := kafka.EngineOptions{Keeper: keeper, Metrics: m, CommitEvery: n.conf.Kafka.CommitEvery, CheckpointEvery: n.conf.Checkpoint.Every}
+	n.savepoints = keeper.savepoints
+	o := kafka.EngineOptions{Keeper: keeper, Savepoints: keeper.savepoints, Metrics: m, CommitEvery: n.conf.Kafka.CommitEvery, CheckpointEvery: n.conf.Checkpoint.Every}
 	switch schemas, err := n.conf.Registry.open(); {
 	case err != nil:
 		return err
@@ -164,7 +168,7 @@ func (n *node) openHandler() (err error) {
 		Report: backtestReport, Log: n.log,
 	})
 	n.handler, err = api.New(api.Options{
-		Registry: n.registry, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Metrics: n.metrics, Log: n.log,
+		Registry: n.registry, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Savepoints: savepoints{n, n.savepoints}, Metrics: n.metrics, Log: n.log,
 		Ready: func() error { s := n.engine.Status(); return s.Ready() },
 	})
 	return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,7 @@ import (
 )
 
 func serveCommand() *cobra.Command {
-	var path string
+	var path, from string
 	cmd := &cobra.Command{
 		Use:   "serve --config FILE",
 		Short: "Run live rules over Kafka",
@@ -35,6 +36,9 @@ exits 0.`,
 			if err != nil {
 				return err
 			}
+			if conf.Checkpoint.From = cmp.Or(from, conf.Checkpoint.From); !conf.Checkpoint.fromIsLegal() {
+				return fmt.Errorf("--from-savepoint is %q, want JOB/NAME", from)
+			}
 			log, err := newLog(cmd.ErrOrStderr(), conf.Log)
 			if err != nil {
 				return err
@@ -49,6 +53,7 @@ exits 0.`,
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "", "the configuration file; deploy/serve.yaml documents it")
+	cmd.Flags().StringVar(&from, "from-savepoint", "", "JOB/NAME: tasks without a checkpoint start as this savepoint has them; give a job of another name or generation")
 	return cmd
 }
 

@@ -27,6 +27,9 @@ type Options struct {
 	CacheBytes    int64
 	MemTableBytes uint64
 	Log           *slog.Logger // nil: nothing is logged
+	// From is the savepoint, JOB/NAME, that a task without a checkpoint of its own
+	// starts from; "": it starts with nothing.
+	From string
 	// Rejected is called for each checkpoint that was not whole; nil: it is not.
 	Rejected func(taskName string)
 	// Moved is called for each file of a checkpoint with its bytes and what was
@@ -111,14 +114,16 @@ type Kept struct {
 	whole  []*Manifest     // the kept checkpoints, oldest first
 	cut    *state.Cut      // whose save has not linked yet
 	cuts   int
+
+	imported bool // from a savepoint
 }
 
 // ErrNoneWhole is the error of a task that has checkpoints of which none can
 // be used.
 var ErrNoneWhole = errors.New("no checkpoint is whole")
 
-// Open returns the task as its newest whole checkpoint has it, or a new one
-// where there is none at all. conf comes without a State. Checkpoints that
+// Open returns the task as its newest whole checkpoint has it, where there is
+// none at all as the savepoint of Options.From has it, else a new one. conf comes without a State. Checkpoints that
 // are not whole are passed over and reported. The error matches ErrNewer when
 // a later build wrote the newest whole one, and ErrNoneWhole when there are
 // only broken ones.
@@ -150,7 +155,11 @@ func (k *Keeper) Open(ctx context.Context, taskName string, conf task.Config) (*
 	if plan.broken != nil {
 		return nil, fmt.Errorf("restoring %s: %w: %w", taskName, ErrNoneWhole, plan.broken)
 	}
-	if err := kept.openNew(conf); err != nil {
+	open := kept.openNew
+	if k.opts.From != "" {
+		open = kept.openFrom
+	}
+	if err := open(conf); err != nil {
 		return nil, fmt.Errorf("making the state of %s: %w", taskName, err)
 	}
 	return kept, kept.dropAside()
@@ -262,6 +271,10 @@ func (k *Kept) Oldest() task.Position {
 	}
 	return k.whole[0].Position
 }
+
+// Imported reports whether the task has come from a savepoint, so that nothing
+// that it knows was committed under its own name.
+func (k *Kept) Imported() bool { return k.imported }
 
 // Full reports whether the state is over its budget and nothing may leave it
 // before the cut under way is linked.

@@ -21,7 +21,11 @@ import (
 // once, in any goroutine, when all output up to the cut is committed, and
 // before the next Cut. An error of it leaves the earlier checkpoints as they
 // are.
-func (k *Kept) Cut() (save func(context.Context) error, err error) {
+func (k *Kept) Cut() (save func(context.Context) error, err error) { return k.CutAs("") }
+
+// CutAs is a Cut that becomes the task's part of the savepoint JOB/NAME too; ""
+// is none.
+func (k *Kept) CutAs(savepoint string) (save func(context.Context) error, err error) {
 	if k.cut != nil {
 		k.cut.End()
 	}
@@ -40,7 +44,7 @@ func (k *Kept) Cut() (save func(context.Context) error, err error) {
 		}
 	}
 	k.cuts++
-	s := &saving{Kept: k, cut: cut, manifest: m, snapshot: snapshot,
+	s := &saving{Kept: k, cut: cut, manifest: m, snapshot: snapshot, savepoint: savepoint,
 		dir: k.opts.FS.PathJoin(k.dir, fmt.Sprintf("cut-%d", k.cuts))}
 	return s.run, nil
 }
@@ -48,10 +52,11 @@ func (k *Kept) Cut() (save func(context.Context) error, err error) {
 // A saving is one checkpoint on its way.
 type saving struct {
 	*Kept
-	cut      *state.Cut
-	manifest *Manifest
-	snapshot []byte
-	dir      string // of the linked database
+	cut       *state.Cut
+	manifest  *Manifest
+	snapshot  []byte
+	dir       string // of the linked database
+	savepoint string // JOB/NAME; "": none
 }
 
 func (s *saving) run(ctx context.Context) error {
@@ -89,7 +94,10 @@ func (s *saving) save(ctx context.Context) error {
 	}
 	s.stored = stored
 	s.whole = append(s.whole, s.manifest)
-	return s.opts.Fail(AfterManifest)
+	if err := s.opts.Fail(AfterManifest); err != nil || s.savepoint == "" {
+		return err
+	}
+	return s.keepAs(ctx)
 }
 
 // upload stores the files that are not blobs yet under the next epoch, and

@@ -22,7 +22,12 @@ func startBroker(t *testing.T, topics ...string) (*kfake.Cluster, *Cluster) {
 
 func openCluster(t *testing.T, brokers ...string) *Cluster {
 	t.Helper()
-	c, err := Open(Options{Brokers: brokers, Job: "test", KeyedPartitions: 2, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return openJob(t, "test", brokers...)
+}
+
+func openJob(t *testing.T, job string, brokers ...string) *Cluster {
+	t.Helper()
+	c, err := Open(Options{Brokers: brokers, Job: job, KeyedPartitions: 2, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatalf("opening the cluster: %v", err)
 	}

@@ -7,16 +7,18 @@ import (
 	"time"
 )
 
-// cut begins a checkpoint: it commits all output up to here together with the
+// cut begins a checkpoint, which also becomes a savepoint, JOB/NAME, unless that
+// is "": it commits all output up to here together with the
 // progress, then freezes the state. The commit fails when another owner has
 // fenced us, so no checkpoint is ever made of a position that the log does not
 // have. Saving goes on beside the task.
-func (t *tenure) cut(ctx context.Context, now time.Time) error {
+func (t *tenure) cut(ctx context.Context, now time.Time, savepoint string) error {
 	t.live.cutAt, t.live.cutDue = now, now.Add(t.spread())
 	if err := t.commit(ctx, true); err != nil {
 		return err
 	}
-	save, err := t.kept.Cut()
+	t.live.savepoint = savepoint
+	save, err := t.kept.CutAs(savepoint)
 	if err != nil {
 		return fmt.Errorf("cutting a checkpoint: %w", err)
 	}
@@ -29,10 +31,14 @@ func (t *tenure) cut(ctx context.Context, now time.Time) error {
 // note when the one under way has ended.
 func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 	if t.live.saving == nil {
-		if now.Before(t.live.cutDue) {
+		savepoint := ""
+		if !now.Before(t.live.retry) {
+			savepoint = t.wanted(t.id, t.live.made)
+		}
+		if now.Before(t.live.cutDue) && savepoint == "" {
 			return nil
 		}
-		return t.cut(ctx, now)
+		return t.cut(ctx, now, savepoint)
 	}
 	select {
 	case err := <-t.live.saving:
@@ -74,7 +80,14 @@ func (t *tenure) makeRoom(ctx context.Context) error {
 func (t *tenure) saved(err error) {
 	t.live.saving = nil
 	t.opts.Metrics.checkpoint(err == nil, time.Since(t.live.cutAt))
+	if err == nil && t.live.savepoint != "" {
+		if t.live.made == nil {
+			t.live.made = map[string]bool{}
+		}
+		t.live.made[t.live.savepoint] = true
+	}
 	if err != nil {
+		t.live.retry = time.Now().Add(savepointsEvery)
 		t.status.CheckpointError = "checkpoint: " + err.Error()
 		t.cluster.opts.Log.Warn("checkpoint not written", "partition", t.id.String(), "error", err)
 		return
@@ -89,7 +102,7 @@ func (t *tenure) finish(ctx context.Context) error {
 	if t.live.saving != nil {
 		t.saved(<-t.live.saving)
 	}
-	if err := t.cut(ctx, time.Now()); err != nil {
+	if err := t.cut(ctx, time.Now(), ""); err != nil {
 		return err
 	}
 	t.saved(<-t.live.saving)

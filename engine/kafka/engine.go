@@ -21,9 +21,11 @@ const (
 
 // EngineOptions say how the tasks of a process run.
 type EngineOptions struct {
-	Keeper  Keeper   // required
-	Metrics *Metrics // nil: none
-	Schemas Schemas  // of streams with format avro; nil: their tasks wait for one
+	Keeper Keeper // required
+	// Savepoints are looked for by the processes of a job. nil: there are none.
+	Savepoints Savepoints
+	Metrics    *Metrics // nil: none
+	Schemas    Schemas  // of streams with format avro; nil: their tasks wait for one
 	// CommitEvery is the longest a transaction stays open. Default 20 ms.
 	CommitEvery time.Duration
 	// CommitRecords is the most records in a transaction. Default 1000.
@@ -80,8 +82,9 @@ type Engine struct {
 		reachable bool
 		err       error
 		tasks     map[TaskID]TaskStatus
-		halted    map[string]string // by topic
-		missing   []string          // topics that do not exist
+		halted    map[string]string   // by topic
+		missing   []string            // topics that do not exist
+		wanted    map[string][]string // savepoints by task (TaskID.Part)
 	}
 }
 
@@ -134,13 +137,15 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.member = member
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
-	watched := make(chan struct{})
+	watched, savepoints := make(chan struct{}), make(chan struct{})
 	go func() { defer close(watched); e.watch(watching) }()
+	go func() { defer close(savepoints); e.lookForSavepoints(watching) }()
 	err = e.loop(ctx)
 	stop()
 	e.stop(func(*worker) bool { return true })
 	clear(e.assigned) // leaving the group rebalances once more
 	<-watched
+	<-savepoints
 	if closing := member.Close(); err == nil && closing != nil {
 		err = fmt.Errorf("leaving the group: %w", closing)
 	}

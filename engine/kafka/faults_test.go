@@ -24,6 +24,7 @@ import (
 // A keeping is the real keeper over a file system in memory that can be hurt.
 type keeping struct {
 	*checkpoint.Keeper
+	fs    vfs.FS
 	store *blobtest.Faulty
 	hurt  atomic.Pointer[func(errorfs.Op) error] // of operations on the state at work; nil: none
 }
@@ -31,24 +32,31 @@ type keeping struct {
 func newKeeping(t *testing.T, fail func(checkpoint.Point) error) *keeping {
 	t.Helper()
 	k := &keeping{}
-	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+	k.fs = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if hurt := k.hurt.Load(); hurt != nil && strings.HasPrefix(op.Path, "work/") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 			return (*hurt)(op)
 		}
 		return nil
 	}))
-	dir, err := checkpoint.NewDirectory(fs, "kept")
+	dir, err := checkpoint.NewDirectory(k.fs, "kept")
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.store = blobtest.NewFaulty(dir, 1, 0)
-	k.Keeper = checkpoint.NewKeeper(checkpoint.Options{Blobs: k.store, FS: fs, Dir: "work", Build: "test", Fail: fail,
+	k.Keeper = checkpoint.NewKeeper(checkpoint.Options{Blobs: k.store, FS: k.fs, Dir: "work", Build: "test", Fail: fail,
 		State: state.Options{Keys: 1}, CacheBytes: 1 << 16, MemTableBytes: 1 << 16})
 	return k
 }
 
 func (k *keeping) Open(ctx context.Context, id TaskID, conf task.Config) (Kept, error) {
 	return k.Keeper.Open(ctx, id.String(), conf)
+}
+
+// importing returns a keeper over the same store whose tasks begin with a
+// savepoint.
+func (k *keeping) importing(savepoint string) *keeping {
+	return &keeping{fs: k.fs, store: k.store, Keeper: checkpoint.NewKeeper(checkpoint.Options{Blobs: k.store, FS: k.fs, Dir: "work2", From: savepoint,
+		State: state.Options{Keys: 1}, CacheBytes: 1 << 16, MemTableBytes: 1 << 16})}
 }
 
 // status is that of the task of partition 0.

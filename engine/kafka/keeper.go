@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
@@ -42,6 +43,10 @@ func (id TaskID) Stream() string {
 	return id.Input
 }
 
+// Part is the task's name in savepoints, INPUT.PARTITION: tasks of another job
+// or generation that read the same have the same.
+func (id TaskID) Part() string { return id.Input + "." + strconv.Itoa(int(id.Partition)) }
+
 // A Keeper opens the state of tasks. It is used by several goroutines, for
 // different tasks.
 type Keeper interface {
@@ -58,6 +63,11 @@ type Kept interface {
 	// makes that a checkpoint; the caller runs it once, in any goroutine, when
 	// all output up to the cut is committed, and before the next Cut.
 	Cut() (save func(context.Context) error, err error)
+	// CutAs is a Cut that also becomes the task's part of a savepoint, JOB/NAME.
+	CutAs(savepoint string) (save func(context.Context) error, err error)
+	// Imported reports whether the task has come from a savepoint of another job:
+	// what it knows was not committed here.
+	Imported() bool
 	// Full reports whether the state takes more memory than it may and nothing
 	// can leave before the checkpoint under way is on disk.
 	Full() bool
@@ -75,4 +85,12 @@ type Rules interface {
 	Current() *rules.Set
 	// Changed is closed when Current may return something else.
 	Changed() <-chan struct{}
+}
+
+// Savepoints are the savepoints of the job that its tasks are to take part in.
+// Safe for concurrent use.
+type Savepoints interface {
+	// Wanted returns the names of savepoints by the task, INPUT.PARTITION, whose
+	// part is not stored. known is the caller's, for names that are done with.
+	Wanted(now time.Time, known map[string]bool) (map[string][]string, error)
 }

@@ -25,6 +25,9 @@ const (
 func (t *tenure) serve(ctx context.Context) error {
 	now := time.Now()
 	t.live.cutDue = now.Add(t.spread())
+	if t.kept.Imported() {
+		t.live.cutDue = now // from here on it needs no savepoint
+	}
 	t.say(StateLive, "")
 	if err := t.adopt(now); err != nil {
 		return err

@@ -18,7 +18,8 @@ import (
 // is ever retried in place.
 type tenure struct {
 	tenured
-	halted func(topic string) string // why the topic must not be read any more, or ""
+	halted func(topic string) string            // why the topic must not be read any more, or ""
+	wanted func(TaskID, map[string]bool) string // a savepoint to make, or ""
 	kept   Kept
 	task   *task.Task
 	frames frames
@@ -36,6 +37,10 @@ type tenure struct {
 		cutDue   time.Time  // when the next checkpoint begins
 		saving   chan error // receives how the checkpoint under way ended; nil: none is
 		cutAt    time.Time  // the last cut
+
+		retry     time.Time       // a savepoint that was not made is not tried again before
+		savepoint string          // that the checkpoint under way is, JOB/NAME; "": none
+		made      map[string]bool // savepoints of this tenure
 	}
 }
 
@@ -77,7 +82,7 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 		return err
 	}
 	t.say(StateRestoring, "")
-	if err := t.restore(ctx, progress, n); err != nil {
+	if err := t.restore(ctx, &progress, n); err != nil {
 		return err
 	}
 	if err := t.opts.Fail(t.id, AfterRestore); err != nil {
@@ -123,14 +128,18 @@ func (t *tenure) committed(ctx context.Context, ends barrier) (task.Progress, er
 }
 
 // restore opens the newest checkpoint, which is not past the progress, and a
-// reader of the input where it ends.
-func (t *tenure) restore(ctx context.Context, progress task.Progress, partitions int) error {
+// reader of the input where it ends. Where nothing is committed yet and the task
+// comes from a savepoint, the progress is the savepoint's.
+func (t *tenure) restore(ctx context.Context, progress *task.Progress, partitions int) error {
 	kept, err := t.opts.Keeper.Open(ctx, t.id, t.config(partitions))
 	if err != nil {
 		return fmt.Errorf("restoring %s: %w", t.id, err)
 	}
 	t.kept, t.task = kept, kept.Task()
 	t.frames = newFrames(t.task, t.rules)
+	if kept.Imported() && *progress == (task.Progress{}) {
+		*progress = t.task.Progress()
+	}
 	at := t.task.Position()
 	if progress.Position.Before(at) {
 		return t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",

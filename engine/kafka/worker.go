@@ -61,7 +61,7 @@ func (e *Engine) owner(w *worker) owner {
 	if stream, ok := w.id.routed(); ok {
 		return &routing{tenured: common, stream: stream}
 	}
-	return &tenure{tenured: common, halted: e.halted}
+	return &tenure{tenured: common, halted: e.halted, wanted: e.wanted}
 }
 
 // ended makes the end of a tenure known.

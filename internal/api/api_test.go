@@ -115,7 +115,8 @@ type rig struct {
 	ready    error
 	log      bytes.Buffer
 
-	backtests *backtest.Operations
+	backtests  *backtest.Operations
+	savepoints savepoints
 
 	described *description // what every answer is held against
 }
@@ -137,7 +138,7 @@ func newRig(t *testing.T) *rig {
 	<-g.registry.Ready()
 	var err error
 	g.handler, err = api.New(api.Options{
-		Registry: g.registry, History: g.history, Jobs: oneJob{}, Backtests: g.backtests,
+		Registry: g.registry, History: g.history, Jobs: oneJob{}, Backtests: g.backtests, Savepoints: &g.savepoints,
 		Ready: func() error { return g.ready },
 		Log:   slog.New(slog.NewTextHandler(&g.log, nil)),
 		Now:   func() time.Time { return noon },

@@ -107,9 +107,11 @@ type Options struct {
 	Ready    func() error // nil error: the process can do its work; nil means always
 	// Backtests run rules over history; nil: their routes answer 404.
 	Backtests Backtests
-	Metrics   *Metrics     // nil: a server without /metrics content of its own
-	Log       *slog.Logger // nil: slog.Default()
-	Now       func() time.Time
+	// Savepoints of the job; nil: their routes answer 404.
+	Savepoints Savepoints
+	Metrics    *Metrics     // nil: a server without /metrics content of its own
+	Log        *slog.Logger // nil: slog.Default()
+	Now        func() time.Time
 }
 
 type server struct {
@@ -117,14 +119,16 @@ type server struct {
 	history   History
 	jobs      Jobs
 	backtests Backtests
-	ready     func() error
-	log       *slog.Logger
-	now       func() time.Time
+
+	savepoints Savepoints
+	ready      func() error
+	log        *slog.Logger
+	now        func() time.Time
 }
 
 // New returns the handler of the whole interface.
 func New(o Options) (http.Handler, error) {
-	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, ready: o.Ready, log: o.Log, now: o.Now}
+	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, savepoints: o.Savepoints, ready: o.Ready, log: o.Log, now: o.Now}
 	if s.ready == nil {
 		s.ready = func() error { return nil }
 	}
@@ -198,6 +202,11 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	r.Get("/v1/jobs", s.handle(s.listJobs))
 	r.Get("/v1/hot-keys", s.handle(s.listHotKeys))
 
+	if s.savepoints != nil {
+		r.Post("/v1/jobs/{job}/savepoints", s.handle(s.askSavepoint, "name"))
+		r.Get("/v1/jobs/{job}/savepoints", s.handle(s.listSavepoints))
+		r.Get("/v1/jobs/{job}/savepoints/{name}", s.handle(s.getSavepoint))
+	}
 	if s.backtests != nil {
 		documents.Post("/v1/backtests", s.handle(s.startBacktest, "rules", "from", "to"))
 		r.Get("/v1/backtests", s.handle(s.listBacktests))

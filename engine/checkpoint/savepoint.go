@@ -1,0 +1,243 @@
+package checkpoint
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caltrop/caltrop/engine/task"
+)
+
+// A Savepoint is one checkpoint of each task of a job, made because somebody
+// asked and kept until somebody removes it: it shares no file with anything, so
+// collection never comes near it. Another job can start from it.
+//
+// Blobs are savepoints/JOB/NAME, what was asked; savepoints/JOB.NAME/TASK, the
+// manifest of a task, written last; savepoints/JOB.NAME.files/TASK-FILE-HASH.
+type Savepoint struct {
+	Name  string
+	Job   string
+	Asked time.Time
+	Tasks []string // INPUT.PARTITION, in order
+	Done  []string // those of Tasks whose part is stored, in order
+}
+
+// A SavepointState is how far a savepoint is.
+type SavepointState string
+
+// The states of a savepoint.
+const (
+	SavepointRunning  SavepointState = "running"
+	SavepointComplete SavepointState = "complete"
+	SavepointFailed   SavepointState = "failed" // not complete in savepointTime, and never will be
+)
+
+// savepointTime is how long the tasks of a job have to store a savepoint.
+const savepointTime = time.Hour
+
+// State returns how far the savepoint is.
+func (s *Savepoint) State(now time.Time) SavepointState {
+	switch {
+	case len(s.Done) == len(s.Tasks):
+		return SavepointComplete
+	case now.Sub(s.Asked) > savepointTime:
+		return SavepointFailed
+	}
+	return SavepointRunning
+}
+
+// Errors of Savepoints.
+var (
+	ErrNoSavepoint   = errors.New("there is no such savepoint")
+	ErrSavepointName = errors.New("a savepoint's name is lower case letters, digits and dashes, a letter first, at most 63")
+)
+
+const (
+	savepointDir      = "savepoints/"
+	savepointBytesMax = 4 << 20 // of what was asked
+)
+
+var savepointName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+
+// Savepoints are those of one job in a store. It is safe for concurrent use.
+type Savepoints struct {
+	blobs Blobs
+	job   string
+}
+
+// NewSavepoints returns the savepoints of a job.
+func NewSavepoints(b Blobs, job string) *Savepoints { return &Savepoints{b, job} }
+
+// Ask begins a savepoint of tasks, each INPUT.PARTITION. The processes that run
+// them find it in the store. The error matches ErrExists when the name is taken,
+// ErrSavepointName when it is not one.
+func (s *Savepoints) Ask(name string, tasks []string, now time.Time) (*Savepoint, error) {
+	if !savepointName.MatchString(name) {
+		return nil, fmt.Errorf("%q: %w", name, ErrSavepointName)
+	}
+	p := &Savepoint{Name: name, Job: s.job, Asked: now.UTC(), Tasks: slices.Sorted(slices.Values(tasks))}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("asking for savepoint %s: %w", name, err)
+	}
+	if err := s.blobs.Create(savepointDir+s.job+"/"+name, text); err != nil {
+		return nil, fmt.Errorf("asking for savepoint %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// Names returns the names of the savepoints that were asked for, in order.
+func (s *Savepoints) Names() ([]string, error) {
+	blobs, err := s.blobs.List(savepointDir + s.job + "/")
+	if err != nil {
+		return nil, fmt.Errorf("listing savepoints: %w", err)
+	}
+	var names []string
+	for _, b := range blobs {
+		if _, name, _ := cutLast(b.Name); savepointName.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// Get returns a savepoint; the error matches ErrNoSavepoint when nobody asked
+// for it.
+func (s *Savepoints) Get(name string) (*Savepoint, error) {
+	names, err := s.Names()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(names, name) {
+		return nil, fmt.Errorf("savepoint %q of job %s: %w", name, s.job, ErrNoSavepoint)
+	}
+	text, err := s.blobs.Read(savepointDir+s.job+"/"+name, savepointBytesMax)
+	if err != nil {
+		return nil, fmt.Errorf("reading savepoint %s: %w", name, err)
+	}
+	p := &Savepoint{}
+	if err := json.Unmarshal(text, p); err != nil {
+		return nil, fmt.Errorf("reading savepoint %s: %w", name, err)
+	}
+	blobs, err := s.blobs.List(savepointManifest(s.job+"/"+name, ""))
+	if err != nil {
+		return nil, fmt.Errorf("reading savepoint %s: %w", name, err)
+	}
+	done := map[string]bool{}
+	for _, b := range blobs {
+		_, part, _ := cutLast(b.Name)
+		done[part] = true
+	}
+	for _, part := range p.Tasks {
+		if done[part] {
+			p.Done = append(p.Done, part)
+		}
+	}
+	return p, nil
+}
+
+// savepointManifest is the blob of a task's manifest in the savepoint JOB/NAME.
+func savepointManifest(of, part string) string {
+	return savepointDir + strings.ReplaceAll(of, "/", ".") + "/" + part
+}
+
+func savepointFile(of, part string, f *File) string {
+	return savepointDir + strings.ReplaceAll(of, "/", ".") + ".files/" + part + "-" + f.Name + "-" + f.Hash
+}
+
+// partOf is a task's name in savepoints, INPUT.PARTITION of
+// JOB.INPUT.GENERATION.PARTITION: a job of another name finds it.
+func partOf(taskName string) string {
+	words := strings.Split(taskName, ".")
+	if len(words) < 4 {
+		return taskName
+	}
+	n := len(words)
+	return strings.Join(words[1:n-2], ".") + "." + words[n-1]
+}
+
+// keepAs stores the checkpoint that has just been made once more, as the task's
+// part of a savepoint. The linked files are still there.
+func (s *saving) keepAs(ctx context.Context) error {
+	part := partOf(s.name)
+	m := *s.manifest
+	m.Files = slices.Clone(m.Files)
+	for i := range m.Files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		f := &m.Files[i]
+		f.Blob = savepointFile(s.savepoint, part, f)
+		if err := s.opts.Blobs.Upload(f.Blob, s.opts.FS, s.opts.FS.PathJoin(s.dir, f.Name)); err != nil {
+			return err
+		}
+		s.opts.Moved(Uploaded, f.Size)
+	}
+	m.Snapshot.Blob = savepointFile(s.savepoint, part, &m.Snapshot)
+	if err := s.opts.Blobs.Create(m.Snapshot.Blob, s.snapshot); err != nil && !errors.Is(err, ErrExists) {
+		return err
+	}
+	data, err := m.encode()
+	if err != nil {
+		return err
+	}
+	if err := s.opts.Blobs.Create(savepointManifest(s.savepoint, part), data); err != nil && !errors.Is(err, ErrExists) {
+		return err // one that is there is as good: an owner before us has made it
+	}
+	return nil
+}
+
+// openFrom opens the task as the savepoint of Options.From has it.
+func (k *Kept) openFrom(conf task.Config) error {
+	part := partOf(k.name)
+	data, err := k.opts.Blobs.Read(savepointManifest(k.opts.From, part), manifestMax)
+	if err != nil {
+		return fmt.Errorf("savepoint %s has no task %s: %w", k.opts.From, part, err)
+	}
+	m, err := decodeManifest(data)
+	if err != nil {
+		return fmt.Errorf("savepoint %s, task %s: %w", k.opts.From, part, err)
+	}
+	if err := k.restore(m, conf); err != nil {
+		return fmt.Errorf("savepoint %s, task %s: %w", k.opts.From, part, err)
+	}
+	k.stored, k.imported = map[string]File{}, true // its blobs are not ours to name
+	return nil
+}
+
+// Wanted returns the savepoints that are not complete, and can be, by task that
+// has not stored its part: INPUT.PARTITION to names. known holds names that it
+// need not look at any more, and is added to.
+func (s *Savepoints) Wanted(now time.Time, known map[string]bool) (map[string][]string, error) {
+	names, err := s.Names()
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[string][]string{}
+	for _, name := range names {
+		if known[name] {
+			continue
+		}
+		p, err := s.Get(name)
+		if err != nil {
+			return nil, err
+		}
+		if p.State(now) != SavepointRunning {
+			known[name] = true
+			continue
+		}
+		for _, part := range p.Tasks {
+			if !slices.Contains(p.Done, part) {
+				wanted[part] = append(wanted[part], name)
+			}
+		}
+	}
+	maps.DeleteFunc(known, func(name string, _ bool) bool { return !slices.Contains(names, name) })
+	return wanted, nil
+}
