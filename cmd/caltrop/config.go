@@ -30,6 +30,7 @@ type config struct {
 	Checkpoint checkpointConfig `yaml:"checkpoints"`
 	History    historyConfig    `yaml:"history"`
 	Memory     byteSize         `yaml:"memory"`
+	Telemetry  telemetryConfig  `yaml:"telemetry"`
 	Log        logConfig        `yaml:"log"`
 }
 
@@ -164,6 +165,7 @@ func (c *config) fill() {
 	c.Memory = cmp.Or(c.Memory, memoryDefault)
 	c.History.Kind = cmp.Or(c.History.Kind, "pebble")
 	c.History.Cassandra.Keyspace = cmp.Or(c.History.Cassandra.Keyspace, keyspaceDefault)
+	c.Telemetry.OTLP.Every = cmp.Or(c.Telemetry.OTLP.Every, telemetryDefault)
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
 	if c.Checkpoint.Directory == "" && c.Checkpoint.S3.Endpoint == "" && c.Data != "" {
@@ -190,5 +192,5 @@ func (c *config) validate() error {
 	check(c.History.Kind != "cassandra" || len(c.History.Cassandra.Hosts) > 0, "history.cassandra.hosts: at least one is needed")
 	check(new(slog.Level).UnmarshalText([]byte(c.Log.Level)) == nil, "log.level is %q, want debug, info, warn or error", c.Log.Level)
 	check(c.Log.Format == "text" || c.Log.Format == "json", "log.format is %q, want text or json", c.Log.Format)
-	return errors.Join(errors.Join(errs...), c.checkSecurity())
+	return errors.Join(errors.Join(errs...), c.checkSecurity(), c.Telemetry.OTLP.check())
 }

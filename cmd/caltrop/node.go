@@ -85,7 +85,11 @@ func (n *node) listen() (err error) {
 }
 
 func (n *node) openMetrics() (err error) {
-	if n.metrics, err = api.NewMetrics(); err != nil {
+	readers, err := n.conf.Telemetry.OTLP.readers()
+	if err != nil {
+		return err
+	}
+	if n.metrics, err = api.NewMetrics(readers...); err != nil {
 		return err
 	}
 	n.deliver, err = sinks.NewMetrics(n.metrics.Meter("github.com/caltrop/caltrop/sinks"))
@@ -178,6 +182,13 @@ func (n *node) openHandler() (err error) {
 func (n *node) close() {
 	if n.listener != nil {
 		n.listener.Close()
+	}
+	if n.metrics != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), telemetryFlush)
+		defer cancel()
+		if err := n.metrics.Shutdown(ctx); err != nil {
+			n.log.Warn("metrics were not sent", "error", err)
+		}
 	}
 	if n.history != nil {
 		n.history.Close()

@@ -26,15 +26,19 @@ type Metrics struct {
 }
 
 // NewMetrics returns metrics of their own registry, with the Go runtime's and
-// the process's beside them.
-func NewMetrics() (*Metrics, error) {
+// the process's beside them. The readers read the same metrics, but for those two.
+func NewMetrics(readers ...sdk.Reader) (*Metrics, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo(), otelprometheus.WithoutTargetInfo())
 	if err != nil {
 		return nil, fmt.Errorf("making the Prometheus exporter: %w", err)
 	}
-	return &Metrics{provider: sdk.NewMeterProvider(sdk.WithReader(exporter)), registry: registry}, nil
+	options := []sdk.Option{sdk.WithReader(exporter)}
+	for _, r := range readers {
+		options = append(options, sdk.WithReader(r))
+	}
+	return &Metrics{provider: sdk.NewMeterProvider(options...), registry: registry}, nil
 }
 
 // Meter returns the meter of a package.
@@ -45,7 +49,7 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Shutdown stops collecting.
+// Shutdown lets the readers send what they have, and stops collecting.
 func (m *Metrics) Shutdown(ctx context.Context) error {
 	if err := m.provider.Shutdown(ctx); err != nil {
 		return fmt.Errorf("stopping metrics: %w", err)
