@@ -41,11 +41,14 @@ func (t *Task) foresee(g *group, h *held) {
 
 // ahead calls do for the early rules to which an event may matter.
 func (t *Task) ahead(g *group, h *held, r *route, do func(*tap)) {
-	for _, k := range g.feeds[h.feed].keyers {
-		k.begin(h.ev)
+	f := &g.feeds[h.feed]
+	whole := true
+	for _, k := range f.keyers {
+		whole = k.begin(h.ev) && whole
 	}
 	r.sheet.Begin(h.ev)
 	set := r.pass(h)
+	h.idle = h.known && h.members == 0 && whole && len(f.histories) == 0
 	for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
 		if p := &r.taps[i]; p.slot.ahead != nil {
 			do(p)

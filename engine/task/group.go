@@ -261,6 +261,10 @@ func (d dueTimer) age() uint32 {
 // may matter.
 func (t *Task) deliver(g *group, h *held) {
 	ev := h.ev
+	if h.idle {
+		t.let(ev)
+		return
+	}
 	t.now, t.since = ev.Time, h.epoch
 	t.moment++
 	f := &g.feeds[h.feed]

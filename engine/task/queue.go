@@ -14,6 +14,7 @@ type held struct {
 	epoch uint32 // of acceptance
 	feed  uint16 // its stream's position in group.streams
 	known bool   // members are those of the feed's route
+	idle  bool   // known, and nothing is to be done when the watermark passes it
 	// members are the taps to which the event may matter, where an early rule
 	// has asked: bit i is that of tap i.
 	members uint64
@@ -100,7 +101,7 @@ func (q *queue) forget() {
 	for i := range q.lines {
 		l := &q.lines[i]
 		for j := l.from; j < l.until; j++ {
-			l.at(j).known = false
+			l.at(j).known, l.at(j).idle = false, false
 		}
 	}
 	q.strays.forget()

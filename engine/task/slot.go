@@ -449,7 +449,7 @@ func (t *Task) fill(g *group) {
 			feed := slices.Index(g.streams, other.streams[h.feed])
 			if feed >= 0 && h.time > g.mark && !taken[h.ev] {
 				taken[h.ev] = true
-				h.feed, h.known = uint16(feed), false
+				h.feed, h.known, h.idle = uint16(feed), false, false
 				h.ev.Hold.Queues++
 				g.held.push(h)
 				if !slices.Contains(g.asides, g.streams[feed]) && (g.first == unset || h.time < g.first) {

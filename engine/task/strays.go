@@ -44,11 +44,12 @@ func (s *strays) unload() {
 // forget is queue.forget.
 func (s *strays) forget() {
 	for i := range s.head[s.next:] {
-		s.head[s.next+i].known = false
+		h := &s.head[s.next+i]
+		h.known, h.idle = false, false
 	}
 	for _, items := range s.later.buckets {
 		for i := range items {
-			items[i].known = false
+			items[i].known, items[i].idle = false, false
 		}
 	}
 }
