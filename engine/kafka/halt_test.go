@@ -70,7 +70,7 @@ func (b *bench) remake() {
 	b.settled(err, results...)
 }
 
-func TestATopicMadeAnewHaltsItsTasks(t *testing.T) {
+func TestT21TopicMadeAnew(t *testing.T) {
 	b := newBench(t)
 	b.ran(forgetful{})
 	b.remake()
@@ -78,7 +78,7 @@ func TestATopicMadeAnewHaltsItsTasks(t *testing.T) {
 	b.halted(e, "the topic was made anew")
 }
 
-func TestAnotherNumberOfPartitionsHaltsTheTasks(t *testing.T) {
+func TestT20PartitionsAddedLive(t *testing.T) {
 	b := newBench(t)
 	e, _ := b.engine()
 	results, err := b.admin().CreatePartitions(testContext(t), []ck.PartitionsSpecification{{Topic: "payments", IncreaseTo: 3}})
@@ -86,7 +86,7 @@ func TestAnotherNumberOfPartitionsHaltsTheTasks(t *testing.T) {
 	b.halted(e, "from 2 to 3 partitions: keys have moved")
 }
 
-func TestPartitionsAddedWhileNothingRanHaltTheTasks(t *testing.T) {
+func TestT20PartitionsAddedWhileNothingRan(t *testing.T) {
 	b := newBench(t)
 	b.ran(forgetful{})
 	results, err := b.admin().CreatePartitions(testContext(t), []ck.PartitionsSpecification{{Topic: "payments", IncreaseTo: 3}})
@@ -109,7 +109,7 @@ func (r *remembering) Open(ctx context.Context, id TaskID, conf task.Config) (Ke
 	return was.(Kept), nil
 }
 
-func TestRetentionThatPassedTheCheckpointHaltsTheTask(t *testing.T) {
+func TestT19RetentionPassedTheCheckpoint(t *testing.T) {
 	b := newBench(t)
 	keeper := &remembering{}
 	b.ran(keeper)
@@ -121,7 +121,7 @@ func TestRetentionThatPassedTheCheckpointHaltsTheTask(t *testing.T) {
 	b.halted(e, "retention has passed it")
 }
 
-func TestATopicShorterThanTheCheckpointHaltsTheTask(t *testing.T) {
+func TestT21TopicShorterThanTheCheckpoint(t *testing.T) {
 	b := newBench(t)
 	keeper := &remembering{}
 	b.ran(keeper)

@@ -55,7 +55,7 @@ func TestOnlyCommittedRecordsAreRead(t *testing.T) {
 	wantValues(t, c, "out", "one")
 }
 
-func TestANewOwnerFencesTheOldOne(t *testing.T) {
+func TestT16ANewOwnerFencesTheOldOne(t *testing.T) {
 	_, c := startBroker(t, "out")
 	ctx := testContext(t)
 	old, err := c.openProducer(ctx, "a")

@@ -89,6 +89,7 @@ func Open(o Options) (*Source, error) {
 		"auto.offset.reset":                  "earliest",
 		"isolation.level":                    "read_committed",
 		"queued.max.messages.kbytes":         queueKiB,
+		"fetch.queue.backoff.ms":             5, // the library waits a second before it looks at a full queue again
 		"topic.metadata.refresh.interval.ms": 10_000,
 		"log.connection.close":               false,
 		"go.logs.channel.enable":             true,
