@@ -79,7 +79,7 @@ func (r *reader) through(ctx context.Context, offset int64, do func(*ck.Message)
 // further back only as far as it must: offsets near it may be taken by other
 // marks and by what ends a transaction.
 func (c *Cluster) lastBefore(ctx context.Context, topic string, partition int32, offset int64) (*ck.Message, error) {
-	r, err := c.openReader(topic, partition, ck.OffsetEnd)
+	r, err := c.newReader(topic, partition)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (c *Cluster) lastBefore(ctx context.Context, topic string, partition int32,
 	var newest *ck.Message
 	for step := int64(16); newest == nil; step *= 8 {
 		from := max(low, offset-step)
-		if err := r.seek(from); err != nil {
+		if err := r.seek(ck.Offset(from)); err != nil {
 			return nil, err
 		}
 		err := r.through(ctx, offset, func(m *ck.Message) error {

@@ -15,6 +15,7 @@ import (
 type Cluster struct {
 	opts Options
 	logs chan ck.LogEvent
+	mute time.Duration // readerMute; tests wait less
 
 	mu struct {
 		sync.Mutex
@@ -29,7 +30,7 @@ func Open(opts Options) (*Cluster, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs)}
+	c := &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs), mute: readerMute}
 	c.mu.journals = map[string]int{}
 	return c, nil
 }

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"fmt"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
@@ -15,7 +14,7 @@ func (c *Cluster) Follow(ctx context.Context, topic string, ready func(), each f
 	if err != nil {
 		return err
 	}
-	r, err := c.openReader(topic, 0, ck.OffsetEnd)
+	r, err := c.newReader(topic, 0)
 	if err != nil {
 		return err
 	}
@@ -24,8 +23,8 @@ func (c *Cluster) Follow(ctx context.Context, topic string, ready func(), each f
 	for i := range places {
 		places[i] = ck.TopicPartition{Topic: &topic, Partition: int32(i), Offset: ck.OffsetEnd}
 	}
-	if err := r.client.Assign(places); err != nil {
-		return fmt.Errorf("following %s: %w", topic, err)
+	if err := r.assign(places...); err != nil {
+		return err
 	}
 	for ends := 0; ctx.Err() == nil; {
 		m, end, err := r.next(pollWait)

@@ -28,7 +28,7 @@ func (h History) Spans(ctx context.Context, topic string, from time.Time) ([]bac
 	if n == 0 {
 		return nil, fmt.Errorf("topic %s does not exist", topic)
 	}
-	r, err := h.cluster.openReader(topic, 0, ck.OffsetEnd)
+	r, err := h.cluster.newReader(topic, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func (c *Cluster) Letters(f LetterFilter) (*Letters, error) {
 		f.Topics = []string{c.Topics().Dead(), c.Topics().Late()}
 	}
 	l := &Letters{cluster: c, filter: f}
-	r, err := c.openReader(f.Topics[0], 0, ck.OffsetEnd)
+	r, err := c.newReader(f.Topics[0], 0)
 	if err != nil {
 		return nil, err
 	}

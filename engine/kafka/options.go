@@ -30,6 +30,7 @@ const (
 	fenceAttempt        = 2 * time.Second
 	noticeEvery         = 10 * time.Second // that kafka is waited for
 	metadataTimeout     = 5 * time.Second
+	readerMute          = 15 * time.Second // without a record or an end after a reader began
 	retryFirst          = 200 * time.Millisecond
 	retryMost           = 5 * time.Second
 	fetchErrorBackoffMs = 100

@@ -18,12 +18,28 @@ const pollWait = 100 * time.Millisecond
 type reader struct {
 	client *ck.Consumer
 	place  ck.TopicPartition
-	batch  *batch // nil: messages are copies, valid for ever
+	batch  *batch        // nil: messages are copies, valid for ever
+	asked  time.Time     // when reading began; zero once a record or an end has come
+	mute   time.Duration // how long that may take
 }
 
 // openReader starts at offset, which may be ck.OffsetBeginning. An offset that
 // the partition no longer holds comes back as an error of next, never as a jump.
 func (c *Cluster) openReader(topic string, partition int32, offset ck.Offset) (*reader, error) {
+	r, err := c.newReader(topic, partition)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.seek(offset); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// newReader makes a reader that reads nothing before seek. It can be asked for
+// the bounds of the partition.
+func (c *Cluster) newReader(topic string, partition int32) (*reader, error) {
 	client, err := ck.NewConsumer(c.clientConfig(ck.ConfigMap{
 		"group.id":                   c.Topics().group() + ".readers", // the library asks for one; nothing is committed to it
 		"enable.auto.commit":         false,
@@ -45,12 +61,7 @@ func (c *Cluster) openReader(topic string, partition int32, offset ck.Offset) (*
 	if err != nil {
 		return nil, fmt.Errorf("opening a reader of %s/%d: %w", topic, partition, err)
 	}
-	r := &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition, Offset: offset}}
-	if err := client.Assign([]ck.TopicPartition{r.place}); err != nil {
-		r.close()
-		return nil, fmt.Errorf("reading %s/%d at %s: %w", topic, partition, offset, err)
-	}
-	return r, nil
+	return &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition}, mute: c.mute}, nil
 }
 
 // lend makes the reader faster: a record is then valid until the next call of
@@ -62,7 +73,8 @@ func (r *reader) lend() (err error) {
 
 // next returns the next record; or nil with end true at the end of the
 // partition, told once each time it is reached; or nil and end false when wait
-// passed. Trouble that passes by itself is not an error.
+// passed. Trouble that passes by itself is not an error; that nothing at all
+// comes after seek is: such a client may never give anything again.
 func (r *reader) next(wait time.Duration) (m *ck.Message, end bool, err error) {
 	if r.batch != nil {
 		if m := r.batch.next(r.place.Topic); m != nil {
@@ -73,9 +85,13 @@ func (r *reader) next(wait time.Duration) (m *ck.Message, end bool, err error) {
 	case *ck.Message:
 		return r.judge(e)
 	case ck.PartitionEOF:
+		r.asked = time.Time{}
 		return nil, true, nil
 	case ck.Error:
 		return nil, false, r.fail(e)
+	}
+	if !r.asked.IsZero() && time.Since(r.asked) > r.mute {
+		return nil, false, fmt.Errorf("reading %s/%d: neither a record nor the end came in %s", *r.place.Topic, r.place.Partition, r.mute)
 	}
 	return nil, false, nil
 }
@@ -86,8 +102,10 @@ func (r *reader) judge(m *ck.Message) (*ck.Message, bool, error) {
 	var ke ck.Error
 	switch {
 	case err == nil:
+		r.asked = time.Time{}
 		return m, false, nil
 	case errors.As(err, &ke) && ke.Code() == ck.ErrPartitionEOF:
+		r.asked = time.Time{}
 		return nil, true, nil
 	}
 	return nil, false, r.fail(err)
@@ -143,13 +161,19 @@ func (r *reader) bounds() (low, high int64, err error) {
 }
 
 // seek goes on reading at offset.
-func (r *reader) seek(offset int64) error {
-	r.place.Offset = ck.Offset(offset)
+func (r *reader) seek(offset ck.Offset) error {
+	r.place.Offset = offset
+	return r.assign(r.place)
+}
+
+// assign goes on reading at these places, of this reader's topic.
+func (r *reader) assign(places ...ck.TopicPartition) error {
 	if r.batch != nil {
 		r.batch.drop()
 	}
-	if err := r.client.Assign([]ck.TopicPartition{r.place}); err != nil {
-		return fmt.Errorf("reading %s/%d at %d: %w", *r.place.Topic, r.place.Partition, offset, err)
+	r.asked = time.Now()
+	if err := r.client.Assign(places); err != nil {
+		return fmt.Errorf("reading %s/%d at %s: %w", *r.place.Topic, r.place.Partition, r.place.Offset, err)
 	}
 	return nil
 }

@@ -145,7 +145,7 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 		return t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",
 			at.Offset, progress.Position.Offset)
 	}
-	if t.reader, err = t.cluster.openReader(t.topic, t.id.Partition, ck.Offset(at.Offset)); err != nil {
+	if t.reader, err = t.cluster.newReader(t.topic, t.id.Partition); err != nil {
 		return err
 	}
 	if err := t.reader.lend(); err != nil {
@@ -157,11 +157,11 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 	}
 	switch {
 	case at == (task.Position{}):
-		return t.reader.seek(low)
+		return t.reader.seek(ck.Offset(low))
 	case at.Offset < low:
 		return t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", at.Offset, t.topic, low)
 	}
-	return nil
+	return t.reader.seek(ck.Offset(at.Offset))
 }
 
 // config is that of the task of a partition of so many.
