@@ -94,7 +94,10 @@ func (t *routing) committed(ctx context.Context, end int64) (route.Progress, err
 			return p, t.halt("its progress record at offset %d cannot be read: %v", m.TopicPartition.Offset, err)
 		}
 	}
-	if t.reader, err = t.cluster.openReader(t.topic, t.id.Partition, ck.Offset(p.Next)); err != nil {
+	if t.reader, err = t.cluster.newReader(t.topic, t.id.Partition); err != nil {
+		return p, err
+	}
+	if err := t.reader.lend(); err != nil {
 		return p, err
 	}
 	low, high, err := t.reader.bounds()
@@ -103,13 +106,12 @@ func (t *routing) committed(ctx context.Context, end int64) (route.Progress, err
 		return p, err
 	case m == nil && p.Next < low:
 		p.Next = low
-		return p, t.reader.seek(low)
 	case p.Next < low:
 		return p, t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", p.Next, t.topic, low)
 	case p.Next > high:
 		return p, t.halt("offset %d was committed, but topic %s ends before %d: the topic was made anew", p.Next-1, t.topic, high)
 	}
-	return p, nil
+	return p, t.reader.seek(ck.Offset(p.Next))
 }
 
 // adopt makes the stream's live revision, and the keyed logs that want it,
