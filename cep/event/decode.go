@@ -44,7 +44,8 @@ func (d *Decoder) Decode(value []byte, ev *Event) error {
 // stream: {"stream":"payment", …}. It belongs to one goroutine.
 type LineDecoder struct {
 	views    map[string]*view
-	stream   int // leaf of the stream's name
+	last     *view // of the line before, which the next one is often like
+	stream   int   // leaf of the stream's name
 	maxBytes int
 	reader   reader
 }
@@ -81,7 +82,11 @@ func (d *LineDecoder) decode(line []byte, ev *Event) *Fault {
 	if t := d.reader.scanner.tokens[d.stream]; t.kind == isString {
 		name = d.reader.plain(t)
 	}
-	v := d.views[string(name)]
+	v := d.last
+	if v == nil || v.decl.Schema.Stream != string(name) {
+		v = d.views[string(name)]
+	}
+	d.last = v
 	switch {
 	case v == nil:
 		return unknownStream(name)

@@ -414,7 +414,7 @@ func (s *Store) reap() {
 // go as fast as others come.
 const (
 	sweepStep  = 4
-	sweepEvery = 16
+	sweepEvery = 64
 )
 
 func (s *Store) expire(r record, hash uint32) {
