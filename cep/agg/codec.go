@@ -116,7 +116,8 @@ func (a *Acc) Decode(buf []byte, s Spec) ([]byte, error) {
 	r := reader{buf: buf[1:]}
 	a.n = int64(r.uvarint())
 	if a.n <= 0 {
-		r.bad = true
+		*a = Acc{}
+		return nil, fmt.Errorf("reading the count of function %d: %w", s.Func, ErrCorrupt)
 	}
 	a.decode(&r, s)
 	if r.bad {
