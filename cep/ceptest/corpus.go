@@ -22,6 +22,9 @@ var flinkRandomCorpus []byte
 //go:embed testdata/named.jsonl
 var namedCorpus []byte
 
+//go:embed testdata/page.jsonl
+var pageCorpus []byte
+
 // A Case is one case of the corpus: a rule, its input and the alerts it must
 // raise. testdata/README.md tells where the cases come from.
 type Case struct {
@@ -56,6 +59,11 @@ func FlinkRandomCases() ([]Case, error) { return readCases(flinkRandomCorpus) }
 
 // NamedCases returns the cases written by hand for `emit: first` and windows.
 func NamedCases() ([]Case, error) { return readCases(namedCorpus) }
+
+// PageCases returns the cases reasoned out of single sentences of the
+// language's page. Those tagged bounds are of limits that the oracle's answer
+// knows nothing of.
+func PageCases() ([]Case, error) { return readCases(pageCorpus) }
 
 // caseLine is a line of the corpus files.
 type caseLine struct {

@@ -83,7 +83,7 @@ func (s *Setting) Accept(lines [][]byte) ([]*event.Event, error) {
 		if read[stream] == nil {
 			read[stream] = &reading{lateness: s.Streams[stream].Lateness.Microseconds(), ids: map[string]bool{}}
 		}
-		if read[stream].accepts(ev) {
+		if read[stream].accepts(ev, s.idOf(ev)) {
 			accepted = append(accepted, ev)
 		}
 	}
@@ -99,19 +99,31 @@ type reading struct {
 	ids      map[string]bool
 }
 
-func (r *reading) accepts(ev *event.Event) bool {
+// idOf is what no second event of its stream may have: the id, for its key.
+func (s *Setting) idOf(ev *event.Event) string {
+	id := fmt.Sprintf("%q", ev.ID)
+	for _, name := range s.Streams[ev.Schema.Stream].PartitionKey {
+		if at := ev.Schema.Index(name); at >= 0 {
+			id += fmt.Sprintf(" %q", ev.Values[at].AppendText(nil))
+		}
+	}
+	return id
+}
+
+func (r *reading) accepts(ev *event.Event, id string) bool {
 	ev.Offset = r.next
 	r.next++
 	if ev.ID == "" {
 		ev.ID = ev.Schema.Stream + "/0/" + strconv.FormatInt(ev.Offset, 10)
+		id = ev.ID
 	}
 	if r.begun && ev.Time <= r.greatest-r.lateness-1 {
 		return false
 	}
-	if r.ids[ev.ID] {
+	if r.ids[id] {
 		return false
 	}
-	r.ids[ev.ID] = true
+	r.ids[id] = true
 	r.greatest, r.begun = max(r.greatest, ev.Time), true
 	return true
 }
