@@ -49,6 +49,7 @@ type Store struct {
 	hand    int // of the clock that evicts
 	sweep   int // of the search for the dead
 	passes  int // calls of Passed
+	owed    int // records of the database to look at for dead ones
 	dirty   []uint32
 	dropped []uint32
 	cut     *Cut // under way
@@ -394,6 +395,9 @@ func (s *Store) Passed(wheel uint32, watermark int64) {
 	t.mark = watermark
 	if s.passes++; s.passes%sweepEvery == 0 {
 		s.reap()
+		if s.owed >= buryStep && s.err == nil && !s.underway() {
+			s.fail(s.bury())
+		}
 	}
 }
 
