@@ -13,6 +13,9 @@ import (
 // its context.
 const pollWait = 100 * time.Millisecond
 
+// endTimeout bounds the question whether a partition has more.
+const endTimeout = time.Second
+
 // A reader reads one partition from an offset on, committed records only. It is
 // no member of any group. One goroutine owns it.
 type reader struct {
@@ -21,6 +24,7 @@ type reader struct {
 	batch  *batch        // nil: messages are copies, valid for ever
 	asked  time.Time     // when reading began; zero once a record or an end has come
 	mute   time.Duration // how long that may take
+	end    int64         // where the end of the partition was last reached
 }
 
 // openReader starts at offset, which may be ck.OffsetBeginning. An offset that
@@ -86,6 +90,7 @@ func (r *reader) next(wait time.Duration) (m *ck.Message, end bool, err error) {
 		return r.judge(e)
 	case ck.PartitionEOF:
 		r.asked = time.Time{}
+		r.end = int64(e.Offset)
 		return nil, true, nil
 	case ck.Error:
 		return nil, false, r.fail(e)
@@ -106,6 +111,7 @@ func (r *reader) judge(m *ck.Message) (*ck.Message, bool, error) {
 		return m, false, nil
 	case errors.As(err, &ke) && ke.Code() == ck.ErrPartitionEOF:
 		r.asked = time.Time{}
+		r.end = int64(m.TopicPartition.Offset)
 		return nil, true, nil
 	}
 	return nil, false, r.fail(err)
@@ -158,6 +164,14 @@ func (r *reader) bounds() (low, high int64, err error) {
 		return 0, 0, fmt.Errorf("asking for the bounds of %s/%d: %w", topic, partition, err)
 	}
 	return low, high, nil
+}
+
+// atEnd asks the partition's leader whether the end that was last reached still
+// is the end. One that does not answer may have more, and so may one with an
+// open transaction.
+func (r *reader) atEnd() bool {
+	_, high, err := r.client.QueryWatermarkOffsets(*r.place.Topic, r.place.Partition, int(endTimeout.Milliseconds()))
+	return err == nil && high <= r.end
 }
 
 // seek goes on reading at offset.

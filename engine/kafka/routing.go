@@ -29,6 +29,7 @@ func (id TaskID) routed() (stream string, ok bool) { return strings.CutPrefix(id
 // after what was committed. Everything in it belongs to one goroutine.
 type routing struct {
 	tenured
+	halted  func(topic string) string // why the topic must not be read any more, or ""
 	stream  string
 	router  *route.Router
 	fx      route.Effects
@@ -60,6 +61,13 @@ func (t *routing) acquire(ctx context.Context) error {
 	topic := t.cluster.Topics().Progress(t.id.Input, t.id.Generation)
 	if err := t.cluster.ensure(ctx, []ck.TopicSpecification{t.cluster.compacted(topic, n)}); err != nil {
 		return err
+	}
+	own, err := t.cluster.Partitions(topic)
+	if err != nil {
+		return err
+	}
+	if own != n {
+		return t.halt("topic %s has %d partitions, the job was started with %d; start a new generation", t.topic, n, own)
 	}
 	if t.producer, err = t.cluster.openProducer(ctx, t.id.String()); err != nil {
 		return err
@@ -272,14 +280,15 @@ func (t *routing) await(ctx context.Context, m *ck.Message, cause error) error {
 }
 
 // idle reports whether the partition is to be declared idle now: it has been
-// silent at its end for the stream's idle time. It is said once a second.
+// silent at its end for the stream's idle time, and its leader says that this is
+// still the end. It is said once a second.
 func (t *routing) idle(now time.Time) bool {
 	st := t.rules.Current().Stream(t.stream)
 	if t.quiet.IsZero() || st == nil || st.Doc.Idle == 0 || now.Sub(t.quiet) < st.Doc.Idle || now.Sub(t.idled) < tickEvery {
 		return false
 	}
 	t.idled = now
-	return true
+	return t.reader.atEnd()
 }
 
 // emit writes the effects to the open transaction.
@@ -324,6 +333,9 @@ func (t *routing) commit(ctx context.Context, always bool) error {
 // attend does what need not be looked at for every record.
 func (t *routing) attend(ctx context.Context, now time.Time) error {
 	t.publish(now)
+	if reason := t.halted(t.topic); reason != "" {
+		return t.halt("%s", reason)
+	}
 	select {
 	case <-t.changed:
 		return t.adopt(ctx)

@@ -2,7 +2,9 @@ package kafka
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/caltrop/caltrop/rules"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -122,4 +124,36 @@ func TestT57RulesOnDifferentKeysDoNotFenceEachOther(t *testing.T) {
 	if n := len(b.dead()); n != 2 {
 		t.Errorf("%d dead letters, want one for each bad record", n)
 	}
+}
+
+// TestAnIdlePartitionLetsARoutedRuleFire raises an absence by the clock alone:
+// every partition is silent, and one of the streams has never had an event.
+func TestAnIdlePartitionLetsARoutedRuleFire(t *testing.T) {
+	b := newBench(t)
+	b.topic("logins", 3)
+	b.topic("charges", 2)
+	b.put(rules.KindStream, "login", strings.Replace(loginText, "idle: 0s", "idle: 1s", 1))
+	b.put(rules.KindStream, "charge", strings.NewReplacer("name: payment", "name: charge", "payments", "charges", "idle: 0s", "idle: 1s").Replace(streamText))
+	b.put(rules.KindRule, "unannounced", "apiVersion: caltrop/v1\nkind: Rule\nname: unannounced\nkey: card_id\nwithin: 1s\n"+
+		"pattern: pay -> !entry\nsteps: {pay: {stream: charge}, entry: {stream: login, key: card}}\n")
+	b.start(EngineOptions{Keeper: forgetful{}})
+	b.write("charges", 1, fmt.Sprintf(`{"event_id":"x","ts":%d,"card_id":"c1","status":"ok"}`, time.Now().UnixMilli()))
+	b.wantAlerts(1)
+}
+
+func TestMorePartitionsOfARoutedStreamHaltItsTasks(t *testing.T) {
+	b := newRoutedBench(t)
+	e, _ := b.start(EngineOptions{Keeper: forgetful{}})
+	b.until("all tasks live", func() bool { return b.live(e) == 2+2+3+2 })
+	results, err := b.admin().CreatePartitions(testContext(t), []ck.PartitionsSpecification{{Topic: "logins", IncreaseTo: 4}})
+	b.settled(err, results...)
+	b.until("the routing tasks of logins halted", func() bool {
+		n := 0
+		for _, s := range e.Status().Tasks {
+			if s.Topic == "logins" && s.State == StateHalted {
+				n++
+			}
+		}
+		return n >= 3
+	})
 }

@@ -59,7 +59,7 @@ func (e *Engine) work(ctx context.Context, w *worker) {
 func (e *Engine) owner(w *worker) owner {
 	common := tenured{id: w.id, topic: w.topic, opts: &e.opts, cluster: e.cluster, rules: e.rules, report: e.note}
 	if stream, ok := w.id.routed(); ok {
-		return &routing{tenured: common, stream: stream}
+		return &routing{tenured: common, halted: e.halted, stream: stream}
 	}
 	return &tenure{tenured: common, halted: e.halted, wanted: e.wanted}
 }
