@@ -37,12 +37,13 @@ type settings struct {
 	Instance, Address                                          string
 	CheckpointEvery                                            time.Duration
 	History                                                    string
+	Keyed                                                      int    // partitions of keyed logs; 0: the default
 	Checkpoints                                                string // where they are kept, as the configuration says it
 }
 
 var configText = template.Must(template.New("serve.yaml").Parse(`job: {{.Name}}
 instance: {{.Instance}}
-kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}}
+kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}, keyed_partitions: {{.Keyed}}}
 http: {address: "{{.Address}}"}
 data: {{.Dir}}/{{.Instance}}
 checkpoints: { {{- .Checkpoints}}, every: {{.CheckpointEvery}}}

@@ -102,6 +102,13 @@ func (r *rig) createTopics(streams ...string) {
 // until every partition has a task that runs them.
 func (r *rig) install(p *process, all ...*process) {
 	r.t.Helper()
+	r.store(p)
+	r.settled(90*time.Second, all...)
+}
+
+// store stores the rig's streams and rules through one process.
+func (r *rig) store(p *process) {
+	r.t.Helper()
 	eventually(r.t, 60*time.Second, func() string {
 		var ready map[string]any
 		if err := p.get("/readyz", &ready); err != nil {
@@ -117,7 +124,6 @@ func (r *rig) install(p *process, all ...*process) {
 			p.put(kind.name, nameOf(doc), []byte(doc))
 		}
 	}
-	r.settled(90*time.Second, all...)
 }
 
 // nameOf finds the name of a document.

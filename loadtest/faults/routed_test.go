@@ -1,0 +1,92 @@
+//go:build e2e
+
+package faults
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+const routedStreams = `apiVersion: caltrop/v1
+kind: Stream
+name: payment
+source: {topic: TOPIC-payment}
+time: {field: ts, unit: ms}
+id: event_id
+partition_key: card_id
+partitioner: murmur2
+lateness: 30s
+idle: 0s
+fields: {card_id: string, amount: decimal(2), status: string, merchant_id: string, user_id: {type: string, optional: true}}
+---
+apiVersion: caltrop/v1
+kind: Stream
+name: login
+source: {topic: TOPIC-login}
+time: {field: ts, unit: ms}
+id: event_id
+partition_key: user_id
+partitioner: murmur2
+lateness: 30s
+idle: 0s
+fields: {user_id: string, status: string}`
+
+// routedRules are over two streams that are keyed differently, and over a key
+// that no producer has.
+const routedRules = `apiVersion: caltrop/v1
+kind: Rule
+name: login-then-payments
+key: user_id
+within: 60m
+pattern: entry -> pay
+steps:
+  entry: {stream: login}
+  pay: {stream: payment}
+timing: final
+---
+apiVersion: caltrop/v1
+kind: Rule
+name: busy-shop
+key: merchant_id
+window: {stream: payment, where: 'merchant_id != "m-0000"', tumbling: 5m} # that of the closing events
+values: {n: count(), declined: count(status == "declined")}
+having: n >= 3`
+
+// TestRoutedRulesLoseAndDoubleNothing kills one of two processes with SIGKILL
+// while events stream in that must be brought together by key, and compares the
+// committed alerts with those of match and of the oracle.
+func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
+	r := newRig(t)
+	r.only, r.History, r.Keyed = []string{"payment", "login"}, "pebble", 2
+	r.streams = []byte(strings.ReplaceAll(routedStreams, "TOPIC-", r.Name+"-"))
+	r.rules = []byte(routedRules)
+	in := r.generate(*seed, 6000)
+	want := r.matched(in)
+	if len(want) < 20 {
+		t.Fatalf("only %d alerts are expected: the test would show little", len(want))
+	}
+	a, b := newProcess(t, r.binary, r.settings, "a"), newProcess(t, r.binary, r.settings, "b")
+	a.start()
+	b.start()
+	r.store(a)
+
+	live := in.records[:len(in.records)-in.closing]
+	took := 12 * time.Second
+	produced := make(chan error, 1)
+	began := time.Now()
+	go func() { produced <- r.produce(live, int(float64(len(live))/took.Seconds())) }()
+	r.killAtRandom(began, took, []*process{a, b})
+	if err := <-produced; err != nil {
+		t.Fatal(err)
+	}
+	if err := r.produce(in.records[len(live):], 0); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 75*time.Second, func() string { return want.difference(r.committed()) })
+	r.sameAsOracle(in)
+	if diff := want.difference(r.committed()); diff != "" {
+		t.Errorf("the alerts topic has come to differ from match:\n%s", diff)
+	}
+	t.Logf("seed %d: %d events, %d kills, %d alerts, 0 lost, 0 twice, after %s", *seed, len(live), *kills, len(want), time.Since(began).Round(time.Second))
+}
