@@ -71,15 +71,6 @@ func evaluator(r *Rule) (name, why string) {
 	return "a run for each state and key, the one that started last", "every condition reads the current event only, and there is no trailing absence, gap or having"
 }
 
-// Indirect says why a rule cannot run where its stream's partitions are; "" when
-// it can: its key is the partition key of its one stream.
-func (s *Set) Indirect(r *Rule) string {
-	if p := s.PathOf(r); len(p.Because) > 0 {
-		return p.Because[0]
-	}
-	return ""
-}
-
 // Upstream lists the rules whose alerts a rule reads, directly or by way of
 // others.
 func (s *Set) Upstream(r *Rule) []*Rule { return s.upstreamOf(r) }

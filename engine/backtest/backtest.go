@@ -145,30 +145,49 @@ func (p Plan) withDefaults() Plan {
 }
 
 // lanes lays out the tasks: for rules whose key is their stream's partition key
-// one a partition.
+// one a partition, for the others one a key, over all partitions of all their
+// streams.
 func (p *Plan) lanes(ctx context.Context) ([]*lane, error) {
-	for _, r := range p.Set.Rules {
-		if why := p.Set.Indirect(r); why != "" {
-			return nil, fmt.Errorf("rule %s needs a keyed log, which a backtest does not make yet: %s", r.Doc.Name, why)
-		}
-	}
 	var lanes []*lane
 	for _, st := range p.Set.Streams {
 		part := p.Set.Restrict(st.Doc.Name)
 		if len(part.Rules) == 0 {
 			continue
 		}
-		spans, err := p.spans(ctx, st)
+		inputs, err := p.inputs(ctx, st)
 		if err != nil {
 			return nil, err
 		}
-		for _, span := range spans {
-			in := &input{span: span, stream: st.Doc.Name}
-			in.Input = Input{Topic: st.Doc.Topic, Partition: span.Partition, From: span.From, To: span.To}
-			lanes = append(lanes, &lane{name: fmt.Sprintf("%s-%d", st.Doc.Name, span.Partition), set: part, inputs: []*input{in}})
+		for _, in := range inputs {
+			lanes = append(lanes, &lane{name: fmt.Sprintf("%s-%d", st.Doc.Name, in.Partition), set: part, inputs: []*input{in}})
 		}
 	}
+	for _, log := range p.Set.KeyedLogs() {
+		l := &lane{name: log.Input, keyed: true, set: p.Set.Restrict(log.Input)}
+		for _, s := range log.Streams {
+			inputs, err := p.inputs(ctx, s.Stream)
+			if err != nil {
+				return nil, err
+			}
+			l.inputs = append(l.inputs, inputs...)
+		}
+		lanes = append(lanes, l)
+	}
 	return lanes, nil
+}
+
+// inputs returns the partitions of a stream's topic.
+func (p *Plan) inputs(ctx context.Context, st *rules.Stream) ([]*input, error) {
+	spans, err := p.spans(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	inputs := make([]*input, len(spans))
+	for i, span := range spans {
+		inputs[i] = &input{span: span, stream: st.Doc.Name, of: len(spans)}
+		inputs[i].Input = Input{Topic: st.Doc.Topic, Partition: span.Partition, From: span.From, To: span.To}
+	}
+	return inputs, nil
 }
 
 // spans pins what may be read of a stream's topic.

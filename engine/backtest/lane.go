@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
+	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/state"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
@@ -21,6 +22,7 @@ import (
 // together. Lanes know nothing of each other.
 type lane struct {
 	name   string
+	keyed  bool // its events go through routers, as those of a keyed log
 	set    *rules.Set
 	inputs []*input
 	alerts []alert.Alert
@@ -40,6 +42,8 @@ type input struct {
 	seen   int64 // µs; of the newest record that was run
 	told   int64 // offsets told to progress
 	head   [32]byte
+	router *route.Router // of a keyed lane
+	of     int           // partitions of the topic
 }
 
 // A run is a lane at work.
@@ -52,7 +56,8 @@ type run struct {
 	record   task.Record
 	effects  task.Effects
 	offset   int64
-	from, to int64 // µs; alerts outside are not wanted; 0: no bound
+	from, to int64  // µs; alerts outside are not wanted; 0: no bound
+	frames   frames // of a keyed lane
 }
 
 // run runs the lane. A panic is an error of it: beside a live engine a backtest
@@ -98,9 +103,15 @@ func (e *panicError) Error() string { return fmt.Sprintf("a fault of the program
 // begin opens the readers and makes the task, which has the lane's rules from
 // its first record on.
 func (r *run) begin(ctx context.Context, store *state.Store) (err error) {
-	conf := task.Config{Resolver: r.set, State: store}
+	conf := task.Config{Resolver: r.set, State: store, Keyed: r.keyed}
 	for _, in := range r.inputs {
-		conf.Sources = append(conf.Sources, task.Source{Stream: in.stream, Partition: in.Partition, Origin: in.Topic})
+		if r.keyed {
+			if err := r.route(in); err != nil {
+				return err
+			}
+		} else {
+			conf.Sources = append(conf.Sources, in.source())
+		}
 		in.hash = xxhash.New()
 		if in.reader, err = r.plan.History.Open(ctx, in.Topic, in.span); err != nil {
 			return err
@@ -110,15 +121,21 @@ func (r *run) begin(ctx context.Context, store *state.Store) (err error) {
 		}
 	}
 	r.task = task.New(conf)
+	r.frames.decoder = route.Decoder{Schema: r.schema, Event: r.task.NewEvent}
 	return r.apply(task.Entry{Kind: task.Switch, Set: r.set.Names()})
 }
 
 // read runs the records of all inputs in the order of their times; of equal
 // ones, of the inputs.
 func (r *run) read(ctx context.Context) error {
-	for !r.past() {
+	for last := -1; !r.past(); {
 		i := r.earliest()
-		if i < 0 {
+		if last >= 0 && last != i {
+			if err := r.flush(r.inputs[last]); err != nil {
+				return err
+			}
+		}
+		if last = i; i < 0 {
 			return nil
 		}
 		in := r.inputs[i]
@@ -163,6 +180,9 @@ func (r *run) earliest() int {
 func (r *run) step(source int, in *input) error {
 	rec := &in.next
 	in.sum()
+	if r.keyed {
+		return r.stepRouter(in)
+	}
 	r.record = task.Record{Offset: r.offset, Source: source, SourceOffset: rec.Offset, Key: rec.Key, Value: rec.Value, Append: rec.Time}
 	r.offset++
 	before := r.task.Counts()
@@ -171,14 +191,12 @@ func (r *run) step(source int, in *input) error {
 		return err
 	}
 	in.count(&before, r.task.Counts())
-	in.seen = in.at
-	r.report(in)
+	r.done(in)
 	return r.collect()
 }
 
 // count adds what became of one record.
 func (in *input) count(before *task.Counts, after task.Counts) {
-	in.Records++
 	in.Accepted += after.Accepted - before.Accepted
 	in.Late += after.Late - before.Late
 	in.Duplicates += after.Duplicates - before.Duplicates
@@ -216,6 +234,13 @@ func (in *input) close() {
 	if !in.ended {
 		in.To = in.next.Offset
 	}
+}
+
+// done counts a record that was run.
+func (r *run) done(in *input) {
+	in.Records++
+	in.seen = in.at
+	r.report(in)
 }
 
 // reportEvery is how many offsets pass between reports of progress.
@@ -261,6 +286,9 @@ func (r *run) collect() error {
 // engine does by its clock: once none of its partitions had a record for the
 // stream's idle time, once a second.
 func (r *run) silence(until int64) error {
+	if r.keyed {
+		return r.beat(until)
+	}
 	for _, st := range r.set.Streams {
 		idle := st.Doc.Idle.Microseconds()
 		last := r.last(st.Doc.Name)
@@ -300,10 +328,8 @@ func (r *run) end() error {
 		}
 		in.close()
 	}
-	for _, st := range r.set.Streams {
-		if err := r.apply(task.Entry{Kind: task.Tick, Stream: st.Doc.Name, Now: to + st.Doc.Lateness.Microseconds()}); err != nil {
-			return err
-		}
+	if err := r.endTime(to); err != nil {
+		return err
 	}
 	for _, in := range r.inputs {
 		r.tell(in, in.span.To)
@@ -311,6 +337,19 @@ func (r *run) end() error {
 	r.lane.rules = map[string]task.RuleCounts{}
 	for _, st := range r.task.Rules() {
 		r.lane.rules[st.Ref.Name] = st.Counts
+	}
+	return nil
+}
+
+// endTime moves all watermarks to a time.
+func (r *run) endTime(to int64) error {
+	if r.keyed {
+		return r.endRouters(to)
+	}
+	for _, st := range r.set.Streams {
+		if err := r.apply(task.Entry{Kind: task.Tick, Stream: st.Doc.Name, Now: to + st.Doc.Lateness.Microseconds()}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -66,11 +66,6 @@ func (s *server) startBacktest(w http.ResponseWriter, r *http.Request) error {
 	if plan.Set, err = s.backtestRules(w, r); err != nil {
 		return err
 	}
-	for _, rule := range plan.Set.Rules {
-		if why := plan.Set.Indirect(rule); why != "" {
-			return &problem{status: http.StatusUnprocessableEntity, detail: "rule " + rule.Doc.Name + ": " + why}
-		}
-	}
 	op, err := s.backtests.Start(plan)
 	if errors.Is(err, backtest.ErrBusy) {
 		return &problem{status: http.StatusTooManyRequests, detail: "as many backtests wait as may: cancel one, or come back", retry: backtestRetry}
