@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 )
 
-// A Source yields the records of the alerts topic in log order, read
+// A Source yields the records of the alerts or views topic in log order, read
 // committed. While a sink is down Fetch is not called for as long as that
 // takes: the source keeps its place in the group by itself.
 type Source interface {
@@ -21,7 +22,7 @@ type Source interface {
 	Commit(ctx context.Context) error
 }
 
-// A Message is one record of the alerts topic.
+// A Message is one record of the topic; Value is nil of a tombstone.
 type Message struct {
 	Value     []byte
 	Partition int32
@@ -69,8 +70,43 @@ func (o Options) withDefaults() Options {
 // with backoff; a record that is no alert, or that the sink can never store,
 // is counted, logged and left behind.
 func Deliver(ctx context.Context, src Source, w Writer, o Options) error {
+	return deliver(ctx, src, o, cargo[Record]{
+		what:  "alert",
+		parse: func(m *Message) (Record, bool, error) { r, err := ParseRecord(m.Value); return r, true, err },
+		write: w.Write,
+		attrs: func(r *Record) []any { return []any{"alert", r.ID.String(), "rule", r.Rule} },
+	})
+}
+
+// DeliverViews is Deliver for the updates of views that name the sink among
+// their targets: target is the sink's name there. Tombstones are passed over,
+// as the update before one says the same.
+func DeliverViews(ctx context.Context, src Source, target string, w ViewWriter, o Options) error {
+	return deliver(ctx, src, o, cargo[ViewRecord]{
+		what: "update of a view",
+		parse: func(m *Message) (ViewRecord, bool, error) {
+			if m.Value == nil {
+				return ViewRecord{}, false, nil
+			}
+			r, err := ParseViewRecord(m.Value)
+			return r, slices.Contains(r.To, target), err
+		},
+		write: w.WriteViews,
+		attrs: func(r *ViewRecord) []any { return []any{"view", r.View, "version", r.Version} },
+	})
+}
+
+// A cargo is what a delivery carries: how its records are read and written.
+type cargo[R any] struct {
+	what  string
+	parse func(*Message) (r R, wanted bool, err error)
+	write func(context.Context, []R) error
+	attrs func(*R) []any // of a log line
+}
+
+func deliver[R any](ctx context.Context, src Source, o Options, c cargo[R]) error {
 	o = o.withDefaults()
-	d := delivery{src: src, w: w, o: o, log: o.Log.With("sink", o.Sink)}
+	d := delivery[R]{src: src, cargo: c, o: o, log: o.Log.With("sink", o.Sink)}
 	for ctx.Err() == nil {
 		d.round(ctx)
 	}
@@ -78,22 +114,22 @@ func Deliver(ctx context.Context, src Source, w Writer, o Options) error {
 }
 
 // A delivery is the state of one Deliver call, owned by its goroutine.
-type delivery struct {
+type delivery[R any] struct {
+	cargo[R]
 	src Source
-	w   Writer
 	o   Options
 	log *slog.Logger
 }
 
-func (d *delivery) round(ctx context.Context) {
+func (d *delivery[R]) round(ctx context.Context) {
 	var batch []Message
-	d.persist(ctx, "fetching alerts", func() (err error) {
+	d.persist(ctx, "fetching "+d.what+"s", func() (err error) {
 		batch, err = d.src.Fetch(ctx)
 		return err
 	})
-	pending := d.parse(ctx, batch)
-	d.persist(ctx, "storing alerts", func() (err error) {
-		pending, err = d.write(ctx, pending)
+	pending := d.read(ctx, batch)
+	d.persist(ctx, "storing "+d.what+"s", func() (err error) {
+		pending, err = d.store(ctx, pending)
 		return err
 	})
 	if ctx.Err() != nil {
@@ -103,7 +139,7 @@ func (d *delivery) round(ctx context.Context) {
 }
 
 // persist calls do until it succeeds or ctx ends.
-func (d *delivery) persist(ctx context.Context, what string, do func() error) {
+func (d *delivery[R]) persist(ctx context.Context, what string, do func() error) {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = d.o.BackoffMin, d.o.BackoffMax
 	wait.Reset()
@@ -132,26 +168,29 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (d *delivery) parse(ctx context.Context, batch []Message) []Record {
-	records := make([]Record, 0, len(batch))
-	for _, m := range batch {
-		r, err := ParseRecord(m.Value)
+func (d *delivery[R]) read(ctx context.Context, batch []Message) []R {
+	records := make([]R, 0, len(batch))
+	for i := range batch {
+		m := &batch[i]
+		r, wanted, err := d.parse(m)
 		if err != nil {
-			d.log.Error("leaving out a record that is no alert", "partition", m.Partition, "offset", m.Offset, "error", err)
+			d.log.Error("leaving out a record that is no "+d.what, "partition", m.Partition, "offset", m.Offset, "error", err)
 			d.o.Metrics.delivered(ctx, d.o.Sink, resultMalformed, 1)
 			continue
 		}
-		records = append(records, r)
+		if wanted {
+			records = append(records, r)
+		}
 	}
 	return records
 }
 
-// write stores records once and returns those to try again, with the reason.
-func (d *delivery) write(ctx context.Context, records []Record) ([]Record, error) {
+// store stores records once and returns those to try again, with the reason.
+func (d *delivery[R]) store(ctx context.Context, records []R) ([]R, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
-	err := d.w.Write(ctx, records)
+	err := d.write(ctx, records)
 	var partial *BatchError
 	if err != nil && !errors.As(err, &partial) {
 		return records, err
@@ -160,14 +199,14 @@ func (d *delivery) write(ctx context.Context, records []Record) ([]Record, error
 		d.o.Metrics.delivered(ctx, d.o.Sink, resultStored, len(records))
 		return nil, nil
 	}
-	var again []Record
+	var again []R
 	for _, f := range partial.Failed {
 		r := records[f.Index]
 		if !f.Permanent {
 			again = append(again, r)
 			continue
 		}
-		d.log.Error("leaving out an alert that the sink cannot store", "alert", r.ID.String(), "rule", r.Rule, "error", f.Err)
+		d.log.Error("leaving out what the sink cannot store: the "+d.what, append(d.attrs(&r), "error", f.Err)...)
 		d.o.Metrics.delivered(ctx, d.o.Sink, resultRejected, 1)
 	}
 	d.o.Metrics.delivered(ctx, d.o.Sink, resultStored, len(records)-len(partial.Failed))

@@ -11,7 +11,7 @@ import (
 // The values of the label result.
 const (
 	resultStored    = "stored"
-	resultMalformed = "malformed" // no alert
+	resultMalformed = "malformed" // no alert, or no update of a view
 	resultRejected  = "rejected"  // the sink can never store it
 )
 
@@ -24,7 +24,7 @@ type Metrics struct {
 // NewMetrics makes the instruments: caltrop_delivery_alerts_total{sink,result}
 // and caltrop_delivery_retries_total{sink}.
 func NewMetrics(m metric.Meter) (*Metrics, error) {
-	alerts, err := m.Int64Counter("caltrop_delivery_alerts_total", metric.WithDescription("Alert versions delivered, by result."))
+	alerts, err := m.Int64Counter("caltrop_delivery_alerts_total", metric.WithDescription("Alert versions and updates of views delivered, by result."))
 	if err != nil {
 		return nil, fmt.Errorf("making a delivery counter: %w", err)
 	}

@@ -58,7 +58,7 @@ type Failure struct {
 // Error names the number of failures and the first of them.
 func (e *BatchError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d alerts not stored", len(e.Failed))
+	fmt.Fprintf(&b, "%d records not stored", len(e.Failed))
 	if len(e.Failed) > 0 {
 		fmt.Fprintf(&b, ", the first: %v", e.Failed[0].Err)
 	}

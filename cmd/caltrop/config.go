@@ -29,6 +29,7 @@ type config struct {
 	Data       string           `yaml:"data"`
 	Checkpoint checkpointConfig `yaml:"checkpoints"`
 	History    historyConfig    `yaml:"history"`
+	Redis      redisConfig      `yaml:"redis"`
 	Memory     byteSize         `yaml:"memory"`
 	Telemetry  telemetryConfig  `yaml:"telemetry"`
 	Log        logConfig        `yaml:"log"`
@@ -84,6 +85,21 @@ type cassandraConfig struct {
 	TTL         time.Duration `yaml:"ttl"`
 }
 
+// redisConfig is where views go that name redis.
+type redisConfig struct {
+	Addresses []string      `yaml:"addresses"` // empty: there is none
+	Cluster   bool          `yaml:"cluster"`
+	Username  string        `yaml:"username"`
+	Password  secure.Secret `yaml:"password"`
+	Database  int           `yaml:"database"`
+	TLS       *secure.TLS   `yaml:"tls"` // nil: plain text
+	Prefix    string        `yaml:"prefix"`
+	Grace     time.Duration `yaml:"grace"`
+	Timeout   time.Duration `yaml:"timeout"`
+
+	empty bool // it begins empty, with this process: views are read from the topic's start
+}
+
 type logConfig struct {
 	Level  string `yaml:"level"`  // debug | info | warn | error
 	Format string `yaml:"format"` // text | json
@@ -123,6 +139,10 @@ const (
 	keyspaceDefault   = "caltrop"
 
 	keyedPartitionsMax = 1024
+
+	redisPrefixDefault  = "caltrop"
+	redisGraceDefault   = time.Hour
+	redisTimeoutDefault = time.Second
 )
 
 // readConfig reads a file and reports everything wrong with it at once.
@@ -166,6 +186,9 @@ func (c *config) fill() {
 	c.History.Kind = cmp.Or(c.History.Kind, "pebble")
 	c.History.Cassandra.Keyspace = cmp.Or(c.History.Cassandra.Keyspace, keyspaceDefault)
 	c.Telemetry.OTLP.Every = cmp.Or(c.Telemetry.OTLP.Every, telemetryDefault)
+	c.Redis.Prefix = cmp.Or(c.Redis.Prefix, redisPrefixDefault)
+	c.Redis.Grace = cmp.Or(c.Redis.Grace, redisGraceDefault)
+	c.Redis.Timeout = cmp.Or(c.Redis.Timeout, redisTimeoutDefault)
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
 	if c.Checkpoint.Directory == "" && c.Checkpoint.S3.Endpoint == "" && c.Data != "" {

@@ -94,6 +94,12 @@ func dev(ctx context.Context, o devOptions, out, problems io.Writer) error {
 	if err != nil {
 		return err
 	}
+	store, err := startDevRedis()
+	if err != nil {
+		return err
+	}
+	defer store.server.Close()
+	store.use(conf)
 	n, err := newNode(conf, log)
 	if err != nil {
 		return err
@@ -105,10 +111,11 @@ func dev(ctx context.Context, o devOptions, out, problems io.Writer) error {
 	}
 	defer broker.Close()
 	d := &demo{node: n, opts: o, fresh: fresh, out: out}
-	fmt.Fprintf(out, "broker   %s\nREST     http://%s\ndata     %s\n", conf.Kafka.Brokers[0], n.listener.Addr(), o.data)
+	fmt.Fprintf(out, "broker   %s\nredis    %s\nREST     http://%s\ndata     %s\n", conf.Kafka.Brokers[0], store.server.Addr(), n.listener.Addr(), o.data)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.run(ctx) })
 	g.Go(func() error { return d.run(ctx) })
+	g.Go(func() error { return store.run(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/sinks"
 	sinkkafka "github.com/caltrop/caltrop/sinks/kafka"
+	"github.com/caltrop/caltrop/sinks/redis"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 )
@@ -51,7 +52,8 @@ type node struct {
 	registry *rules.Registry
 	engine   *kafka.Engine
 	history  history
-	lock     io.Closer // of the data directory
+	views    *redis.Views // nil: there is no Redis
+	lock     io.Closer    // of the data directory
 	deliver  *sinks.Metrics
 	handler  http.Handler
 
@@ -64,7 +66,7 @@ type node struct {
 // opened before it returns, so that a process that cannot work says so at once.
 func newNode(conf *config, log *slog.Logger) (*node, error) {
 	n := &node{conf: conf, log: log}
-	for _, step := range []func() error{n.listen, n.openMetrics, n.openData, n.openCluster, n.openHistory, n.openEngine, n.openHandler} {
+	for _, step := range []func() error{n.listen, n.openMetrics, n.openData, n.openCluster, n.openHistory, n.openViews, n.openEngine, n.openHandler} {
 		if err := step(); err != nil {
 			n.close()
 			return nil, err
@@ -121,6 +123,11 @@ func (n *node) openData() (err error) {
 	return nil
 }
 
+func (n *node) openViews() (err error) {
+	n.views, err = n.conf.Redis.open()
+	return err
+}
+
 func (n *node) openHistory() (err error) {
 	n.history, err = openHistory(n.conf, n.log)
 	return err
@@ -171,8 +178,12 @@ func (n *node) openHandler() (err error) {
 		History: n.cluster.History(), Dir: filepath.Join(n.conf.Data, "backtests"), Bytes: int64(n.conf.Memory) / backtestShare,
 		Report: backtestReport, Log: n.log,
 	})
+	var sessions api.Sessions
+	if n.views != nil { // a nil *Views in an interface is no nil
+		sessions = n.views
+	}
 	n.handler, err = api.New(api.Options{
-		Registry: n.registry, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Savepoints: savepoints{n, n.savepoints}, Metrics: n.metrics, Log: n.log,
+		Registry: n.registry, Sessions: sessions, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Savepoints: savepoints{n, n.savepoints}, Metrics: n.metrics, Log: n.log,
 		Ready: func() error { s := n.engine.Status(); return s.Ready() },
 	})
 	return err
@@ -192,6 +203,9 @@ func (n *node) close() {
 	}
 	if n.history != nil {
 		n.history.Close()
+	}
+	if n.views != nil {
+		n.views.Close()
 	}
 	if n.cluster != nil {
 		n.cluster.Close()
@@ -258,6 +272,9 @@ func (n *node) work(ctx context.Context) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	if err := n.deliverViews(ctx, g); err != nil {
+		return err
+	}
 	g.Go(func() error { return n.registry.Run(ctx) })
 	g.Go(func() error { return n.match(ctx) })
 	g.Go(func() error { return source.Run(ctx) })

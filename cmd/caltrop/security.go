@@ -40,6 +40,12 @@ func (c *config) checkSecurity() error {
 	under("kafka", c.Kafka.SASL.check())
 	under("http", c.HTTP.TLS.Validate(true))
 	under("history.cassandra", c.History.Cassandra.TLS.Validate(false))
+	under("redis", c.Redis.TLS.Validate(false))
+	if len(c.Redis.Addresses) > 0 {
+		if err := c.Redis.options().Validate(); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	under("schema_registry", c.Registry.TLS.Validate(false))
 	if len(c.Registry.URLs) > 0 {
 		if err := (avro.Options{URLs: c.Registry.URLs}).Validate(); err != nil {

@@ -117,6 +117,7 @@ type rig struct {
 
 	backtests  *backtest.Operations
 	savepoints savepoints
+	sessions   sessions
 
 	described *description // what every answer is held against
 }
@@ -138,7 +139,7 @@ func newRig(t *testing.T) *rig {
 	<-g.registry.Ready()
 	var err error
 	g.handler, err = api.New(api.Options{
-		Registry: g.registry, History: g.history, Jobs: oneJob{}, Backtests: g.backtests, Savepoints: &g.savepoints,
+		Registry: g.registry, History: g.history, Jobs: oneJob{}, Backtests: g.backtests, Savepoints: &g.savepoints, Sessions: &g.sessions,
 		Ready: func() error { return g.ready },
 		Log:   slog.New(slog.NewTextHandler(&g.log, nil)),
 		Now:   func() time.Time { return noon },

@@ -105,6 +105,8 @@ type Options struct {
 	History  History
 	Jobs     Jobs
 	Ready    func() error // nil error: the process can do its work; nil means always
+	// Sessions answers for views; nil: their route answers 404.
+	Sessions Sessions
 	// Backtests run rules over history; nil: their routes answer 404.
 	Backtests Backtests
 	// Savepoints of the job; nil: their routes answer 404.
@@ -115,12 +117,12 @@ type Options struct {
 }
 
 type server struct {
-	rules     *rules.Registry
-	history   History
-	jobs      Jobs
-	backtests Backtests
-
+	rules      *rules.Registry
+	history    History
+	jobs       Jobs
+	backtests  Backtests
 	savepoints Savepoints
+	sessions   Sessions
 	ready      func() error
 	log        *slog.Logger
 	now        func() time.Time
@@ -128,7 +130,7 @@ type server struct {
 
 // New returns the handler of the whole interface.
 func New(o Options) (http.Handler, error) {
-	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, savepoints: o.Savepoints, ready: o.Ready, log: o.Log, now: o.Now}
+	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, savepoints: o.Savepoints, sessions: o.Sessions, ready: o.Ready, log: o.Log, now: o.Now}
 	if s.ready == nil {
 		s.ready = func() error { return nil }
 	}
@@ -196,6 +198,8 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	documents.Get("/v1/views/{name}", s.handle(s.getDocument(rules.KindView)))
 	documents.Put("/v1/views/{name}", s.handle(s.putDocument(rules.KindView)))
 	documents.Delete("/v1/views/{name}", s.handle(s.deleteDocument(rules.KindView)))
+
+	documents.Get("/v1/sessions/{name}/{key}", s.handle(s.getSession))
 
 	documents.Get("/v1/alerts", s.handle(s.listAlerts, "rule", "key", "status", "from", "to", "after", "limit"))
 	r.Get("/v1/alerts/{id}", s.handle(s.getAlert))

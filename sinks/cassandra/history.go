@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/sony/gobreaker/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caltrop/caltrop/sinks"
@@ -22,13 +23,22 @@ const (
 	rowBytesMax  = 4 << 20                // of an alert's JSON and key; Cassandra refuses mutations over 16 MiB
 )
 
-// A History stores alerts in Cassandra. It connects at the first request and
+// The breaker opens after so many failures in a row, and lets some requests
+// through after so long.
+const (
+	breakerFailures = 32
+	breakerProbes   = 4
+	breakerWait     = 2 * time.Second
+)
+
+// A History stores alerts and windows of views in Cassandra. It connects at the first request and
 // makes keyspace and tables where they are missing, so that a cluster that is
 // down delays history and nothing else. It is safe for concurrent use.
 type History struct {
 	o          Options
 	dial       func(o Options, keyspace string) (session, error)
 	connecting chan struct{} // holds a token while nobody connects
+	breaker    *gobreaker.CircuitBreaker[struct{}]
 	mu         struct {
 		sync.Mutex
 		session session // nil until the first successful connection
@@ -47,7 +57,13 @@ func New(o Options) (*History, error) {
 }
 
 func newHistory(o Options, dial func(Options, string) (session, error)) *History {
-	h := &History{o: o.withDefaults(), dial: dial, connecting: make(chan struct{}, 1)}
+	o = o.withDefaults()
+	h := &History{o: o, dial: dial, connecting: make(chan struct{}, 1), breaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Name: "cassandra", MaxRequests: breakerProbes, Timeout: breakerWait,
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
+		IsSuccessful: func(err error) bool { return err == nil || classify(err) == never },
+		IsExcluded:   func(err error) bool { return errors.Is(err, context.Canceled) },
+	})}
 	h.connecting <- struct{}{}
 	return h
 }
@@ -113,7 +129,7 @@ func (h *History) open(ctx context.Context) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, statement := range []string{byRule.create(), byKey.create(), createIDs} {
+	for _, statement := range []string{byRule.create(), byKey.create(), createIDs, createWindows} {
 		if err := s.exec(ctx, statement); err != nil {
 			s.close()
 			return nil, fmt.Errorf("making the tables of keyspace %s: %w", h.o.Keyspace, err)
@@ -137,16 +153,21 @@ func (h *History) makeKeyspace(ctx context.Context) error {
 // Write implements sinks.Writer. Each alert is three independent upserts; one
 // that fails is tried again a few times where classify says so, then reported.
 func (h *History) Write(ctx context.Context, records []sinks.Record) error {
+	return h.each(ctx, len(records), func(s session, i int) error { return h.put(ctx, s, &records[i]) })
+}
+
+// each calls put for n records, at most Inflight at once, and says which failed.
+func (h *History) each(ctx context.Context, n int, put func(s session, i int) error) error {
 	s, err := h.connect(ctx)
 	if err != nil {
 		return err
 	}
-	errs := make([]error, len(records))
+	errs := make([]error, n)
 	var g errgroup.Group
 	g.SetLimit(h.o.Inflight)
-	for i := range records {
+	for i := range n {
 		g.Go(func() error {
-			errs[i] = h.put(ctx, s, &records[i])
+			errs[i] = put(s, i)
 			return nil
 		})
 	}
@@ -183,11 +204,20 @@ func (h *History) put(ctx context.Context, s session, r *sinks.Record) error {
 		{byKey.insert(), row(byKey, nameOf(r.Key))},
 		{insertID, []any{id, r.Rule, r.At, written, ttl}},
 	} {
-		if err := attempt(ctx, func() error { return s.exec(ctx, w.statement, w.values...) }); err != nil {
+		if err := h.attempt(ctx, func() error { return s.exec(ctx, w.statement, w.values...) }); err != nil {
 			return fmt.Errorf("writing alert %s: %w", r.ID, err)
 		}
 	}
 	return nil
+}
+
+// attempt writes once the breaker lets it: while that is open, nothing is asked
+// of the cluster. What can never be stored says nothing about the cluster.
+func (h *History) attempt(ctx context.Context, request func() error) error {
+	return attempt(ctx, func() error {
+		_, err := h.breaker.Execute(func() (struct{}, error) { return struct{}{}, request() })
+		return err
+	})
 }
 
 // attempt runs a request up to triesMax times while classify says retry.

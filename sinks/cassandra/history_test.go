@@ -247,7 +247,7 @@ func TestConnectsWhenTheClusterIsThere(t *testing.T) {
 	if err := h.Write(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
-	want := "CREATE IF, CREATE IF, CREATE IF, CREATE IF, INSERT alerts_by_rule, INSERT alerts_by_key, INSERT alert_ids"
+	want := "CREATE IF, CREATE IF, CREATE IF, CREATE IF, CREATE IF, INSERT alerts_by_rule, INSERT alerts_by_key, INSERT alert_ids"
 	if got := strings.Join(f.calls, ", "); got != want {
 		t.Errorf("calls %s\nwant  %s", got, want)
 	}
