@@ -40,6 +40,7 @@ type engine struct {
 	turn       int
 	covered    int64
 	states     [][]byte // by key
+	pages      []map[uint64][]byte
 	past       *past
 	timers     []int64
 	alerts     [][]ceptest.Alert
@@ -51,9 +52,23 @@ type engine struct {
 
 func (e *engine) Get(key []byte) []byte      { return e.states[key[0]] }
 func (e *engine) Put(key, state []byte)      { e.states[key[0]] = slices.Clone(state) }
+func (e *engine) Edit(key []byte) []byte     { return e.states[key[0]] }
 func (e *engine) Timer(key []byte, at int64) { e.timers[key[0]] = at }
 func (e *engine) Covered() int64             { return e.covered }
 func (e *engine) evaluator() match.Evaluator { e.turn ^= 1; return e.evaluators[e.turn] }
+
+func (e *engine) Page(key []byte, number uint64) []byte {
+	return slices.Clone(e.pages[key[0]][number])
+}
+
+func (e *engine) EditPage(key []byte, number uint64) []byte { return e.pages[key[0]][number] }
+
+func (e *engine) PutPage(key []byte, number uint64, page []byte) {
+	if e.pages[key[0]] == nil {
+		e.pages[key[0]] = map[uint64][]byte{}
+	}
+	e.pages[key[0]][number] = slices.Clone(page)
+}
 
 // timersMax bounds the deadlines of one case: an engine that sets them for
 // ever fails instead of hanging.
@@ -70,7 +85,7 @@ func run(rule *prog.Rule, tables map[string]*expr.Table, sequences [][]*event.Ev
 	}()
 	n := len(sequences)
 	e := &engine{rule: rule, evaluators: [2]match.Evaluator{match.New(rule), match.New(rule)}, covered: covered,
-		states: make([][]byte, n), timers: make([]int64, n), alerts: make([][]ceptest.Alert, n), past: newPast(rule, tables, n)}
+		states: make([][]byte, n), pages: make([]map[uint64][]byte, n), timers: make([]int64, n), alerts: make([][]ceptest.Alert, n), past: newPast(rule, tables, n)}
 	left := slices.Clone(sequences)
 	for {
 		key := earliest(left)

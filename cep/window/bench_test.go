@@ -43,7 +43,8 @@ func (h *heap) name(key []byte, number uint64) []byte {
 // of events a key, over a hundred keys.
 func BenchmarkRolling(b *testing.B) {
 	for _, c := range []struct{ name, values string }{
-		{"velocity", "n: count(), total: sum(m), shops: distinct(s)"},
+		{"velocity", "n: count(), total: sum(m), most: max(m)"},
+		{"distinct", "n: count(), total: sum(m), shops: distinct(s)"},
 		{"sum_double", "n: count(), total: sum(d)"},
 		{"min_max", "n: count(), low: min(m), high: max(m)"},
 		{"stddev", "n: count(), dev: stddev(m)"},

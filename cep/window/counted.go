@@ -13,7 +13,10 @@ type counted struct {
 	spilled bool
 	items   tally
 	scratch []byte
+	name    []byte // of a number
 }
+
+func (c *counted) reset() { c.n, c.spilled, c.items = 0, false, c.items[:0] }
 
 // itemsMax is how many distinct values stay in the state.
 const itemsMax = 24

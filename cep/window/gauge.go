@@ -118,16 +118,14 @@ func (r *session) glance(t *sitting) Glance {
 
 // Read implements Gauge.
 func (r *rolling) Read(key []byte, s match.Store) (Glance, bool) {
-	g, ok := r.load(key, s)
-	if !ok {
+	r.facts = match.FactsOf(r.Rule, s)
+	if !r.load(key, s, true) {
 		return Glance{}, false
 	}
-	for i := range r.slots {
-		r.aggs[i] = r.slots[i].result(&r.pages)
-	}
-	last := g.queue.last
-	return Glance{Start: last - r.Window.Size, Last: last, End: last + r.Window.Size, Events: g.queue.n, Values: r.named(last),
-		Truncated: g.lost != neverLost && g.lost > last-r.Window.Size}, true
+	r.results()
+	g := &r.ring
+	return Glance{Start: g.last - r.Window.Size, Last: g.last, End: g.last + r.Window.Size, Events: g.n, Values: r.named(g.last),
+		Truncated: g.lost != neverLost && g.lost > g.last-r.Window.Size}, true
 }
 
 // Read implements Gauge: the values of such a window are known at its end.

@@ -13,24 +13,19 @@ import (
 	"github.com/caltrop/caltrop/cep/window"
 )
 
-// A store keeps the states and timers of all keys of one rule.
+// A store keeps the states, pages and timers of all keys of one rule.
 type store struct {
 	states map[string][]byte
 	timers map[string]int64
+	pages  map[string][]byte
 	raised []raised
 }
 
-// A pagingStore also keeps pages.
-type pagingStore struct {
-	*store
-	pages map[string][]byte
-}
-
-func (s *pagingStore) Page(key []byte, number uint64) []byte {
+func (s *store) Page(key []byte, number uint64) []byte {
 	return slices.Clone(s.pages[fmt.Sprint(string(key), number)])
 }
 
-func (s *pagingStore) PutPage(key []byte, number uint64, page []byte) {
+func (s *store) PutPage(key []byte, number uint64, page []byte) {
 	name := fmt.Sprint(string(key), number)
 	delete(s.pages, name)
 	if len(page) > 0 {
@@ -38,18 +33,20 @@ func (s *pagingStore) PutPage(key []byte, number uint64, page []byte) {
 	}
 }
 
-func (s *pagingStore) EditPage(key []byte, number uint64) []byte {
+func (s *store) EditPage(key []byte, number uint64) []byte {
 	return s.pages[fmt.Sprint(string(key), number)]
 }
 
-func (s *pagingStore) Edit(key []byte) []byte { return s.states[string(key)] }
+func (s *store) Edit(key []byte) []byte { return s.states[string(key)] }
 
 type raised struct {
 	key   event.Value
 	found match.Found
 }
 
-func newStore() *store { return &store{states: map[string][]byte{}, timers: map[string]int64{}} }
+func newStore() *store {
+	return &store{states: map[string][]byte{}, timers: map[string]int64{}, pages: map[string][]byte{}}
+}
 
 func (s *store) Get(key []byte) []byte { return s.states[string(key)] }
 func (s *store) Covered() int64        { return 0 }
@@ -82,7 +79,7 @@ func (s *store) due(until int64) (key string, at int64) {
 // sets them for ever fails.
 const deadlinesMax = 10_000
 
-func (s *store) fire(t testing.TB, e match.Evaluator, until int64, as match.Store) {
+func (s *store) fire(t testing.TB, e match.Evaluator, until int64) {
 	for n := 0; ; n++ {
 		key, at := s.due(until)
 		if at == 0 {
@@ -93,7 +90,7 @@ func (s *store) fire(t testing.TB, e match.Evaluator, until int64, as match.Stor
 		}
 		delete(s.timers, key)
 		var out match.Output
-		e.Deadline([]byte(key), at, as, &out)
+		e.Deadline([]byte(key), at, s, &out)
 		s.take(event.StringOf(key), &out)
 	}
 }
@@ -107,11 +104,6 @@ func (s *store) take(key event.Value, out *match.Output) {
 // feed runs events, in any order, through an evaluator and closes event time.
 func (s *store) feed(t testing.TB, rule *prog.Rule, events []*event.Event) {
 	t.Helper()
-	s.feedAs(t, rule, events, s)
-}
-
-func (s *store) feedAs(t testing.TB, rule *prog.Rule, events []*event.Event, as match.Store) {
-	t.Helper()
 	e := window.New(rule)
 	events = slices.SortedFunc(slices.Values(events), event.Compare)
 	for _, ev := range events {
@@ -123,12 +115,12 @@ func (s *store) feedAs(t testing.TB, rule *prog.Rule, events []*event.Event, as 
 		if !key.Present() {
 			continue
 		}
-		s.fire(t, e, ev.Time, as)
+		s.fire(t, e, ev.Time)
 		var out match.Output
-		e.Event([]byte(key.Str()), ev, 1, as, &out)
+		e.Event([]byte(key.Str()), ev, 1, s, &out)
 		s.take(key, &out)
 	}
-	s.fire(t, e, 1<<62, as)
+	s.fire(t, e, 1<<62)
 }
 
 func (s *store) alerts() []ceptest.Alert {

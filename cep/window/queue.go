@@ -1,212 +1,258 @@
 package window
 
-import (
-	"encoding/binary"
+import "encoding/binary"
 
-	"github.com/caltrop/caltrop/cep/event"
-)
-
-// A queue holds the events of a rolling window as the arguments of its
-// aggregates, oldest first: the front, pages [lo, hi), the back. Only the front
-// and the back are in the key's state; an event is appended to the back and
-// leaves from the front, so the pages between cost nothing.
+// The queue of a rolling window holds a row for each event, oldest first: the
+// front, pages [lo, hi), the back. Only the front and the back are in the
+// key's state; a row is appended to the back and leaves from the front, so the
+// pages between cost nothing. The front is empty only when the window is.
 //
-// Aggregates that cannot forget are kept as two stacks (after the folklore
-// queue of two stacks): each page before mark has a page of suffixes, the
-// aggregates of all pages after it and before mark. When the last of them has
-// become the front, mark moves to hi and the suffixes of all pages are made,
-// from the newest on: each page is read for that once.
-type queue struct {
-	n            int   // entries
-	base         int64 // time that the first entry is relative to
-	last         int64 // time of the newest entry
-	front, back  []byte
-	backN        int
-	lo, hi, mark uint64
-}
+// Picks, the aggregates that cannot forget, are kept as two stacks (after the
+// folklore queue of two stacks). A page before mark begins with the picks of
+// all that lies between it and mark; a row of the front has before it those of
+// itself and of all up to mark. When the last page before mark has become the
+// front, mark moves to hi and the picks of all pages are made, from the newest
+// on: each page is read for that once.
 
-// pageMax is how many entries make a page.
-const pageMax = 32
+// pageMax is how many rows make a page.
+const pageMax = 64
 
-// peek returns the time of the oldest entry. The queue must not be empty.
-func (r *rolling) peek(q *queue) int64 {
-	if len(q.front) == 0 {
-		r.refill(q)
+// push appends an event with the cells in r.cells.
+func (r *rolling) push(at int64) {
+	g := &r.ring
+	if g.n == 0 {
+		g.first = at
 	}
-	d, w := binary.Uvarint(q.front)
-	if w <= 0 {
-		r.mustRead(errCorrupt)
-	}
-	return q.base + int64(d)
-}
-
-// pop removes the oldest entry, whose time peek has given, and takes its
-// arguments out of the aggregates.
-func (r *rolling) pop(q *queue, at int64) {
-	c := cursor{buf: q.front}
-	c.uvarint()
+	r.packed = r.appendRow(r.packed[:0], at, r.cells)
+	back := r.enlarge(partBack, len(r.packed))
+	copy(back[len(back)-len(r.packed):], r.packed)
 	for i := range r.slots {
 		s := &r.slots[i]
-		if s.bare {
-			s.remove(&r.pages, always())
-			continue
-		}
-		switch {
-		case s.kind == mergeable:
-			c.skipValue()
-			continue
-		case s.kind == distinct && s.spec.Type == event.String:
-			if text := c.text(); text != nil && !s.counted.remove(&r.pages, text) {
-				c.bad = true
-			}
-			continue
-		}
-		if v := c.value(); v.Present() && !s.remove(&r.pages, v) {
-			c.bad = true
+		if s.column < 0 {
+			s.add(r, &cell{ok: true})
+		} else if c := &r.cells[s.column]; c.ok {
+			s.add(r, c)
 		}
 	}
-	r.mustRead(c.err())
-	q.front, q.base = c.buf, at
-	q.n--
-	r.moved = true
+	g.last = at
+	g.n++
+	g.backN++
+	switch {
+	case g.n == 1:
+		r.refill()
+	case g.backN == pageMax:
+		r.draft.detach()
+		r.page = append(r.page[:0], r.nothing...)
+		r.page = append(r.page, r.part(partBack)...)
+		r.draft.pages.put(pageNumber(pageEntries, 0, uint64(g.hi)), r.page)
+		g.hi++
+		g.backN, g.parts[partBack].n = 0, 0
+	}
 }
 
-// refill makes the next entries the front.
-func (r *rolling) refill(q *queue) {
-	r.moved = true
-	if q.lo == q.hi {
-		q.front, q.back, q.backN = q.back, nil, 0
-		r.eachMergeable(func(s *slot) {
-			s.middle.Reset()
-			s.back.Reset()
-		})
-		return
-	}
-	if q.lo >= q.mark {
-		r.flip(q)
-	}
-	number := pageNumber(pageEntries, 0, q.lo)
-	r.frontPage = append(r.frontPage[:0], r.pages.get(number)...)
-	q.front = r.frontPage
-	r.pages.put(number, nil)
-	if r.mergeable {
-		number = pageNumber(pageSuffix, 0, q.lo)
-		c := cursor{buf: r.pages.get(number)}
-		r.eachMergeable(func(s *slot) { c.acc(&s.middle, s.spec) })
-		r.mustRead(c.err())
-		r.pages.put(number, nil)
-	}
-	q.lo++
-}
-
-func (r *rolling) eachMergeable(f func(*slot)) {
+// pop removes the oldest row and takes its cells out of the aggregates.
+func (r *rolling) pop() {
+	g := &r.ring
+	front := r.part(partFront)
+	at := r.skipPicks(front, g.frontAt)
+	g.frontAt = at + r.row(front[at:], r.gone)
+	g.n--
 	for i := range r.slots {
-		if r.slots[i].kind == mergeable {
-			f(&r.slots[i])
+		s := &r.slots[i]
+		if s.column < 0 {
+			continue
+		}
+		if gone := &r.gone[s.column]; gone.ok && !s.remove(r, gone) {
+			r.mustRead(errCorrupt)
 		}
 	}
-}
-
-// flip moves the mark past all pages and makes their suffixes.
-func (r *rolling) flip(q *queue) {
-	q.mark = q.hi
-	if !r.mergeable {
+	if g.n == 0 {
 		return
 	}
-	r.eachMergeable(func(s *slot) { s.middle.Reset() })
-	for k := q.hi; k > q.lo; k-- {
-		r.suffix = r.suffix[:0]
-		r.eachMergeable(func(s *slot) { r.suffix = s.middle.AppendTo(r.suffix, s.spec) })
-		r.pages.put(pageNumber(pageSuffix, 0, k-1), r.suffix)
-		r.eachMergeable(func(s *slot) { s.total.Reset() })
-		r.mustRead(r.scan(r.pages.get(pageNumber(pageEntries, 0, k-1)), func(s *slot, v event.Value) { s.total.Add(s.spec, v) }))
-		r.eachMergeable(func(s *slot) {
-			if err := s.total.Merge(s.spec, &s.middle); err != nil {
-				panic("window: " + err.Error()) // only of sets
+	if g.frontAt == g.parts[partFront].n {
+		r.refill()
+	}
+	front = r.part(partFront)
+	at = r.skipPicks(front, g.frontAt)
+	if len(front)-at < r.rowBytes {
+		r.mustRead(errCorrupt)
+	}
+	g.first = timeOf(front[at:])
+}
+
+// refill makes the next rows the front: the oldest page, or the back.
+func (r *rolling) refill() {
+	g := &r.ring
+	for i := range r.picks {
+		r.picks[i].later = cell{}
+	}
+	if g.lo == g.hi {
+		r.page = append(r.page[:0], r.part(partBack)...)
+		g.backN, g.parts[partBack].n = 0, 0
+		for i := range r.picks {
+			r.picks[i].back.clear()
+		}
+		r.fill(r.page)
+		return
+	}
+	r.draft.detach()
+	if g.lo >= g.mark {
+		r.flip()
+	}
+	number := pageNumber(pageEntries, 0, uint64(g.lo))
+	r.page = append(r.page[:0], r.draft.pages.get(number)...)
+	r.draft.pages.put(number, nil)
+	g.lo++
+	at := 0
+	for i := range r.picks {
+		r.picks[i].later, at = r.pick(r.page, at, i)
+	}
+	r.fill(r.page[at:])
+}
+
+// fill makes rows the front. r.picks have what is later, up to the mark.
+func (r *rolling) fill(rows []byte) {
+	if len(r.picks) > 0 {
+		rows = r.interleave(rows)
+	}
+	g := &r.ring
+	g.frontAt, g.parts[partFront].n = 0, 0
+	copy(r.enlarge(partFront, len(rows)), rows)
+}
+
+// interleave puts before each row the picks from it on.
+func (r *rolling) interleave(rows []byte) []byte {
+	var ends [pageMax + 1]int
+	n, m := 0, len(r.picks)
+	for end := 0; end < len(rows); ends[n] = end {
+		if n == pageMax {
+			r.mustRead(errCorrupt)
+		}
+		end += r.row(rows[end:], r.gone)
+		for j := range r.picks {
+			r.suffixes[n*m+j] = r.gone[r.picks[j].column]
+		}
+		n++
+	}
+	for i := n - 1; i >= 0; i-- {
+		for j := range r.picks {
+			p, own := &r.picks[j], &r.suffixes[i*m+j]
+			if own.ok && !(p.later.ok && p.spec.replaces(&p.later, own)) {
+				p.later = *own
+			} else {
+				*own = p.later
 			}
-			s.middle, s.total = s.total, s.middle
-		})
+		}
 	}
-	r.eachMergeable(func(s *slot) { s.back.Reset() })
-	r.mustRead(r.scan(q.back, func(s *slot, v event.Value) { s.back.Add(s.spec, v) }))
+	r.fronts = r.fronts[:0]
+	for i := range n {
+		for j := range r.picks {
+			r.fronts = appendPick(r.fronts, &r.suffixes[i*m+j], r.picks[j].text)
+		}
+		r.fronts = append(r.fronts, rows[ends[i]:ends[i+1]]...)
+	}
+	return r.fronts
 }
 
-// scan gives the arguments of the mergeable slots in some entries to f.
-func (r *rolling) scan(entries []byte, f func(*slot, event.Value)) error {
-	c := cursor{buf: entries}
-	for len(c.buf) > 0 && !c.bad {
-		c.uvarint()
-		for i := range r.slots {
-			s := &r.slots[i]
-			switch {
-			case s.bare:
-			case s.kind != mergeable:
-				c.skipValue()
-			default:
-				if v := c.value(); v.Present() {
-					f(s, v)
-				}
+// flip moves the mark past all pages and makes their picks.
+func (r *rolling) flip() {
+	g := &r.ring
+	g.mark = g.hi
+	if len(r.picks) == 0 {
+		return
+	}
+	for k := g.hi; k > g.lo; k-- {
+		r.refresh(pageNumber(pageEntries, 0, uint64(k-1)))
+	}
+	for i := range r.picks {
+		p := &r.picks[i]
+		p.later = cell{}
+		p.back.clear()
+	}
+	r.fold(r.part(partBack))
+}
+
+// refresh gives a page the picks of what is later, and adds the page's own to
+// them.
+func (r *rolling) refresh(number uint64) {
+	old := r.draft.pages.get(number)
+	old = old[r.skipPicks(old, 0):]
+	r.page = r.page[:0]
+	for i := range r.picks {
+		r.page = appendPick(r.page, &r.picks[i].later, r.picks[i].text)
+	}
+	from := len(r.page)
+	r.page = append(r.page, old...)
+	r.draft.pages.put(number, r.page)
+	for i := range r.picks {
+		r.picks[i].back.clear()
+	}
+	r.fold(r.page[from:])
+	for i := range r.picks {
+		p := &r.picks[i]
+		if p.back.ok && !(p.later.ok && p.spec.replaces(&p.later, &p.back.cell)) {
+			p.later = p.hold(&p.back.cell)
+		}
+	}
+}
+
+// fold adds rows to the picks of the back.
+func (r *rolling) fold(rows []byte) {
+	for len(rows) > 0 {
+		rows = rows[r.row(rows, r.gone):]
+		for i := range r.picks {
+			if own := &r.gone[r.picks[i].column]; own.ok {
+				r.picks[i].add(own)
 			}
 		}
 	}
-	return c.err()
 }
 
-// rescan computes the mergeable aggregates of the front anew.
-func (r *rolling) rescan(q *queue) {
-	if r.mergeable {
-		r.eachMergeable(func(s *slot) { s.front.Reset() })
-		r.mustRead(r.scan(q.front, func(s *slot, v event.Value) { s.front.Add(s.spec, v) }))
+// appendPick writes a cell: a byte that says whether it is there, then eight
+// bytes, or if it is there length and text.
+func appendPick(buf []byte, c *cell, text bool) []byte {
+	tag := byte(0)
+	if c.ok {
+		tag = 1
 	}
-}
-
-// push appends an event with the arguments in r.args.
-func (r *rolling) push(q *queue, at int64) {
-	if q.n == 0 {
-		q.base, q.last = at, at
-	}
-	r.backPage = append(r.backPage[:0], q.back...)
-	r.backPage = binary.AppendUvarint(r.backPage, uint64(at-q.last))
-	for i, v := range r.args {
-		if s := &r.slots[i]; !s.bare {
-			r.backPage = event.AppendValue(r.backPage, v)
-		}
-		if v.Present() {
-			r.slots[i].add(&r.pages, v)
-		}
-	}
-	q.back, q.last = r.backPage, at
-	q.n++
-	if q.backN++; q.backN == pageMax {
-		r.pages.put(pageNumber(pageEntries, 0, q.hi), q.back)
-		q.hi++
-		q.back, q.backN = nil, 0
-	}
-}
-
-func (q *queue) append(buf []byte, origin int64) []byte {
-	buf = binary.AppendUvarint(buf, uint64(q.n))
-	buf = binary.AppendVarint(buf, q.base-origin)
-	buf = binary.AppendVarint(buf, q.last-origin)
-	for _, n := range [3]uint64{q.lo, q.hi - q.lo, q.mark} {
-		buf = binary.AppendUvarint(buf, n)
-	}
-	buf = binary.AppendUvarint(buf, uint64(q.backN))
-	for _, part := range [2][]byte{q.front, q.back} {
-		buf = binary.AppendUvarint(buf, uint64(len(part)))
-		buf = append(buf, part...)
+	buf = append(buf, tag)
+	switch {
+	case !text:
+		return binary.LittleEndian.AppendUint64(buf, uint64(c.num))
+	case c.ok:
+		buf = binary.AppendUvarint(buf, uint64(len(c.text)))
+		buf = append(buf, c.text...)
 	}
 	return buf
 }
 
-func (c *cursor) queue(origin int64) queue {
-	q := queue{n: int(c.uvarint()), base: c.varint() + origin, last: c.varint() + origin, lo: c.uvarint()}
-	q.hi = q.lo + c.uvarint()
-	q.mark, q.backN = c.uvarint(), int(c.uvarint())
-	q.front = c.take(c.uvarint())
-	q.back = c.take(c.uvarint())
-	if q.n <= 0 || q.backN >= pageMax || q.backN > len(q.back) {
-		c.bad = true
+// pickBytes is the size of a pick of numbers.
+const pickBytes = 9
+
+// pick reads the cell of pick i at a place of buf and returns what is behind.
+func (r *rolling) pick(buf []byte, at, i int) (c cell, end int) {
+	if len(buf)-at < 1 || !r.picks[i].text && len(buf)-at < pickBytes {
+		r.mustRead(errCorrupt)
 	}
-	return q
+	c.ok = buf[at] != 0
+	switch {
+	case !r.picks[i].text:
+		c.num = int64(binary.LittleEndian.Uint64(buf[at+1:]))
+		return c, at + pickBytes
+	case c.ok:
+		c.text, end = r.text(buf, at+1)
+		return c, end
+	}
+	return c, at + 1
+}
+
+// skipPicks returns what is behind the picks at a place of buf.
+func (r *rolling) skipPicks(buf []byte, at int) int {
+	if r.pickBytes >= 0 {
+		return at + r.pickBytes
+	}
+	for i := range r.picks {
+		_, at = r.pick(buf, at, i)
+	}
+	return at
 }

@@ -20,6 +20,8 @@ type ranked struct {
 	scratch []byte
 }
 
+func (r *ranked) reset() { r.n, r.next, r.dir = 0, 0, r.dir[:0] }
+
 // A stretch is one page of the directory: its greatest number, how many it
 // has, and where.
 type stretch struct {

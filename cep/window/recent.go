@@ -6,70 +6,69 @@ import (
 	"github.com/caltrop/caltrop/cep/event"
 )
 
-// recent is the evidence of a rolling window: a trail of its latest events,
-// whose older parts are pages [lo, hi) of chunkMax events each.
-type recent struct {
-	trail  trail
-	lo, hi uint64
-}
+// The evidence of a rolling window is a trail of its latest events, whose
+// older parts are pages [trailLo, trailHi) of chunkMax events each. They are
+// kept as a ring: a page takes the place of one that is no longer needed.
 
 // chunkMax is how many events of the trail make a page.
-const chunkMax = 16
+const chunkMax = 32
+
+// trailPages is how many pages are kept: the latest events are in them and in
+// the trail.
+func (r *rolling) trailPages() uint32 { return uint32(r.kept/chunkMax + 2) }
+
+func (r *rolling) trailPage(k uint32) uint64 {
+	return pageNumber(pageTrail, 0, uint64(k%r.trailPages()))
+}
 
 // keep adds the current event to the evidence and forgets what the window no
 // longer needs.
-func (r *rolling) keep(g *ring, stream int, ev *event.Event) {
-	t := &g.recent
+func (r *rolling) keep(stream int, ev *event.Event) {
+	g := &r.ring
 	r.pack(stream, ev, g.origin)
-	r.tail = append(r.tail[:0], t.trail.buf...)
-	r.tail = binary.AppendUvarint(r.tail, uint64(len(r.packed)))
-	r.tail = append(r.tail, r.packed...)
-	t.trail = trail{n: t.trail.n + 1, buf: r.tail}
-	if t.trail.n == chunkMax {
-		r.pages.put(pageNumber(pageTrail, 0, t.hi), r.tail)
-		t.hi++
-		t.trail = trail{}
+	var size [binary.MaxVarintLen64]byte
+	head := binary.PutUvarint(size[:], uint64(len(r.packed)))
+	n := head + len(r.packed)
+	t := r.enlarge(partTrail, n)
+	t = t[len(t)-n:]
+	copy(t, size[:head])
+	copy(t[head:], r.packed)
+	if g.trailN++; g.trailN == chunkMax {
+		r.draft.detach()
+		r.draft.pages.put(r.trailPage(g.trailHi), r.part(partTrail))
+		g.trailHi++
+		g.trailLo = max(g.trailLo, g.trailHi-min(g.trailHi, r.trailPages()))
+		g.trailN, g.parts[partTrail].n = 0, 0
 	}
-	r.shorten(t, min(g.queue.n, r.kept))
+	if g.n < r.kept {
+		r.shorten(g.n)
+	}
 }
 
 // shorten removes the pages that the latest n events do not reach into.
-func (r *rolling) shorten(t *recent, n int) {
-	for t.lo < t.hi && int(t.hi-t.lo-1)*chunkMax >= n-t.trail.n {
-		r.pages.put(pageNumber(pageTrail, 0, t.lo), nil)
-		t.lo++
+func (r *rolling) shorten(n int) {
+	g := &r.ring
+	for g.trailLo < g.trailHi && int(g.trailHi-g.trailLo-1)*chunkMax >= n-g.trailN {
+		r.draft.detach()
+		r.draft.pages.put(r.trailPage(g.trailLo), nil)
+		g.trailLo++
 	}
 }
 
 // latest returns the latest n events before the current one.
-func (r *rolling) latest(g *ring, n int) []*event.Event {
-	t := &g.recent
+func (r *rolling) latest(n int) []*event.Event {
+	g := &r.ring
 	var all []*event.Event
-	for k := t.lo; k < t.hi; k++ {
-		events, err := r.events(trail{n: chunkMax, buf: r.pages.get(pageNumber(pageTrail, 0, k))}, g.keys, g.origin, neverLost)
-		r.mustRead(err)
-		all = append(all, events...)
+	r.draft.detach()
+	for k := g.trailLo; k < g.trailHi; k++ {
+		all = append(all, r.evidence(chunkMax, r.draft.pages.get(r.trailPage(k)))...)
 	}
-	events, err := r.events(t.trail, g.keys, g.origin, neverLost)
-	r.mustRead(err)
-	all = append(all, events...)
+	all = append(all, r.evidence(g.trailN, r.part(partTrail))...)
 	return all[max(0, len(all)-n):]
 }
 
-func (t *recent) append(buf []byte) []byte {
-	buf = binary.AppendUvarint(buf, t.lo)
-	buf = binary.AppendUvarint(buf, t.hi-t.lo)
-	buf = binary.AppendUvarint(buf, uint64(t.trail.n))
-	buf = binary.AppendUvarint(buf, uint64(len(t.trail.buf)))
-	return append(buf, t.trail.buf...)
-}
-
-func (c *cursor) recent() recent {
-	t := recent{lo: c.uvarint()}
-	t.hi = t.lo + c.uvarint()
-	t.trail = c.trail()
-	if t.trail.n >= chunkMax {
-		c.bad = true
-	}
-	return t
+func (r *rolling) evidence(n int, buf []byte) []*event.Event {
+	events, err := r.events(trail{n: n, buf: buf}, keyring(r.part(partKeys)), r.ring.origin, neverLost)
+	r.mustRead(err)
+	return events
 }

@@ -1,168 +1,291 @@
 package window
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/caltrop/caltrop/cep/agg"
 	"github.com/caltrop/caltrop/cep/event"
 )
 
 // A slot keeps one aggregate of a rolling window, in time that does not grow
-// with the window: sums take out what leaves; distinct counts each value;
-// percentiles are kept sorted; of the others (min, max, first, last), which
-// cannot forget, there are partial results over the parts of the window's
-// queue (see queue).
+// with the window: counts and sums take out what leaves; distinct counts each
+// value; percentiles are kept sorted; the others (min, max, first, last) are
+// picks, which cannot forget and which the queue helps (see queue).
 type slot struct {
 	spec    agg.Spec
-	bare    bool // takes every event, and the queue keeps nothing for it
+	column  int // -1: takes every event
 	kind    slotKind
-	all     agg.Acc // removable: of the window
-	front   agg.Acc // mergeable: of the queue's front,
-	middle  agg.Acc // of its pages up to the mark,
-	back    agg.Acc // and of all after that
-	total   agg.Acc // scratch
+	acc     agg.Acc // plain, summed
+	pick    int     // picked: place among the picks
 	counted counted
 	ranked  ranked
-	scratch []byte
 }
 
 type slotKind uint8
 
 const (
-	removable slotKind = iota
-	mergeable
+	sized  slotKind = iota // how many events the window has
+	plain                  // exact counts and sums
+	summed                 // sums of doubles, and moments
+	picked
 	distinct
 	sorted
 )
 
-func newSlots(w *rule) []slot {
-	slots := make([]slot, len(w.accs))
-	for i := range slots {
-		spec := w.Window.Aggs.List[i].Spec
-		slots[i] = slot{spec: spec, bare: w.bare(i), kind: mergeable, counted: counted{slot: i}, ranked: ranked{slot: i}}
-		switch {
-		case spec.Func.Removable():
-			slots[i].kind = removable
-		case spec.Func == agg.Distinct:
-			slots[i].kind = distinct
-		case spec.Func == agg.Percentile:
-			slots[i].kind = sorted
-		}
+func kindOf(spec agg.Spec, column int) slotKind {
+	switch {
+	case spec.Func == agg.Count && column < 0:
+		return sized
+	case spec.Plain():
+		return plain
+	case spec.Func.Removable():
+		return summed
+	case spec.Func == agg.Distinct:
+		return distinct
+	case spec.Func == agg.Percentile:
+		return sorted
 	}
-	return slots
+	return picked
 }
 
-// given is what an accumulator takes for an argument.
-func (s *slot) given(v event.Value) event.Value {
-	if s.spec.Func == agg.Count {
+// A pick is an aggregate that takes one of its values: the least, the
+// greatest, the first, the last.
+type pick struct {
+	spec   preference
+	column int
+	text   bool
+	back   kept   // of all rows from mark on
+	later  cell   // scratch: of rows that are later, up to mark
+	held   []byte // the text of later
+	said   event.Value
+}
+
+// A preference is the aggregate of a pick.
+type preference agg.Spec
+
+// replaces reports whether a later cell is taken instead of an earlier one.
+func (s preference) replaces(later, earlier *cell) bool {
+	switch {
+	case s.Func == agg.First:
+		return false
+	case s.Func == agg.Last:
+		return true
+	case s.Type != event.String:
+		return agg.Spec(s).Better(later.num, earlier.num)
+	case s.Func == agg.Min:
+		return bytes.Compare(later.text, earlier.text) < 0
+	}
+	return bytes.Compare(later.text, earlier.text) > 0
+}
+
+// kept is a cell with memory of its own for its text.
+type kept struct{ cell }
+
+func (k *kept) clear() { k.ok, k.num, k.text = false, 0, k.text[:0] }
+
+func (k *kept) set(c *cell) { k.ok, k.num, k.text = true, c.num, append(k.text[:0], c.text...) }
+
+// add takes the cell of a row that is later than all before.
+func (p *pick) add(c *cell) {
+	if !p.back.ok || p.spec.replaces(c, &p.back.cell) {
+		p.back.set(c)
+	}
+}
+
+// hold returns the cell with a text that outlives the row it came from.
+func (p *pick) hold(c *cell) cell {
+	p.held = append(p.held[:0], c.text...)
+	return cell{ok: true, num: c.num, text: p.held}
+}
+
+// result is the pick of the window, whose front begins with front.
+func (p *pick) result(front *cell) event.Value {
+	best := front
+	if p.back.ok && (!front.ok || p.spec.replaces(&p.back.cell, front)) {
+		best = &p.back.cell
+	}
+	switch {
+	case !best.ok:
 		return event.Value{}
+	case !p.text:
+		return agg.Spec(p.spec).Kept(best.num)
 	}
-	return v
+	if p.said.Str() != string(best.text) || !p.said.Present() {
+		p.said = event.StringOf(string(best.text))
+	}
+	return p.said
 }
 
-// add takes the argument of an event that joins the window.
-func (s *slot) add(p *pages, v event.Value) {
+func (r *rolling) makeSlots() {
+	list := r.Window.Aggs.List
+	r.slots = make([]slot, len(list))
+	for i := range list {
+		spec, column := list[i].Spec, r.columnOf(&list[i])
+		s := slot{spec: spec, column: column, kind: kindOf(spec, column), counted: counted{slot: i}, ranked: ranked{slot: i}}
+		switch s.kind {
+		case picked:
+			s.pick = len(r.picks)
+			r.picks = append(r.picks, pick{spec: preference(spec), column: column, text: spec.Type == event.String})
+		case distinct, sorted:
+			r.paged = true
+		}
+		r.slots[i] = s
+	}
+	r.cells, r.gone = make([]cell, len(r.columns)), make([]cell, len(r.columns))
+	r.layRows()
+	for i := range r.picks {
+		r.nothing = appendPick(r.nothing, &cell{}, r.picks[i].text)
+		r.pickBytes += pickBytes
+	}
+	if slices.ContainsFunc(r.picks, func(p pick) bool { return p.text }) {
+		r.pickBytes = -1
+	}
+	r.suffixes = make([]cell, pageMax*len(r.picks))
+}
+
+// argument is a cell as an accumulator takes it.
+func (s *slot) argument(c *cell) event.Value {
+	switch {
+	case s.spec.Func == agg.Count:
+		return event.Value{}
+	case s.spec.Type == event.Double:
+		return s.spec.Kept(c.num)
+	}
+	return event.IntOf(c.num)
+}
+
+// add takes the cell of an event that joins the window.
+func (s *slot) add(r *rolling, c *cell) {
 	switch s.kind {
-	case removable:
-		s.all.Add(s.spec, s.given(v))
-	case mergeable:
-		s.back.Add(s.spec, v)
+	case plain, summed:
+		s.acc.Add(s.spec, s.argument(c))
+	case picked:
+		r.picks[s.pick].add(c)
 	case distinct:
-		s.scratch = s.spec.AppendIdentity(s.scratch[:0], v)
-		s.counted.add(p, s.scratch)
+		s.counted.add(&r.draft.pages, s.identity(c))
 	case sorted:
-		s.ranked.add(p, s.spec.Rank(v))
+		s.ranked.add(&r.draft.pages, s.spec.Rank(s.argument(c)))
 	}
 }
 
-// remove takes out the argument of an event that leaves it; false when it was
-// never there. What cannot forget is computed anew by its queue.
-func (s *slot) remove(p *pages, v event.Value) bool {
+// remove takes out the cell of an event that leaves it; false when it was
+// never there.
+func (s *slot) remove(r *rolling, c *cell) bool {
 	switch s.kind {
-	case removable:
-		s.all.Remove(s.spec, s.given(v))
+	case plain, summed:
+		s.acc.Remove(s.spec, s.argument(c))
 	case distinct:
-		s.scratch = s.spec.AppendIdentity(s.scratch[:0], v)
-		return s.counted.remove(p, s.scratch)
+		return s.counted.remove(&r.draft.pages, s.identity(c))
 	case sorted:
-		return s.ranked.remove(p, s.spec.Rank(v))
+		return s.ranked.remove(&r.draft.pages, s.spec.Rank(s.argument(c)))
 	}
 	return true
 }
 
-// result is the aggregate over the window; absent when it is an error.
-func (s *slot) result(p *pages) event.Value {
-	of := &s.all
-	switch s.kind {
-	case distinct:
-		return event.IntOf(int64(s.counted.n))
-	case sorted:
-		return s.ranked.result(p, s.spec)
-	case mergeable:
-		of = s.merged()
+// identity is what tells a value from others.
+func (s *slot) identity(c *cell) []byte {
+	if s.spec.Type == event.String {
+		return c.text
 	}
-	v, ok := of.Result(s.spec)
+	s.counted.name = s.spec.AppendIdentity(s.counted.name[:0], s.argument(c))
+	return s.counted.name
+}
+
+// results puts the aggregates of the window into r.aggs.
+func (r *rolling) results() {
+	front, at := r.part(partFront), r.ring.frontAt
+	for i := range r.slots {
+		s := &r.slots[i]
+		switch s.kind {
+		case sized:
+			r.aggs[i] = event.IntOf(int64(r.ring.n))
+		case picked:
+			var first cell
+			first, at = r.pick(front, at, s.pick) // slots are in the order of picks
+			r.aggs[i] = r.picks[s.pick].result(&first)
+		case distinct:
+			r.aggs[i] = event.IntOf(int64(s.counted.n))
+		case sorted:
+			r.aggs[i] = s.ranked.result(&r.draft.pages, s.spec)
+		default:
+			r.aggs[i] = s.summary()
+		}
+	}
+}
+
+func (s *slot) summary() event.Value {
+	v, ok := s.acc.Result(s.spec)
 	if !ok {
 		return event.Value{}
 	}
 	return v
 }
 
-func (s *slot) merged() *agg.Acc {
-	s.total.Reset()
-	for _, part := range []*agg.Acc{&s.front, &s.middle, &s.back} {
-		if err := s.total.Merge(s.spec, part); err != nil {
-			panic("window: " + err.Error()) // only of sets
+// appendSlots writes what the aggregates remember.
+func (r *rolling) appendSlots(buf []byte) []byte {
+	for i := range r.slots {
+		s := &r.slots[i]
+		switch s.kind {
+		case plain:
+			buf = s.acc.AppendPlain(buf)
+		case summed:
+			buf = s.acc.AppendTo(buf, s.spec)
+		case picked:
+			p := &r.picks[s.pick]
+			buf = appendPick(buf, &p.back.cell, p.text)
+		case distinct:
+			buf = s.counted.append(buf)
+		case sorted:
+			buf = s.ranked.append(buf)
 		}
 	}
-	return &s.total
+	return buf
 }
 
-func (s *slot) append(buf []byte) []byte {
-	switch s.kind {
-	case removable:
-		return s.all.AppendTo(buf, s.spec)
-	case distinct:
-		return s.counted.append(buf)
-	case sorted:
-		return s.ranked.append(buf)
-	}
-	buf = s.front.AppendTo(buf, s.spec)
-	buf = s.middle.AppendTo(buf, s.spec)
-	return s.back.AppendTo(buf, s.spec)
-}
-
-func (s *slot) decode(c *cursor) {
-	switch s.kind {
-	case removable:
-		c.acc(&s.all, s.spec)
-	case distinct:
-		s.counted.decode(c)
-	case sorted:
-		s.ranked.decode(c)
-	default:
-		c.acc(&s.front, s.spec)
-		c.acc(&s.middle, s.spec)
-		c.acc(&s.back, s.spec)
+func (r *rolling) readSlots(c *cursor) {
+	for i := range r.slots {
+		s := &r.slots[i]
+		switch s.kind {
+		case plain:
+			if b := c.take(agg.PlainBytes); b != nil {
+				s.acc.SetPlain(b)
+			}
+		case summed:
+			c.acc(&s.acc, s.spec)
+		case picked:
+			p := &r.picks[s.pick]
+			c.pick(p)
+		case distinct:
+			s.counted.decode(c)
+		case sorted:
+			s.ranked.decode(c)
+		}
 	}
 }
 
-// reset empties the slot.
-func (s *slot) reset() {
-	s.all.Reset()
-	s.front.Reset()
-	s.middle.Reset()
-	s.back.Reset()
-	s.counted = counted{slot: s.counted.slot, items: s.counted.items[:0], scratch: s.counted.scratch}
-	s.ranked = ranked{slot: s.ranked.slot, dir: s.ranked.dir[:0], scratch: s.ranked.scratch}
+// pick reads the back of a pick.
+func (c *cursor) pick(p *pick) {
+	p.back.clear()
+	tag := c.byte()
+	switch {
+	case !p.text:
+		p.back.num = int64(c.uint64())
+	case tag != 0:
+		p.back.text = append(p.back.text, c.take(c.uvarint())...)
+	}
+	p.back.ok = tag != 0 && !c.bad
 }
 
-func (c *cursor) acc(acc *agg.Acc, s agg.Spec) {
-	if c.bad {
-		return
+// resetSlots empties the aggregates.
+func (r *rolling) resetSlots() {
+	for i := range r.slots {
+		s := &r.slots[i]
+		s.acc.Reset()
+		s.counted.reset()
+		s.ranked.reset()
 	}
-	rest, err := acc.Decode(c.buf, s)
-	if err != nil {
-		c.bad = true
-		return
+	for i := range r.picks {
+		r.picks[i].back.clear()
 	}
-	c.buf = rest
 }

@@ -4,12 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/caltrop/caltrop/cep/agg"
 	"github.com/caltrop/caltrop/cep/event"
 )
 
 // formatState is the first byte of every window state, per kind of window.
 const (
-	formatRolling = 0x12
+	formatRolling = 0x13
 	formatPaned   = 0x22
 	formatSession = 0x31
 )
@@ -48,6 +49,14 @@ func (c *cursor) uvarint() uint64 {
 	return n
 }
 
+func (c *cursor) uint64() uint64 {
+	b := c.take(8)
+	if b == nil {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(b)
+}
+
 func (c *cursor) varint() int64 {
 	n := c.uvarint()
 	return int64(n>>1) ^ -int64(n&1)
@@ -76,18 +85,6 @@ func (c *cursor) value() event.Value {
 	return v
 }
 
-// text takes a String value without copying it; nil when it is absent.
-func (c *cursor) text() []byte {
-	switch event.Type(c.byte()) {
-	case event.String:
-		return c.take(c.uvarint())
-	case event.Invalid:
-		return nil
-	}
-	c.bad = true
-	return nil
-}
-
 // skipValue passes over what event.AppendValue wrote without building it.
 func (c *cursor) skipValue() {
 	switch event.Type(c.byte()) {
@@ -107,6 +104,18 @@ func (c *cursor) skipValue() {
 	default:
 		c.uvarint()
 	}
+}
+
+func (c *cursor) acc(acc *agg.Acc, s agg.Spec) {
+	if c.bad {
+		return
+	}
+	rest, err := acc.Decode(c.buf, s)
+	if err != nil {
+		c.bad = true
+		return
+	}
+	c.buf = rest
 }
 
 func (c *cursor) err() error {

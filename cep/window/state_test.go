@@ -12,27 +12,38 @@ import (
 	"github.com/caltrop/caltrop/cep/syntax"
 )
 
-// plain returns a rule without expressions: count() over stream e by k.
-func plain(kind string) *prog.Rule {
+// bare returns a rule without expressions: count() over stream e by k.
+func bare(kind string) *prog.Rule {
 	s := event.NewSchema("e", []event.Field{{Name: "k", Type: event.String, Path: []string{"k"}}, {Name: "s", Type: event.String, Path: []string{"s"}}})
 	return &prog.Rule{
-		Name: "plain", Streams: []*event.Schema{s}, Keys: []prog.KeyOf{{Roles: [][]int{{0}}}}, KeyTypes: []event.Type{event.String},
+		Name: "bare", Streams: []*event.Schema{s}, Keys: []prog.KeyOf{{Roles: [][]int{{0}}}}, KeyTypes: []event.Type{event.String},
 		Limits: syntax.Limits{Evidence: 1000, WindowEvents: 4096},
 		Window: &prog.Window{Kind: kind, Size: 60_000_000, Every: 20_000_000, Where: []*expr.Program{nil},
 			Aggs: expr.WindowAggs{List: []expr.WindowAgg{{Spec: agg.Spec{Func: agg.Count}}}}},
 	}
 }
 
-// cell is the store of one key.
-type cell struct {
+// memory is the store of one key.
+type memory struct {
 	state []byte
 	timer int64
+	pages map[uint64][]byte
 }
 
-func (c *cell) Get([]byte) []byte        { return c.state }
-func (c *cell) Put(_, state []byte)      { c.state = append(c.state[:0], state...) }
-func (c *cell) Timer(_ []byte, at int64) { c.timer = at }
-func (c *cell) Covered() int64           { return 0 }
+func (m *memory) Get([]byte) []byte                       { return m.state }
+func (m *memory) Put(_, state []byte)                     { m.state = append(m.state[:0], state...) }
+func (m *memory) Timer(_ []byte, at int64)                { m.timer = at }
+func (m *memory) Covered() int64                          { return 0 }
+func (m *memory) Edit([]byte) []byte                      { return m.state }
+func (m *memory) Page(_ []byte, number uint64) []byte     { return m.pages[number] }
+func (m *memory) EditPage(_ []byte, number uint64) []byte { return m.pages[number] }
+
+func (m *memory) PutPage(_ []byte, number uint64, page []byte) {
+	if m.pages == nil {
+		m.pages = map[uint64][]byte{}
+	}
+	m.pages[number] = slices.Clone(page)
+}
 
 func occurrence(r *prog.Rule, i int) *event.Event {
 	return &event.Event{Schema: r.Streams[0], Time: int64(i) * 1_000_000, ID: "e", Offset: int64(i),
@@ -40,14 +51,14 @@ func occurrence(r *prog.Rule, i int) *event.Event {
 }
 
 func decoderOf(kind string) (formatByte byte, decode func([]byte) error) {
-	w := newRule(plain(kind))
+	w := newRule(bare(kind))
 	switch kind {
 	case "rolling":
 		r := newRolling(w)
 		return formatRolling, func(b []byte) error {
-			g, err := r.decode(b)
+			err := r.decode(b)
 			if err == nil {
-				_, err = r.events(g.recent.trail, g.keys, g.origin, 0)
+				_, err = r.events(trail{n: r.ring.trailN, buf: r.part(partTrail)}, keyring(r.part(partKeys)), r.ring.origin, 0)
 			}
 			return err
 		}
@@ -74,8 +85,8 @@ func decoderOf(kind string) (formatByte byte, decode func([]byte) error) {
 func kinds() []string { return []string{"rolling", "sliding", "session"} }
 
 func stateOf(kind string, events int) []byte {
-	r := plain(kind)
-	var c cell
+	r := bare(kind)
+	var c memory
 	var out match.Output
 	e := New(r)
 	for i := range events {
@@ -116,24 +127,8 @@ func FuzzState(f *testing.F) {
 }
 
 func TestKeyFieldsAreKeptOnce(t *testing.T) {
-	short, long := plain("rolling"), stateOf("rolling", 20)
+	short, long := bare("rolling"), stateOf("rolling", 20)
 	if n := len(long) - len(stateOf("rolling", 19)); n > 22 {
 		t.Errorf("an event of %d fields takes %d bytes", len(short.Streams[0].Fields), n)
-	}
-}
-
-func BenchmarkRolling(b *testing.B) {
-	r := plain("rolling")
-	e := New(r)
-	var c cell
-	var out match.Output
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		ev := occurrence(r, i*10)
-		if c.timer != 0 && c.timer <= ev.Time {
-			e.Deadline([]byte("a-key"), c.timer, &c, &out)
-		}
-		e.Event([]byte("a-key"), ev, 1, &c, &out)
-		out.Reset()
 	}
 }

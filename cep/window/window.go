@@ -25,7 +25,8 @@ const (
 // stepName is what a window alert calls the step of its evidence.
 const stepName = "window"
 
-// New returns the evaluator of a window rule. It panics when r has no window.
+// New returns the evaluator of a window rule. That of a rolling window asks for
+// a Store that is Paging. It panics when r has no window.
 func New(r *prog.Rule) match.Evaluator {
 	w := newRule(r)
 	switch r.Window.Kind {
@@ -74,6 +75,7 @@ func newRule(r *prog.Rule) *rule {
 	n := len(r.Window.Aggs.List)
 	w.accs, w.aggs, w.args = make([]agg.Acc, n), make([]event.Value, n), make([]event.Value, n)
 	w.values = make([]event.Value, len(r.Window.Values))
+	w.frame = expr.Frame{Aggs: w.aggs, Values: w.values}
 	return w
 }
 
@@ -96,7 +98,7 @@ func (w *rule) satisfies(stream int, ev *event.Event, out *match.Output) bool {
 	if where == nil {
 		return true
 	}
-	w.frame = expr.Frame{Event: ev, Facts: w.facts}
+	w.frame.Event, w.frame.Facts = ev, w.facts
 	truth, ok := where.Holds(&w.frame)
 	if !ok {
 		out.Stats.ConditionErrors++
@@ -107,7 +109,7 @@ func (w *rule) satisfies(stream int, ev *event.Event, out *match.Output) bool {
 // read puts what the aggregates take of an event into w.args: absent where
 // the event has nothing for one. A bare count takes every event.
 func (w *rule) read(ev *event.Event) {
-	w.frame = expr.Frame{Event: ev, Facts: w.facts}
+	w.frame.Event, w.frame.Facts = ev, w.facts
 	for i := range w.Window.Aggs.List {
 		w.args[i] = w.argument(&w.Window.Aggs.List[i])
 	}
@@ -115,9 +117,6 @@ func (w *rule) read(ev *event.Event) {
 
 // always is the argument of a count that takes the event.
 func always() event.Value { return event.BoolOf(true) }
-
-// bare reports whether aggregate i takes every event and so has no argument.
-func (w *rule) bare(i int) bool { return w.Window.Aggs.List[i].Arg == nil }
 
 func (w *rule) argument(a *expr.WindowAgg) event.Value {
 	switch {
@@ -180,7 +179,7 @@ func (w *rule) holds(accs []agg.Acc, at int64, out *match.Output) bool {
 
 // judge evaluates values and having over the aggregates in w.aggs.
 func (w *rule) judge(at int64, out *match.Output) bool {
-	w.frame = expr.Frame{Time: at, Aggs: w.aggs, Values: w.values, Facts: w.facts}
+	w.frame.Time, w.frame.Facts = at, w.facts
 	clear(w.values)
 	for i := range w.Window.Values {
 		if v, ok := w.Window.Values[i].Expr.Eval(&w.frame); ok {

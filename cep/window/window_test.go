@@ -156,7 +156,7 @@ func TestRandomWindowsEqualTheOracle(t *testing.T) {
 }
 
 // TestLongRollingWindowsEqualTheOracle compares windows whose events, evidence,
-// distinct values and sorted numbers fill many pages, near and far.
+// distinct values and sorted numbers fill many pages.
 func TestLongRollingWindowsEqualTheOracle(t *testing.T) {
 	alerts := 0
 	for seed := range uint64(*longRules) {
@@ -183,19 +183,15 @@ func TestLongRollingWindowsEqualTheOracle(t *testing.T) {
 			}
 		}
 		want := format(oracle.Alerts(events, 0))
-		near, far := newStore(), &pagingStore{newStore(), map[string][]byte{}}
-		near.feed(t, compile(t, s), events)
-		far.feedAs(t, compile(t, s), events, far)
-		if got := format(near.alerts()); got != want {
+		st := newStore()
+		st.feed(t, compile(t, s), events)
+		if got := format(st.alerts()); got != want {
 			t.Fatalf("seed %d:\n%s\ngot\n%swant\n%s", seed, s.Text[len(streams):], got, want)
 		}
-		if got := format(far.alerts()); got != want {
-			t.Fatalf("seed %d, far pages:\n%s\ngot\n%swant\n%s", seed, s.Text[len(streams):], got, want)
+		if len(st.states) != 0 || len(st.pages) != 0 || len(st.timers) != 0 {
+			t.Fatalf("seed %d: %d states and %d pages are left when the window is empty", seed, len(st.states), len(st.pages))
 		}
-		if len(near.states) != 0 || len(far.states) != 0 || len(far.pages) != 0 || len(far.timers) != 0 {
-			t.Fatalf("seed %d: %d and %d states and %d pages are left when the window is empty", seed, len(near.states), len(far.states), len(far.pages))
-		}
-		alerts += len(far.raised)
+		alerts += len(st.raised)
 	}
 	if alerts < *longRules {
 		t.Errorf("only %d alerts in %d cases", alerts, *longRules)
