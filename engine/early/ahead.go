@@ -9,6 +9,8 @@ import (
 type World interface {
 	Covered() int64
 	Facts() *expr.Facts
+	// Page returns a page of the watermark's state, as match.Paging.
+	Page(key []byte, number uint64) []byte
 }
 
 // An Ahead is the match.Store of the views of one rule: evaluators run on the
@@ -16,6 +18,9 @@ type World interface {
 // up, do not fire there; they are noted for when the watermark comes.
 type Ahead struct {
 	World
+	// Paged says that the evaluator keeps pages. Then only the state after a
+	// view's last event is kept, and events are run again at the watermark.
+	Paged bool
 	view  *View
 	bytes int // of the copies of states
 }
@@ -62,7 +67,7 @@ func (a *Ahead) Get([]byte) []byte {
 // Put implements match.Store.
 func (a *Ahead) Put(_, state []byte) {
 	a.bytes -= len(a.view.states)
-	a.view.put(state, a.bytes > aheadBytesMax)
+	a.view.put(state, a.Paged || a.bytes > aheadBytesMax)
 	a.bytes += len(a.view.states)
 }
 

@@ -45,8 +45,9 @@ type View struct {
 	states []byte // copies, in the order of their items
 	from   int32
 	to     int32
-	capped bool  // too many events to replay: the key is final
-	until  int64 // capped: until the watermark has reached this time
+	pages  map[uint64]*page // of the state, see page
+	capped bool             // too many events to replay: the key is final
+	until  int64            // capped: until the watermark has reached this time
 }
 
 // Len returns the number of events held.
@@ -122,6 +123,7 @@ func (v *View) Live() bool { return v.live }
 func (v *View) Begin(final []byte) {
 	v.Stale()
 	v.states = append(v.states[:0], final...)
+	clear(v.pages)
 	v.from, v.to, v.live = 0, int32(len(final)), true
 }
 
@@ -136,11 +138,13 @@ func (v *View) Next() *Item {
 }
 
 // Ran ends the run of the event that Next returned. counted says that it gave
-// something to count.
-func (v *View) Ran(counted bool) {
+// something to count; kept that the copy of the state is all of the state.
+func (v *View) Ran(counted, kept bool) {
 	it := &v.items[v.run]
 	it.known, it.counted = true, counted
-	it.from, it.to = v.from, v.to
+	if it.from, it.to = v.from, v.to; !kept {
+		it.from = -1
+	}
 	v.run++
 }
 
@@ -245,7 +249,8 @@ func (v *View) Clear() {
 	if cap(states) > spareStates {
 		states = nil
 	}
-	*v = View{items: v.items[:0], states: states}
+	clear(v.pages)
+	*v = View{items: v.items[:0], states: states, pages: v.pages}
 }
 
 // spareStates is how much room for states an empty view keeps, in bytes.

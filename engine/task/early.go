@@ -26,7 +26,7 @@ type outlook struct {
 const idleViewsMax = 1024
 
 func newOutlook(s *slot) *outlook {
-	return &outlook{views: map[string]*early.View{}, store: early.Ahead{World: &s.store}}
+	return &outlook{views: map[string]*early.View{}, store: early.Ahead{World: &s.store, Paged: s.paged()}}
 }
 
 // foresee shows an accepted event to the early rules of its stream and sends
@@ -142,7 +142,7 @@ func (t *Task) forerun(s *slot, key []byte, v *early.View, mark int64) {
 	first, noted := it.Event, false
 	for ; it != nil; it = v.Next() {
 		noted = it.Noted || noted
-		v.Ran(t.try(s, key, it))
+		v.Ran(t.try(s, key, it), !o.store.Paged)
 	}
 	if noted || len(o.findings) > 0 {
 		from := early.PlaceOf(first)

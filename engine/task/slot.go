@@ -94,11 +94,25 @@ func (s *store) Page(key []byte, number uint64) []byte {
 }
 
 func (s *store) PutPage(key []byte, number uint64, page []byte) {
+	s.caught(key, number)
 	s.task.cfg.State.Put(s.slot.id|pagesBit, s.pageKey(key, number), page, Never)
 }
 
 func (s *store) EditPage(key []byte, number uint64) []byte {
-	return s.task.cfg.State.Edit(s.slot.id|pagesBit, s.pageKey(key, number), Never)
+	page := s.task.cfg.State.Edit(s.slot.id|pagesBit, s.pageKey(key, number), Never)
+	if page != nil {
+		s.caught(key, number)
+	}
+	return page
+}
+
+// caught tells the view of a key that the watermark's state changes a page.
+func (s *store) caught(key []byte, number uint64) {
+	if s.slot.ahead != nil {
+		if v := s.slot.ahead.views[string(key)]; v != nil {
+			v.Caught(number)
+		}
+	}
 }
 
 // pageKey is the key followed by the eight bytes of the number.

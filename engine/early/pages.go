@@ -1,0 +1,78 @@
+package early
+
+import "github.com/caltrop/caltrop/cep/match"
+
+var _ match.Paging = (*Ahead)(nil)
+
+// A page is one that a view's evaluator has changed and the watermark's has
+// not: the others are read from the state of the watermark, so that a view
+// costs what it changes, however large a key's state is. Both see the same
+// events in the same order and so change the same pages in the same order;
+// when the watermark's has made all the changes, its page is the view's.
+type page struct {
+	bytes []byte
+	ahead int // changes that the watermark has yet to make
+}
+
+// page returns the view's own page of a number, which is new if there is none.
+func (v *View) page(number uint64) *page {
+	p := v.pages[number]
+	if p == nil {
+		if v.pages == nil {
+			v.pages = map[uint64]*page{}
+		}
+		p = &page{}
+		v.pages[number] = p
+	}
+	return p
+}
+
+// Caught tells the view that a page of the watermark's state was changed.
+func (v *View) Caught(number uint64) {
+	p := v.pages[number]
+	if p == nil {
+		return
+	}
+	if p.ahead--; p.ahead <= 0 {
+		delete(v.pages, number)
+	}
+}
+
+// Page implements match.Paging.
+func (a *Ahead) Page(key []byte, number uint64) []byte {
+	if p := a.view.pages[number]; p != nil {
+		return p.bytes
+	}
+	return a.World.Page(key, number)
+}
+
+// PutPage implements match.Paging.
+func (a *Ahead) PutPage(_ []byte, number uint64, bytes []byte) {
+	p := a.view.page(number)
+	p.bytes = append(p.bytes[:0], bytes...)
+	p.ahead++
+}
+
+// EditPage implements match.Paging.
+func (a *Ahead) EditPage(key []byte, number uint64) []byte {
+	p := a.view.pages[number]
+	if p == nil {
+		bytes := a.World.Page(key, number)
+		if len(bytes) == 0 {
+			return nil
+		}
+		p = a.view.page(number)
+		p.bytes = append(p.bytes, bytes...)
+	}
+	if len(p.bytes) == 0 {
+		return nil
+	}
+	p.ahead++
+	return p.bytes
+}
+
+// Edit implements match.Paging.
+func (a *Ahead) Edit([]byte) []byte {
+	a.view.items[a.view.run].wrote = true
+	return a.Get(nil)
+}
