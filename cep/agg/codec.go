@@ -13,7 +13,7 @@ import (
 
 // format is the first byte of every encoding that is not of an empty Acc,
 // whose encoding is the one byte 0.
-const format = 2
+const format = 3
 
 // ErrCorrupt is what Decode's errors match when the bytes are no encoding of
 // the aggregate.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/axiomhq/hyperloglog"
+	"github.com/zeebo/xxh3"
 
 	"github.com/caltrop/caltrop/cep/event"
 )
@@ -57,7 +58,7 @@ func (s *set) add(spec Spec, v event.Value) { s.insert(spec, elementOf(spec, v))
 
 func (s *set) insert(spec Spec, e element) {
 	if s.sketch != nil {
-		s.sketch.Insert(e.appendTo(nil, spec.Type))
+		s.sketch.InsertHash(xxh3.Hash(e.appendTo(nil, spec.Type)))
 		return
 	}
 	if s.contains(e) {
@@ -65,7 +66,7 @@ func (s *set) insert(spec Spec, e element) {
 	}
 	if len(s.items) == exactMax {
 		s.leaveExact(spec)
-		s.sketch.Insert(e.appendTo(nil, spec.Type))
+		s.sketch.InsertHash(xxh3.Hash(e.appendTo(nil, spec.Type)))
 		return
 	}
 	s.items = append(s.items, e)
@@ -91,7 +92,7 @@ func (s *set) contains(e element) bool {
 func (s *set) leaveExact(spec Spec) {
 	s.sketch = hyperloglog.NewNoSparse()
 	for _, e := range s.items {
-		s.sketch.Insert(e.appendTo(nil, spec.Type))
+		s.sketch.InsertHash(xxh3.Hash(e.appendTo(nil, spec.Type)))
 	}
 	s.items, s.index = nil, nil
 }

@@ -39,61 +39,83 @@ func (h *heap) name(key []byte, number uint64) []byte {
 	return h.page
 }
 
-// BenchmarkRolling is one event of a rolling window that holds a given number
-// of events a key, over a hundred keys.
-func BenchmarkRolling(b *testing.B) {
-	for _, c := range []struct{ name, values string }{
-		{"velocity", "n: count(), total: sum(m), most: max(m)"},
-		{"distinct", "n: count(), total: sum(m), shops: distinct(s)"},
-		{"sum_double", "n: count(), total: sum(d)"},
-		{"min_max", "n: count(), low: min(m), high: max(m)"},
-		{"stddev", "n: count(), dev: stddev(m)"},
-		{"percentile", "n: count(), p: 'percentile(m, 0.95)'"},
-	} {
-		for _, size := range []int{50, 1000, 40_000} {
-			b.Run(fmt.Sprintf("%s/%d", c.name, size), func(b *testing.B) { benchmarkRolling(b, c.values, size) })
-		}
-	}
+// A feed gives endless events of twenty keys in turn, one a second each, to an
+// evaluator over the engine's records.
+type feed struct {
+	heap
+	eval  match.Evaluator
+	names [][]byte
+	ids   []event.Value
+	shops []event.Value
+	ev    event.Event
+	at    int
+	due   []task.Timer
+	out   match.Output
 }
 
-func benchmarkRolling(b *testing.B, values string, size int) {
+func newFeed(t testing.TB, rule string) *feed {
 	const keys = 20
-	s := setting(b, streams+fmt.Sprintf("window: {stream: e, rolling: %ds}\nvalues: {%s}\nhaving: n >= 1000000\nlimits: {window_events: 1000000}\n", size, values))
-	e := window.New(compile(b, s))
-	h := &heap{Store: state.NewMemory()}
-	h.Open(task.Slot{ID: 1})
-	h.Open(task.Slot{ID: 2})
-	var out match.Output
-	names, ids := make([][]byte, keys), make([]event.Value, keys)
-	for k := range names {
-		names[k] = fmt.Appendf(nil, "key-%d", k)
-		ids[k] = event.StringOf(string(names[k]))
+	s := setting(t, streams+rule)
+	f := &feed{heap: heap{Store: state.NewMemory()}, eval: window.New(compile(t, s))}
+	f.Open(task.Slot{ID: 1})
+	f.Open(task.Slot{ID: 2})
+	for k := range keys {
+		f.names = append(f.names, fmt.Appendf(nil, "key-%d", k))
+		f.ids = append(f.ids, event.StringOf(string(f.names[k])))
 	}
-	shops := make([]event.Value, 8)
-	for i := range shops {
-		shops[i] = event.StringOf(fmt.Sprint("shop-", i))
+	for i := range 8 {
+		f.shops = append(f.shops, event.StringOf(fmt.Sprint("shop-", i)))
 	}
-	ev := &event.Event{Schema: s.Schemas["e"], ID: "event-id", Values: make([]event.Value, len(s.Schemas["e"].Fields))}
-	at := 0
-	step := func() {
-		k := at % keys
-		n := at / keys
-		ev.Time, ev.Offset = int64(n)*1_000_000, int64(at)
-		ev.Values[0], ev.Values[1] = ids[k], event.IntOf(int64(at%100))
-		ev.Values[2], ev.Values[3] = event.DoubleOf(float64(at%1000)/100), event.DecimalOf(int64(at*7919%100_000), 2)
-		ev.Values[4] = shops[at*31%len(shops)]
-		e.Event(names[k], ev, 1, h, &out)
-		at++
+	f.ev = event.Event{Schema: s.Schemas["e"], ID: "event-id", Values: make([]event.Value, len(s.Schemas["e"].Fields))}
+	return f
+}
+
+func (f *feed) step() {
+	k, ev := f.at%len(f.names), &f.ev
+	ev.Time, ev.Offset = int64(f.at/len(f.names))*1_000_000, int64(f.at)
+	ev.Values[0], ev.Values[1] = f.ids[k], event.IntOf(int64(f.at%100))
+	ev.Values[2], ev.Values[3] = event.DoubleOf(float64(f.at%1000)/100), event.DecimalOf(int64(f.at*7919%100_000), 2)
+	ev.Values[4] = f.shops[f.at*31%len(f.shops)]
+	for at, ok := f.Earliest(0); ok && at <= ev.Time; at, ok = f.Earliest(0) {
+		f.due = f.Take(0, at, f.due[:0])
+		for _, d := range f.due {
+			f.eval.Deadline([]byte(d.Key), at, f, &f.out)
+		}
 	}
-	for range keys * size * 4 / 3 {
-		step()
+	f.eval.Event(f.names[k], ev, 1, f, &f.out)
+	f.out.Reset()
+	f.at++
+}
+
+// BenchmarkWindow is one event of a window that holds a given number of events
+// a key, over twenty keys.
+func BenchmarkWindow(b *testing.B) {
+	for _, c := range []struct{ name, kind, values string }{
+		{"velocity", "rolling: %ds", "n: count(), total: sum(m), most: max(m)"},
+		{"distinct", "rolling: %ds", "n: count(), total: sum(m), shops: distinct(s)"},
+		{"sum_double", "rolling: %ds", "n: count(), total: sum(d)"},
+		{"min_max", "rolling: %ds", "n: count(), low: min(m), high: max(m)"},
+		{"stddev", "rolling: %ds", "n: count(), dev: stddev(m)"},
+		{"percentile", "rolling: %ds", "n: count(), p: 'percentile(m, 0.95)'"},
+		{"tumbling", "tumbling: %ds", "n: count(), total: sum(m), most: max(m)"},
+		{"sliding", "sliding: %ds, every: 10s", "n: count(), total: sum(m), most: max(m)"},
+		{"session", "session: %ds", "n: count(), total: sum(m), most: max(m)"},
+	} {
+		for _, size := range []int{50, 1000, 40_000} {
+			b.Run(fmt.Sprintf("%s/%d", c.name, size), func(b *testing.B) {
+				f := newFeed(b, fmt.Sprintf("window: {stream: e, "+c.kind+"}\nvalues: {%s}\nhaving: n >= 1000000\nlimits: {window_events: 1000000}\n", size, c.values))
+				for range len(f.names) * size * 4 / 3 {
+					f.step()
+				}
+				b.ReportAllocs()
+				before := cpu(b)
+				for b.Loop() {
+					f.step()
+				}
+				b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
+			})
+		}
 	}
-	b.ReportAllocs()
-	before := cpu(b)
-	for b.Loop() {
-		step()
-	}
-	b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
 // cpu is the processor time of this process in ns.

@@ -3,23 +3,53 @@ package window
 import (
 	"bytes"
 	"encoding/binary"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/caltrop/caltrop/cep/agg"
 )
 
-// counted counts the distinct values of a rolling window: how often each is in
-// it. A few are in the state itself; of many each has a page, by its hash.
+// counted counts the distinct values of a rolling window. Up to agg.ExactMax it
+// knows how often each is there; a few are in the state itself, more in pages
+// by their hash. Beyond, it knows only how often there is a value of each
+// register and rank of a HyperLogLog sketch, from which the ranks of the
+// registers follow also when values leave; that it stays until none is left.
 type counted struct {
 	slot    int
-	n       int
-	spilled bool
+	mode    countMode
+	n       int // distinct values, while they are exact
+	total   int // values, repeated ones included, of a sketch
 	items   tally
+	census  agg.Census
 	scratch []byte
 	name    []byte // of a number
 }
 
-func (c *counted) reset() { c.n, c.spilled, c.items = 0, false, c.items[:0] }
+type countMode byte
 
-// itemsMax is how many distinct values stay in the state.
-const itemsMax = 24
+const (
+	countNear countMode = iota
+	countFar
+	countSketch
+)
+
+func (c *counted) reset() {
+	c.mode, c.n, c.total, c.items, c.census = countNear, 0, 0, c.items[:0], agg.Census{}
+}
+
+// value is the number of distinct values, and whether it is an estimate.
+func (c *counted) value() (n int64, approximate bool) {
+	if c.mode == countSketch {
+		return c.census.Estimate(), true
+	}
+	return int64(c.n), false
+}
+
+const (
+	itemsMax   = 24 // distinct values in the state
+	countPages = 64 // of values
+	rankPages  = 256
+)
 
 // A tally is a list of values, each as its length, its bytes and, in four
 // bytes, how often it is there.
@@ -70,8 +100,22 @@ func (t *tally) remove(value []byte) (gone, ok bool) {
 	return true, true
 }
 
+// each calls f for every value and how often it is there.
+func (t tally) each(f func(item, value []byte, count uint32)) {
+	for at := 0; at < len(t); {
+		n, w := binary.Uvarint(t[at:])
+		end := at + w + int(n) + tallyBytes
+		f(t[at:end], t[at+w:end-tallyBytes], binary.LittleEndian.Uint32(t[end-tallyBytes:]))
+		at = end
+	}
+}
+
 func (c *counted) add(p *pages, value []byte) {
-	if !c.spilled {
+	switch c.mode {
+	case countSketch:
+		c.raise(p, value, 1)
+		return
+	case countNear:
 		if c.items.add(value) {
 			c.n++
 		}
@@ -87,84 +131,178 @@ func (c *counted) add(p *pages, value []byte) {
 	}
 	p.put(number, t)
 	c.scratch = t
+	if c.n > agg.ExactMax {
+		c.leaveExact(p)
+	}
 }
 
 func (c *counted) remove(p *pages, value []byte) bool {
-	t, number := c.items, uint64(0)
-	if c.spilled {
-		number = c.page(value)
-		t = append(c.scratch[:0], p.get(number)...)
-	}
-	gone, ok := t.remove(value)
-	if gone {
-		c.n--
-	}
-	if !c.spilled {
-		c.items = t
+	switch c.mode {
+	case countSketch:
+		return c.lower(p, value)
+	case countNear:
+		gone, ok := c.items.remove(value)
+		if gone {
+			c.n--
+		}
 		return ok
 	}
+	number := c.page(value)
+	t := tally(append(c.scratch[:0], p.get(number)...))
+	gone, ok := t.remove(value)
 	p.put(number, t)
 	c.scratch = t
-	c.spilled = c.n > 0
+	if gone {
+		if c.n--; c.n == 0 {
+			c.mode = countNear
+		}
+	}
 	return ok
 }
 
 // spill moves all items to pages.
 func (c *counted) spill(p *pages) {
-	c.spilled = true
-	for at := 0; at < len(c.items); {
-		n, w := binary.Uvarint(c.items[at:])
-		item := c.items[at : at+w+int(n)+tallyBytes]
-		number := c.page(item[w : w+int(n)])
+	c.mode = countFar
+	c.items.each(func(item, value []byte, _ uint32) {
+		number := c.page(value)
 		c.scratch = append(append(c.scratch[:0], p.get(number)...), item...)
 		p.put(number, c.scratch)
-		at += len(item)
+	})
+	c.items = c.items[:0]
+}
+
+// leaveExact makes a sketch of the values.
+func (c *counted) leaveExact(p *pages) {
+	c.mode, c.n = countSketch, 0
+	for k := range uint64(countPages) {
+		number := pageNumber(pageCounted, c.slot, k)
+		c.items = append(c.items[:0], p.get(number)...)
+		p.put(number, nil)
+		c.items.each(func(_, value []byte, count uint32) { c.raise(p, value, count) })
 	}
 	c.items = c.items[:0]
 }
 
-// page is the number of the page of a value, by the FNV-1a hash (G. Fowler, L.
-// C. Noll, K.-P. Vo).
+// page is the number of the page of a value.
 func (c *counted) page(value []byte) uint64 {
-	h := uint64(14695981039346656037)
-	for _, b := range value {
-		h = (h ^ uint64(b)) * 1099511628211
-	}
-	return pageNumber(pageCounted, c.slot, h^h>>pageLowBits)
+	return pageNumber(pageCounted, c.slot, xxh3.Hash(value)%countPages)
 }
 
-// The encoding: the number of values times two, plus one when they are in
-// pages; the length of the items; the items.
+// A page of ranks has, for neighbouring registers, an entry for each rank that
+// some value of the window gives to one: register, 2 bytes; rank, 1 byte; how
+// many values, 4 bytes; in no order.
+const rankBytes = 7
+
+func (c *counted) rankPage(register uint16) uint64 {
+	return pageNumber(pageRanks, c.slot, uint64(register)/(1<<14/rankPages))
+}
+
+// look finds the entry of a register and rank, -1 when it is not there, and the
+// greatest rank of the register, and the greatest but for this one.
+func look(page []byte, register uint16, rank uint8) (at int, most, others uint8) {
+	at = -1
+	for i := 0; i+rankBytes <= len(page); i += rankBytes {
+		if binary.LittleEndian.Uint16(page[i:]) != register {
+			continue
+		}
+		most = max(most, page[i+2])
+		if page[i+2] == rank {
+			at = i
+		} else {
+			others = max(others, page[i+2])
+		}
+	}
+	return at, most, others
+}
+
+// raise adds a value some times to the sketch.
+func (c *counted) raise(p *pages, value []byte, times uint32) {
+	c.total += int(times)
+	register, rank := agg.RegisterOf(value)
+	number := c.rankPage(register)
+	page := append(c.scratch[:0], p.get(number)...)
+	at, most, _ := look(page, register, rank)
+	if at < 0 {
+		at = len(page)
+		page = binary.LittleEndian.AppendUint16(page, register)
+		page = append(page, rank, 0, 0, 0, 0)
+		c.census.Move(most, max(most, rank))
+	}
+	count := page[at+3:]
+	binary.LittleEndian.PutUint32(count, binary.LittleEndian.Uint32(count)+times)
+	p.put(number, page)
+	c.scratch = page
+}
+
+// lower takes a value out of the sketch; false when it was never there.
+func (c *counted) lower(p *pages, value []byte) bool {
+	register, rank := agg.RegisterOf(value)
+	number := c.rankPage(register)
+	page := append(c.scratch[:0], p.get(number)...)
+	at, most, others := look(page, register, rank)
+	if at < 0 {
+		return false
+	}
+	count := page[at+3:]
+	left := binary.LittleEndian.Uint32(count) - 1
+	binary.LittleEndian.PutUint32(count, left)
+	if left == 0 {
+		page = append(page[:at], page[at+rankBytes:]...)
+		c.census.Move(most, others)
+	}
+	p.put(number, page)
+	c.scratch = page
+	if c.total--; c.total == 0 {
+		c.reset()
+	}
+	return true
+}
+
+// The encoding: the mode, one byte; then the number of values, and near their
+// length and themselves; or of a sketch the number of values, repeated ones
+// included, and the census.
 func (c *counted) append(buf []byte) []byte {
-	head := uint64(c.n) << 1
-	if c.spilled {
-		head |= 1
+	buf = append(buf, byte(c.mode))
+	switch c.mode {
+	case countSketch:
+		return c.census.AppendTo(binary.AppendUvarint(buf, uint64(c.total)))
+	case countFar:
+		return binary.AppendUvarint(buf, uint64(c.n))
 	}
-	buf = binary.AppendUvarint(buf, head)
-	if !c.spilled {
-		buf = binary.AppendUvarint(buf, uint64(len(c.items)))
-		buf = append(buf, c.items...)
-	}
-	return buf
+	buf = binary.AppendUvarint(buf, uint64(c.n))
+	buf = binary.AppendUvarint(buf, uint64(len(c.items)))
+	return append(buf, c.items...)
 }
 
 func (c *counted) decode(r *cursor) {
-	head := r.uvarint()
-	c.n, c.spilled, c.items = int(head>>1), head&1 != 0, c.items[:0]
-	if c.spilled {
-		return
-	}
-	c.items = append(c.items, r.take(r.uvarint())...)
-	n := 0
-	for check := (cursor{buf: c.items}); len(check.buf) > 0; n++ {
-		check.take(check.uvarint())
-		check.take(tallyBytes)
-		if check.bad {
+	c.reset()
+	switch c.mode = countMode(r.byte()); c.mode {
+	case countSketch:
+		c.total = int(r.uvarint())
+		if b := r.take(agg.CensusBytes); r.bad || c.census.Decode(b) != nil {
 			r.bad = true
-			return
 		}
-	}
-	if n != c.n {
+	case countFar:
+		c.n = int(r.uvarint())
+	case countNear:
+		c.n = int(r.uvarint())
+		c.items = append(c.items, r.take(r.uvarint())...)
+		if c.items.count() != c.n {
+			r.bad = true
+		}
+	default:
 		r.bad = true
 	}
+}
+
+// count returns the number of items, -1 when they are corrupt.
+func (t tally) count() (n int) {
+	for c := (cursor{buf: t}); len(c.buf) > 0; n++ {
+		c.take(c.uvarint())
+		c.take(tallyBytes)
+		if c.bad {
+			return -1
+		}
+	}
+	return n
 }

@@ -14,6 +14,7 @@ const (
 	pageEntries = iota
 	pageTrail
 	pageCounted
+	pageRanks
 	pageRanked
 	pageKinds
 )

@@ -14,6 +14,7 @@ type rolling struct {
 	slots               []slot
 	picks               []pick
 	paged               bool // some slot keeps pages
+	approximate         bool // some result of the evaluation is
 	rowBytes, pickBytes int  // of the fixed part of a row, of all picks; -1: picks vary
 
 	ring  ring
@@ -121,7 +122,7 @@ func (r *rolling) evaluate(ev *event.Event, out *match.Output) {
 	evidence := r.latest(min(g.n, r.kept) - 1)
 	current := clone(ev)
 	r.raise(outcome{
-		at: ev.Time, by: match.ByEvent, event: current, events: g.n,
+		at: ev.Time, by: match.ByEvent, event: current, events: g.n, approx: r.approximate,
 		truncated: g.lost != neverLost && g.lost > ev.Time-r.Window.Size,
 	}, append(evidence, current), out)
 }

@@ -194,6 +194,7 @@ func (s *slot) identity(c *cell) []byte {
 
 // results puts the aggregates of the window into r.aggs.
 func (r *rolling) results() {
+	r.approximate = false
 	front, at := r.part(partFront), r.ring.frontAt
 	for i := range r.slots {
 		s := &r.slots[i]
@@ -205,7 +206,9 @@ func (r *rolling) results() {
 			first, at = r.pick(front, at, s.pick) // slots are in the order of picks
 			r.aggs[i] = r.picks[s.pick].result(&first)
 		case distinct:
-			r.aggs[i] = event.IntOf(int64(s.counted.n))
+			n, approximate := s.counted.value()
+			r.aggs[i] = event.IntOf(n)
+			r.approximate = r.approximate || approximate
 		case sorted:
 			r.aggs[i] = s.ranked.result(&r.draft.pages, s.spec)
 		default:
