@@ -14,6 +14,7 @@ func TestWindowsAllocateNothing(t *testing.T) {
 		{"rolling: 500s", "n: count(), total: sum(d), mean: avg(m)"},
 		{"rolling: 500s", "n: count(), shops: distinct(s)"},
 		{"rolling: 500s", "n: count(), p: 'percentile(m, 0.95)'"},
+		{"session: 50s", "n: count(), total: sum(m), most: max(m)"},
 	} {
 		t.Run(fmt.Sprintf("%s of %s", c.values, c.kind), func(t *testing.T) {
 			f := newFeed(t, fmt.Sprintf("window: {stream: e, %s}\nvalues: {%s}\nhaving: n >= 1000000\nlimits: {window_events: 1000000}\n", c.kind, c.values))

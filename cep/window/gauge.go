@@ -125,7 +125,7 @@ func (r *rolling) Read(key []byte, s match.Store) (Glance, bool) {
 	r.results()
 	g := &r.ring
 	return Glance{Start: g.last - r.Window.Size, Last: g.last, End: g.last + r.Window.Size, Events: g.n, Values: r.named(g.last),
-		Truncated: g.lost != neverLost && g.lost > g.last-r.Window.Size}, true
+		Truncated: g.lost != neverLost && g.lost > g.last-r.Window.Size, Approx: r.approximate}, true
 }
 
 // Read implements Gauge: the values of such a window are known at its end.

@@ -13,6 +13,7 @@ import (
 // the gap apart and is evaluated at its last event + gap.
 type session struct {
 	*rule
+	keys []byte
 }
 
 // A sitting is the state of a session rule:
@@ -41,7 +42,7 @@ func (r *session) decode(state []byte) (sitting, error) {
 	t.last = t.start + int64(c.uvarint())
 	t.keys = c.keyring(len(r.KeyTypes))
 	t.n = int(c.uvarint())
-	t.accs = make([]agg.Acc, len(r.accs))
+	t.accs = r.accs
 	r.accumulators(&c, t.accs)
 	t.trail = c.trail()
 	if len(c.buf) != 0 {
@@ -65,7 +66,11 @@ func (r *session) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 		t, err = r.decode(state)
 		r.mustRead(err)
 	} else {
-		t = sitting{start: ev.Time, keys: r.appendKeyring(nil, stream, ev), accs: make([]agg.Acc, len(r.accs))}
+		r.keys = r.appendKeyring(r.keys[:0], stream, ev)
+		t = sitting{start: ev.Time, keys: keyring(r.keys), accs: r.accs}
+		for i := range t.accs {
+			t.accs[i].Reset()
+		}
 		s.Timer(key, ev.Time+r.Window.Size)
 	}
 	t.last, t.n = ev.Time, t.n+1

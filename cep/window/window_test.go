@@ -116,19 +116,18 @@ func randomEvents(rng *rand.Rand, s *ceptest.Setting, n int) []*event.Event {
 	return events
 }
 
-// randomRules is how many random rules are compared with the oracle, each
-// over eventsPerRule sequences.
-var longRules = flag.Int("window.long", 40, "how many rules TestLongRollingWindowsEqualTheOracle compares")
-
-const (
-	randomRules      = 400
-	sequencesPerRule = 10
-	sequenceMax      = 30
+var (
+	randomRules      = flag.Int("window.rules", 400, "how many random rules TestRandomWindowsEqualTheOracle compares")
+	sequencesPerRule = flag.Int("window.sequences", 10, "over how many sequences of events each")
+	firstRule        = flag.Uint64("window.first", 0, "the seed of the first of them")
+	longRules        = flag.Int("window.long", 40, "how many rules TestLongRollingWindowsEqualTheOracle compares")
 )
+
+const sequenceMax = 30
 
 func TestRandomWindowsEqualTheOracle(t *testing.T) {
 	alerts := 0
-	for seed := range uint64(randomRules) {
+	for seed := *firstRule; seed < *firstRule+uint64(*randomRules); seed++ {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		s := setting(t, randomRule(rng))
 		oracle, err := ceptest.New(s.Rule, s.Schemas)
@@ -136,7 +135,7 @@ func TestRandomWindowsEqualTheOracle(t *testing.T) {
 			t.Fatalf("%s\n%v", s.Text, err)
 		}
 		rule := compile(t, s)
-		for range sequencesPerRule {
+		for range *sequencesPerRule {
 			events := randomEvents(rng, s, 1+rng.IntN(sequenceMax))
 			st := newStore()
 			st.feed(t, rule, events)
@@ -150,9 +149,11 @@ func TestRandomWindowsEqualTheOracle(t *testing.T) {
 			alerts += len(st.raised)
 		}
 	}
-	if alerts < randomRules*sequencesPerRule/4 {
-		t.Errorf("only %d alerts in %d cases", alerts, randomRules*sequencesPerRule)
+	cases := *randomRules * *sequencesPerRule
+	if alerts < cases/4 {
+		t.Errorf("only %d alerts in %d cases", alerts, cases)
 	}
+	t.Logf("%d cases raised %d alerts", cases, alerts)
 }
 
 // TestLongRollingWindowsEqualTheOracle compares windows whose events, evidence,
