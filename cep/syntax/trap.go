@@ -23,6 +23,7 @@ const (
 func (r *reader) syntaxError(err error) (root *yaml.Node) {
 	r.repaired = map[int]bool{}
 	lines := strings.Split(strings.TrimSuffix(r.chunk.src, "\n"), "\n")
+	tried := map[[2]int]bool{} // by line and offset
 	for range maxRepairs {
 		at := r.errorLine(lines, err)
 		v, found := trapped(lines, at, err)
@@ -30,6 +31,11 @@ func (r *reader) syntaxError(err error) (root *yaml.Node) {
 			r.yamlError(err, at, lines)
 			return nil
 		}
+		place := [2]int{v.line, v.off}
+		if tried[place] { // quotes did not help, and each would double those before
+			return nil
+		}
+		tried[place] = true
 		detail := v.trap()
 		r.refuse(Pos{r.chunk.from + v.line + 1, v.column(lines[v.line])}, "", detail, v.hint())
 		lines[v.line] = lines[v.line][:v.off] + quoted(v.text) + lines[v.line][v.off+len(v.text):]
