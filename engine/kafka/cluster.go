@@ -13,9 +13,10 @@ import (
 // A Cluster makes the clients of one Kafka cluster. It is safe for concurrent
 // use. Nothing is connected until a method needs it.
 type Cluster struct {
-	opts Options
-	logs chan ck.LogEvent
-	mute time.Duration // readerMute; tests wait less
+	opts  Options
+	logs  chan ck.LogEvent
+	mute  time.Duration // readerMute; tests wait less
+	clock clock
 
 	mu struct {
 		sync.Mutex
@@ -30,7 +31,7 @@ func Open(opts Options) (*Cluster, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs), mute: readerMute}
+	c := &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs), mute: readerMute, clock: newClock()}
 	c.mu.journals = map[string]int{}
 	return c, nil
 }

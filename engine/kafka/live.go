@@ -110,7 +110,7 @@ func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
 	if err := t.fill(m); err != nil {
 		return err
 	}
-	t.rec.Now, t.rec.NoSchema = now.UnixMicro(), unknown
+	t.rec.Now, t.rec.NoSchema = t.cluster.clock.micros(now), unknown
 	t.fx.Reset()
 	if err := t.task.Step(&t.rec, &t.fx); err != nil {
 		if errors.Is(err, task.ErrOrder) {
@@ -185,7 +185,7 @@ func (t *tenure) idle(now time.Time) error {
 		return nil
 	}
 	t.live.ticked = now
-	return t.decide(task.Entry{Kind: task.Tick, Stream: t.id.Input, Now: now.UnixMicro()}, now)
+	return t.decide(task.Entry{Kind: task.Tick, Stream: t.id.Input, Now: t.cluster.clock.micros(now)}, now)
 }
 
 // commitDue commits when the transaction is old or large enough, or when the

@@ -227,7 +227,7 @@ func (t *routing) turn(ctx context.Context, m *ck.Message, end bool) error {
 	}
 	if now.Sub(t.beat) >= beatEvery {
 		t.beat = now
-		t.router.Beat(now.UnixMicro(), t.idle(now), &t.fx)
+		t.router.Beat(t.cluster.clock.micros(now), t.idle(now), &t.fx)
 	}
 	if err := t.emit(); err != nil {
 		return err
@@ -251,7 +251,7 @@ func (t *routing) step(ctx context.Context, m *ck.Message, now time.Time) error 
 		t.say(StateLive, "")
 	}
 	fillRecord(&t.rec, m)
-	t.rec.Now, t.rec.NoSchema = now.UnixMicro(), unknown
+	t.rec.Now, t.rec.NoSchema = t.cluster.clock.micros(now), unknown
 	was := t.router.Open()
 	t.router.Step(&t.rec, &t.fx)
 	if !was {
