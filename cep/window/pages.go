@@ -32,6 +32,3 @@ func (p *pages) get(number uint64) []byte { return p.store.Page(p.key, number) }
 
 // put replaces a page; an empty one is removed.
 func (p *pages) put(number uint64, page []byte) { p.store.PutPage(p.key, number, page) }
-
-// edit returns a page to be changed where it is, but for its length.
-func (p *pages) edit(number uint64) []byte { return p.store.EditPage(p.key, number) }
