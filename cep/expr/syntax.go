@@ -36,7 +36,7 @@ func lineOffset(text string, line, col int) int {
 		at += i + 1
 	}
 	offsets := runeOffsets(text[at:])
-	return at + offsets[min(col, len(offsets)-1)]
+	return at + offsets[min(max(col, 0), len(offsets)-1)] // the parser may give −1: it cannot tell
 }
 
 func syntaxWords(message string) string {
