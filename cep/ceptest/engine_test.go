@@ -61,8 +61,6 @@ func (e *engine) Page(key []byte, number uint64) []byte {
 	return slices.Clone(e.pages[key[0]][number])
 }
 
-func (e *engine) EditPage(key []byte, number uint64) []byte { return e.pages[key[0]][number] }
-
 func (e *engine) PutPage(key []byte, number uint64, page []byte) {
 	if e.pages[key[0]] == nil {
 		e.pages[key[0]] = map[uint64][]byte{}

@@ -46,10 +46,8 @@ type Paging interface {
 	// PutPage replaces a page of key; an empty one is removed. The store copies
 	// it.
 	PutPage(key []byte, number uint64, page []byte)
-	// EditPage returns a page of key, or nil, to be changed where it is, but
-	// for its length. The bytes are valid until the next call of any method.
-	EditPage(key []byte, number uint64) []byte
-	// Edit is EditPage of the state of key.
+	// Edit returns the state of key, or nil, to be changed where it is, but for
+	// its length. The bytes are valid until the next call of any method.
 	Edit(key []byte) []byte
 }
 

@@ -29,9 +29,6 @@ func (h *heap) PutPage(key []byte, number uint64, page []byte) {
 	h.Store.Put(2, h.name(key, number), page, task.Never)
 }
 
-func (h *heap) EditPage(key []byte, number uint64) []byte {
-	return h.Store.Edit(2, h.name(key, number), task.Never)
-}
 func (h *heap) Edit(key []byte) []byte { return h.Store.Edit(1, key, task.Never) }
 
 func (h *heap) name(key []byte, number uint64) []byte {

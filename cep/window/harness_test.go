@@ -33,10 +33,6 @@ func (s *store) PutPage(key []byte, number uint64, page []byte) {
 	}
 }
 
-func (s *store) EditPage(key []byte, number uint64) []byte {
-	return s.pages[fmt.Sprint(string(key), number)]
-}
-
 func (s *store) Edit(key []byte) []byte { return s.states[string(key)] }
 
 type raised struct {

@@ -30,13 +30,12 @@ type memory struct {
 	pages map[uint64][]byte
 }
 
-func (m *memory) Get([]byte) []byte                       { return m.state }
-func (m *memory) Put(_, state []byte)                     { m.state = append(m.state[:0], state...) }
-func (m *memory) Timer(_ []byte, at int64)                { m.timer = at }
-func (m *memory) Covered() int64                          { return 0 }
-func (m *memory) Edit([]byte) []byte                      { return m.state }
-func (m *memory) Page(_ []byte, number uint64) []byte     { return m.pages[number] }
-func (m *memory) EditPage(_ []byte, number uint64) []byte { return m.pages[number] }
+func (m *memory) Get([]byte) []byte                   { return m.state }
+func (m *memory) Put(_, state []byte)                 { m.state = append(m.state[:0], state...) }
+func (m *memory) Timer(_ []byte, at int64)            { m.timer = at }
+func (m *memory) Covered() int64                      { return 0 }
+func (m *memory) Edit([]byte) []byte                  { return m.state }
+func (m *memory) Page(_ []byte, number uint64) []byte { return m.pages[number] }
 
 func (m *memory) PutPage(_ []byte, number uint64, page []byte) {
 	if m.pages == nil {

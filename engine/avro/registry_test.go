@@ -82,8 +82,10 @@ func TestTroubleIsNoUnknownSchema(t *testing.T) {
 	for name, fail := range map[string]http.HandlerFunc{
 		"an internal error": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error_code":50001}`, 500) },
 		"a wrong address":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "not here", 404) },
-		"no right":          func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error_code":http.StatusUnauthorized01}`, http.StatusUnauthorized) },
-		"no JSON":           func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"no right": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"error_code":40101}`, http.StatusUnauthorized)
+		},
+		"no JSON": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
 		"half an answer": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, `{"schema":`)

@@ -53,24 +53,6 @@ func (a *Ahead) PutPage(_ []byte, number uint64, bytes []byte) {
 	p.ahead++
 }
 
-// EditPage implements match.Paging.
-func (a *Ahead) EditPage(key []byte, number uint64) []byte {
-	p := a.view.pages[number]
-	if p == nil {
-		bytes := a.World.Page(key, number)
-		if len(bytes) == 0 {
-			return nil
-		}
-		p = a.view.page(number)
-		p.bytes = append(p.bytes, bytes...)
-	}
-	if len(p.bytes) == 0 {
-		return nil
-	}
-	p.ahead++
-	return p.bytes
-}
-
 // Edit implements match.Paging.
 func (a *Ahead) Edit([]byte) []byte {
 	a.view.items[a.view.run].wrote = true

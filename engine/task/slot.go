@@ -98,14 +98,6 @@ func (s *store) PutPage(key []byte, number uint64, page []byte) {
 	s.task.cfg.State.Put(s.slot.id|pagesBit, s.pageKey(key, number), page, Never)
 }
 
-func (s *store) EditPage(key []byte, number uint64) []byte {
-	page := s.task.cfg.State.Edit(s.slot.id|pagesBit, s.pageKey(key, number), Never)
-	if page != nil {
-		s.caught(key, number)
-	}
-	return page
-}
-
 // caught tells the view of a key that the watermark's state changes a page.
 func (s *store) caught(key []byte, number uint64) {
 	if s.slot.ahead != nil {
