@@ -13,7 +13,8 @@ import (
 // A Linked rule of a chain: its alerts may be events of rules after it.
 type Linked struct {
 	Rule  *syntax.Rule
-	Reads []string // rules whose alerts it reads; each stands before it
+	Reads []string       // rules whose alerts it reads; each stands before it
+	Lists []*syntax.List // that the rule may read
 }
 
 // Chain judges rules that build on rules (language §1): each rule sees the
@@ -51,7 +52,8 @@ type chain struct {
 }
 
 func (c *chain) compile(l Linked) error {
-	o, err := New(l.Rule, c.schemas)
+	lists, tables := tablesOf(l.Lists)
+	o, err := newOracle(l.Rule, c.schemas, nil, lists, tables)
 	if err != nil {
 		return fmt.Errorf("rule %s: %w", l.Rule.Name, err)
 	}

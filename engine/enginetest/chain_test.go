@@ -68,6 +68,7 @@ func newChainCase(rng *rand.Rand) *chainCase {
 		for strings.Contains(body, "profile.") { // judged elsewhere
 			body = ceptest.RandomRule(rng, ceptest.AllOptions()).Body()
 		}
+		body = strings.Replace(body, "measures: {}", "measures: {m0: '3'}", 1)
 		if !strings.Contains(body, "measures") {
 			body += "alert: {measures: {m0: '" + c.pick("1 + 1", "3") + "'}" + c.pick("", ", suppress: 5s") + "}\n"
 		}
@@ -194,9 +195,13 @@ func (c *chainCase) judge(t *testing.T, set *rules.Set) string {
 	for _, st := range set.Streams {
 		schemas[st.Doc.Name] = st.Schema
 	}
+	var lists []*syntax.List
+	for _, l := range set.Lists {
+		lists = append(lists, l.Doc)
+	}
 	var linked []ceptest.Linked
 	for _, name := range []string{"r1", "r2", "d1", "d2"} {
-		linked = append(linked, ceptest.Linked{Rule: set.Rule(name).Doc, Reads: c.reads[name]})
+		linked = append(linked, ceptest.Linked{Rule: set.Rule(name).Doc, Reads: c.reads[name], Lists: lists})
 	}
 	sent, err := ceptest.Chain(linked, schemas, c.arrival, 0, alertName)
 	if err != nil {
