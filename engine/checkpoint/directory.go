@@ -208,7 +208,7 @@ func writeSynced(fsys vfs.FS, path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = f.Write(slices.Clone(data)) // a file system may change what it is given
 	if err == nil {
 		err = f.Sync()
 	}

@@ -586,7 +586,8 @@ func syncFails(t *testing.T, at int) (reached, poisoned bool) {
 	h := newHost(t)
 	var mu sync.Mutex
 	syncs, broken, again := 0, "", false
-	h.disk = errorfs.Wrap(h.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	disk := h.fs // until the crash; a database that was given up may still sync then
+	h.disk = errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		mu.Lock()
 		defer mu.Unlock()
 		switch op.Kind {
@@ -599,7 +600,7 @@ func syncFails(t *testing.T, at int) (reached, poisoned bool) {
 		default:
 			return nil
 		}
-		if info, err := h.fs.Stat(op.Path); op.Path == broken && err == nil && !info.IsDir() {
+		if info, err := disk.Stat(op.Path); op.Path == broken && err == nil && !info.IsDir() {
 			again = true // a database that has reported may still do it; nobody may trust it
 		}
 		if syncs++; syncs-1 != at {
