@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,21 +122,28 @@ func documentTexts(sources []rules.Source) map[string][]byte {
 	return texts
 }
 
-// tasksLive reports whether every partition of every stream has a live task
-// with the newest rules.
+// tasksLive reports whether every partition of every stream, and of every keyed
+// log, has a task, and all tasks are live with the newest rules.
 func (d *demo) tasksLive() bool {
-	want, live := 0, 0
-	for _, st := range d.node.registry.Current().Streams {
-		n, err := d.node.cluster.Partitions(st.Doc.Topic)
-		if err != nil {
+	set := d.node.registry.Current()
+	live := map[string]int{} // partitions by topic, where a task is
+	for _, t := range d.node.engine.Status().Tasks {
+		if t.State != kafka.StateLive || t.RulesVersion != set.Version {
 			return false
 		}
-		want += n
+		live[t.Topic] = max(live[t.Topic], int(t.ID.Partition)+1)
 	}
-	for _, t := range d.node.engine.Status().Tasks {
-		if t.State == kafka.StateLive && t.RulesVersion == d.node.registry.Current().Version {
-			live++
+	var topics []string
+	for _, st := range set.Streams {
+		topics = append(topics, st.Doc.Topic)
+	}
+	for _, l := range set.KeyedLogs() {
+		topics = append(topics, d.node.cluster.Topics().Keyed(l.Input, cmp.Or(d.node.conf.Generation, 1)))
+	}
+	for _, topic := range topics {
+		if n, err := d.node.cluster.Partitions(topic); err != nil || n == 0 || live[topic] < n {
+			return false
 		}
 	}
-	return live == want
+	return true
 }
