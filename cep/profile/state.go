@@ -54,30 +54,30 @@ func (h *History) read(state []byte, at int64) record {
 	if len(state) == 0 {
 		return r
 	}
-	c := cursor{buf: state}
-	if c.byte() != format {
+	c := event.Cursor{Buf: state}
+	if c.Byte() != format {
 		mustRead(errCorrupt)
 	}
-	r.newest, r.full = c.varint(), true
+	r.newest, r.full = c.Varint(), true
 	h.decode(&c, r.accs)
-	r.closed = panes{n: int(c.uvarint()), buf: c.take(c.uvarint())}
+	r.closed = panes{n: int(c.Uvarint()), buf: c.Bytes()}
 	if r.closed.n > 0 {
 		h.decode(&c, r.merged)
 	}
 	for i := range r.sets {
-		r.sets[i] = values{n: int(c.uvarint()), buf: c.take(c.uvarint())}
+		r.sets[i] = values{n: int(c.Uvarint()), buf: c.Bytes()}
 	}
-	if c.bad || len(c.buf) > 0 {
+	if !c.Done() {
 		mustRead(errCorrupt)
 	}
 	return r
 }
 
-func (h *History) decode(c *cursor, accs []agg.Acc) {
+func (h *History) decode(c *event.Cursor, accs []agg.Acc) {
 	for i := range accs {
-		rest, err := accs[i].Decode(c.buf, h.spec(i))
+		rest, err := accs[i].Decode(c.Buf, h.spec(i))
 		mustRead(err)
-		c.buf = rest
+		c.Buf = rest
 	}
 }
 
@@ -88,18 +88,18 @@ func appendPane(b []byte, number int64, accs []byte) []byte {
 }
 
 func (p panes) oldest() int64 {
-	c := cursor{buf: p.buf}
-	return c.varint()
+	c := event.Cursor{Buf: p.buf}
+	return c.Varint()
 }
 
 // each calls f for every pane, oldest first.
 func (p panes) each(f func(number int64, accs []byte)) {
-	c := cursor{buf: p.buf}
+	c := event.Cursor{Buf: p.buf}
 	for range p.n {
-		number := c.varint()
-		f(number, c.take(c.uvarint()))
+		number := c.Varint()
+		f(number, c.Bytes())
 	}
-	if c.bad || len(c.buf) > 0 {
+	if !c.Done() {
 		mustRead(errCorrupt)
 	}
 }
@@ -107,55 +107,14 @@ func (p panes) each(f func(number int64, accs []byte)) {
 // each calls f for every value, most recently seen first; entry is its
 // encoding with the number.
 func (s values) each(f func(number int64, entry []byte, v event.Value)) {
-	c := cursor{buf: s.buf}
+	c := event.Cursor{Buf: s.buf}
 	for range s.n {
-		from := c.buf
-		number := c.varint()
-		v, rest, err := event.DecodeValue(c.buf)
-		mustRead(err)
-		c.buf = rest
-		f(number, from[:len(from)-len(rest)], v)
+		from := c.Buf
+		number := c.Varint()
+		v := c.Value()
+		f(number, from[:len(from)-len(c.Buf)], v)
 	}
-	if c.bad || len(c.buf) > 0 {
+	if !c.Done() {
 		mustRead(errCorrupt)
 	}
-}
-
-// A cursor reads a state. After the first fault every read gives zero and bad
-// stays set.
-type cursor struct {
-	buf []byte
-	bad bool
-}
-
-func (c *cursor) byte() byte {
-	if b := c.take(1); len(b) == 1 {
-		return b[0]
-	}
-	return 0
-}
-
-func (c *cursor) uvarint() uint64 {
-	n, w := binary.Uvarint(c.buf)
-	if c.bad || w <= 0 {
-		c.bad = true
-		return 0
-	}
-	c.buf = c.buf[w:]
-	return n
-}
-
-func (c *cursor) varint() int64 {
-	n := c.uvarint()
-	return int64(n>>1) ^ -int64(n&1)
-}
-
-func (c *cursor) take(n uint64) []byte {
-	if c.bad || n > uint64(len(c.buf)) {
-		c.bad = true
-		return nil
-	}
-	b := c.buf[:n:n]
-	c.buf = c.buf[n:]
-	return b
 }

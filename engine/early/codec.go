@@ -1,8 +1,11 @@
 package early
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+
+	"github.com/caltrop/caltrop/cep/event"
 )
 
 // bookFormat is the first byte of a stored Book. Then come the number of notes
@@ -66,80 +69,37 @@ func (b *Book) Decode(src []byte) error {
 	if src[0] != bookFormat {
 		return errBook
 	}
-	r := reader{b: src[1:]}
-	notes, periods := r.length(), r.length()
+	r := event.Cursor{Buf: src[1:]}
+	notes, periods := r.Count(), r.Count()
 	for range notes {
-		b.notes = append(b.notes, r.note())
+		b.notes = append(b.notes, readNote(&r))
 	}
 	for range periods {
-		p := period{id: r.id()}
-		p.start, p.until, p.count, p.version = r.number(), r.number(), int(r.number()), int(r.number())
-		p.content = r.text()
+		p := period{id: readID(&r)}
+		p.start, p.until, p.count, p.version = r.Varint(), r.Varint(), int(r.Varint()), int(r.Varint())
+		p.content = bytes.Clone(r.Bytes())
 		b.periods = append(b.periods, p)
 	}
-	if r.bad || len(r.b) > 0 {
+	if !r.Done() {
 		return errBook
 	}
 	return nil
 }
 
-// A reader reads the parts of a book; after bytes that are none it is bad and
-// reads zeros.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) note() note {
-	flags := r.take(1)
-	if r.bad {
-		return note{}
-	}
-	n := note{status: status(flags[0] &^ finalFlag), final: flags[0]&finalFlag != 0, id: r.id()}
+func readNote(r *event.Cursor) note {
+	flags := r.Byte()
+	n := note{status: status(flags &^ finalFlag), final: flags&finalFlag != 0, id: readID(r)}
 	if n.status == suppressed {
-		n.by = r.id()
+		n.by = readID(r)
 	}
-	n.place.Stream = string(r.text())
-	n.slot, n.version, n.place.Time = uint32(r.number()), int(r.number()), r.number()
-	n.place.Cluster, n.place.Partition, n.place.Offset = uint16(r.number()), int32(r.number()), r.number()
-	n.content = r.text()
+	n.place.Stream = string(r.Bytes())
+	n.slot, n.version, n.place.Time = uint32(r.Varint()), int(r.Varint()), r.Varint()
+	n.place.Cluster, n.place.Partition, n.place.Offset = uint16(r.Varint()), int32(r.Varint()), r.Varint()
+	n.content = bytes.Clone(r.Bytes())
 	return n
 }
 
-func (r *reader) take(n uint64) []byte {
-	if r.bad || n > uint64(len(r.b)) {
-		r.bad = true
-		return nil
-	}
-	part := r.b[:n]
-	r.b = r.b[n:]
-	return part
-}
-
-func (r *reader) id() (id [16]byte) {
-	copy(id[:], r.take(uint64(len(id))))
+func readID(r *event.Cursor) (id [16]byte) {
+	copy(id[:], r.Take(uint64(len(id))))
 	return id
 }
-
-func (r *reader) number() int64 {
-	n, w := binary.Varint(r.b)
-	if w <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.take(uint64(w))
-	return n
-}
-
-// length reads the length of something that takes at least as many bytes.
-func (r *reader) length() uint64 {
-	n, w := binary.Uvarint(r.b)
-	if w <= 0 || n > uint64(len(r.b)) {
-		r.bad = true
-		return 0
-	}
-	r.take(uint64(w))
-	return n
-}
-
-func (r *reader) text() []byte { return append([]byte(nil), r.take(r.length())...) }

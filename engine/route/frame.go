@@ -99,15 +99,15 @@ type Decoder struct {
 // events are fresh memory; b is not kept. An error matches ErrFrame when b is
 // no frame; else the schema was not to be had. It leaves f undefined.
 func (d *Decoder) Decode(b []byte, f *task.Frame) error {
-	r := reader{b: b}
-	h := r.header()
-	n := r.uvarint()
-	if r.bad || n > uint64(len(r.b)/rowBytesMin) {
+	r := event.Cursor{Buf: b}
+	h := readHeader(&r)
+	n := r.Uvarint()
+	if r.Bad || n > uint64(len(r.Buf)/rowBytesMin) {
 		return fmt.Errorf("%w: its head", ErrFrame)
 	}
 	*f = task.Frame{Source: h.Source, Partitions: h.Partitions, Mark: h.Mark, Idle: h.Idle, Events: f.Events[:0]}
 	if n == 0 {
-		return r.end()
+		return readEnd(&r)
 	}
 	schema, err := d.Schema(h.Ref)
 	if err != nil {
@@ -116,52 +116,43 @@ func (d *Decoder) Decode(b []byte, f *task.Frame) error {
 	if schema.Fingerprint() != h.Fingerprint {
 		return fmt.Errorf("%w: its rows are not of stream %s/%d as it is known here", ErrFrame, h.Ref.Name, h.Ref.Revision)
 	}
-	base := origin{time: r.varint(), offset: int64(r.uvarint())}
+	base := origin{time: r.Varint(), offset: int64(r.Uvarint())}
 	for range n {
-		if r.bad {
+		if r.Bad {
 			break
 		}
 		ev := d.Event()
-		rest, err := event.DecodeEvent(schema, r.b, ev, event.Packing{Base: base.time})
+		rest, err := event.DecodeEvent(schema, r.Buf, ev, event.Packing{Base: base.time})
 		if err != nil {
 			return fmt.Errorf("%w: row %d: %w", ErrFrame, len(f.Events), err)
 		}
-		r.b = rest
+		r.Buf = rest
 		ev.Cluster, ev.Partition = h.Source.Cluster, h.Source.Partition
 		ev.Offset += base.offset
 		f.Events = append(f.Events, ev)
 	}
-	return r.end()
+	return readEnd(&r)
 }
 
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) header() Header {
+func readHeader(r *event.Cursor) Header {
 	var h Header
-	flags := byte(0)
-	if len(r.b) < 2 || r.b[0] != frameFormat || r.b[1]&^(flagMark|flagIdle) != 0 {
-		r.bad = true
+	format, flags := r.Byte(), r.Byte()
+	if format != frameFormat || flags&^(flagMark|flagIdle) != 0 {
+		r.Bad = true
 		return h
 	}
-	flags, r.b = r.b[1], r.b[2:]
-	h.Source.Stream = r.text()
-	h.Ref = task.Ref{Name: h.Source.Stream, Revision: int(r.bounded(math.MaxInt32))}
-	if r.bad = r.bad || len(r.b) < 8; r.bad {
-		return h
-	}
-	h.Fingerprint, r.b = binary.LittleEndian.Uint64(r.b), r.b[8:]
-	h.Source.Origin = r.text()
-	h.Source.Cluster = uint16(r.bounded(math.MaxUint16))
-	h.Source.Partition = int32(r.bounded(partitionsMax))
-	h.Partitions = int(r.bounded(partitionsMax))
+	h.Source.Stream = string(r.Bytes())
+	h.Ref = task.Ref{Name: h.Source.Stream, Revision: int(r.Bounded(math.MaxInt32))}
+	h.Fingerprint = r.Uint64()
+	h.Source.Origin = string(r.Bytes())
+	h.Source.Cluster = uint16(r.Bounded(math.MaxUint16))
+	h.Source.Partition = int32(r.Bounded(partitionsMax))
+	h.Partitions = int(r.Bounded(partitionsMax))
 	if flags&flagMark != 0 {
-		h.Mark = r.varint()
+		h.Mark = r.Varint()
 	}
 	if flags&flagIdle != 0 {
-		h.Idle = r.varint()
+		h.Idle = r.Varint()
 	}
 	return h
 }
@@ -170,44 +161,9 @@ func (r *reader) header() Header {
 // for each partition.
 const partitionsMax = 100_000
 
-func (r *reader) end() error {
-	if r.bad || len(r.b) > 0 {
+func readEnd(r *event.Cursor) error {
+	if !r.Done() {
 		return fmt.Errorf("%w: its rows", ErrFrame)
 	}
 	return nil
-}
-
-func (r *reader) uvarint() uint64 {
-	n, w := binary.Uvarint(r.b)
-	if r.bad || w <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.b = r.b[w:]
-	return n
-}
-
-func (r *reader) varint() int64 {
-	n := r.uvarint()
-	return int64(n>>1) ^ -int64(n&1)
-}
-
-func (r *reader) bounded(limit uint64) uint64 {
-	n := r.uvarint()
-	if n > limit {
-		r.bad = true
-		return 0
-	}
-	return n
-}
-
-func (r *reader) text() string {
-	n := r.uvarint()
-	if r.bad || n > uint64(len(r.b)) {
-		r.bad = true
-		return ""
-	}
-	s := string(r.b[:n])
-	r.b = r.b[n:]
-	return s
 }

@@ -412,19 +412,19 @@ func (t *Task) restoreEvents(h *header, b []byte) ([]byte, error) {
 }
 
 func (t *Task) restoreEvent(schemas []*event.Schema, b []byte) ([]byte, error) {
-	r := numbers{b: b}
-	at, epoch, n := r.next(), r.next(), r.next()
-	if r.bad || at >= uint64(len(schemas)) || n > uint64(len(t.groups)) {
+	r := event.Cursor{Buf: b}
+	at, epoch, n := r.Uvarint(), r.Uvarint(), r.Uvarint()
+	if r.Bad || at >= uint64(len(schemas)) || n > uint64(len(t.groups)) {
 		return nil, fmt.Errorf("%w: a held event", errSnapshot)
 	}
 	in := make([]*group, 0, n)
 	for range n {
-		if g := r.next(); !r.bad && g < uint64(len(t.groups)) {
+		if g := r.Uvarint(); !r.Bad && g < uint64(len(t.groups)) {
 			in = append(in, t.groups[g])
 		}
 	}
 	ev := t.NewEvent()
-	rest, err := event.DecodeEvent(schemas[at], r.b, ev, event.Packing{})
+	rest, err := event.DecodeEvent(schemas[at], r.Buf, ev, event.Packing{})
 	if err != nil || len(in) != int(n) {
 		return nil, fmt.Errorf("%w: a held event: %w", errSnapshot, err)
 	}
@@ -444,28 +444,12 @@ func (t *Task) restoreEvent(schemas []*event.Schema, b []byte) ([]byte, error) {
 	return rest, nil
 }
 
-// numbers reads uvarints.
-type numbers struct {
-	b   []byte
-	bad bool
-}
-
-func (r *numbers) next() uint64 {
-	n, w := binary.Uvarint(r.b)
-	if r.bad || w <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.b = r.b[w:]
-	return n
-}
-
 const seenBytes = 8 + 16
 
 func (s *seen) decode(b []byte) ([]byte, error) {
-	r := numbers{b: b}
-	n := r.next()
-	if b = r.b; r.bad || n > uint64(len(b)/seenBytes) {
+	r := event.Cursor{Buf: b}
+	n := r.Uvarint()
+	if b = r.Buf; r.Bad || n > uint64(len(b)/seenBytes) {
 		return nil, fmt.Errorf("%w: remembered ids", errSnapshot)
 	}
 	if n > 0 && s.order.width == 0 {

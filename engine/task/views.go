@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/window"
 	"github.com/caltrop/caltrop/sinks/view"
@@ -158,22 +159,15 @@ func (t *Task) pulse(s *slot, key []byte) pulse {
 }
 
 func decodePulse(b []byte) (pulse, error) {
-	if len(b) == 0 || b[0] != pulseFormat {
+	c := event.Cursor{Buf: b}
+	format := c.Byte()
+	p := pulse{version: c.Varint(), next: c.Varint()}
+	due := c.Varint()
+	p.due, p.until = due == 1, c.Varint()
+	if !c.Done() || format != pulseFormat || due < 0 || due > 1 {
 		return pulse{}, errPulse
 	}
-	var n [4]int64
-	b = b[1:]
-	for i := range n {
-		v, w := binary.Varint(b)
-		if w <= 0 {
-			return pulse{}, errPulse
-		}
-		n[i], b = v, b[w:]
-	}
-	if len(b) > 0 || n[2] < 0 || n[2] > 1 {
-		return pulse{}, errPulse
-	}
-	return pulse{version: n[0], next: n[1], due: n[2] == 1, until: n[3]}, nil
+	return p, nil
 }
 
 // putPulse stores the pulse and sets its timer. Once the watermark has passed
