@@ -167,19 +167,7 @@ func (want alertSet) difference(got alertSet) string {
 // matched is what `caltrop match` says about the input, every version.
 func (r *rig) matched(in *input) alertSet {
 	r.t.Helper()
-	docs := filepath.Join(r.Dir, "rules.yaml")
-	text := append(append(slices.Clone(r.streams), "\n---\n"...), r.rules...)
-	if err := os.WriteFile(docs, text, 0o600); err != nil {
-		r.t.Fatal(err)
-	}
-	cmd := exec.Command(r.binary, "match", "--rules", docs, "--events", "-")
-	cmd.Stdin = bytes.NewReader(bytes.Join(in.lines, []byte("\n")))
-	var problems bytes.Buffer
-	cmd.Stderr = &problems
-	out, err := cmd.Output()
-	if err != nil {
-		r.t.Fatalf("caltrop match: %v\n%s", err, problems.Bytes())
-	}
+	out := r.match(in)
 	set, newest := alertSet{}, newest{}
 	for line := range bytes.Lines(out) {
 		set.add(r.t, line)
@@ -190,6 +178,29 @@ func (r *rig) matched(in *input) alertSet {
 		r.newest[identity(a)]++
 	}
 	return set
+}
+
+// match runs `caltrop match` with the rig's documents over the input and returns
+// what it prints.
+func (r *rig) match(in *input, flags ...string) []byte {
+	r.t.Helper()
+	docs := filepath.Join(r.Dir, "rules.yaml")
+	text := bytes.Join([][]byte{r.streams, r.rules}, []byte("\n---\n"))
+	if len(r.views) > 0 {
+		text = bytes.Join([][]byte{text, r.views}, []byte("\n---\n"))
+	}
+	if err := os.WriteFile(docs, text, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	cmd := exec.Command(r.binary, append([]string{"match", "--rules", docs, "--events", "-"}, flags...)...)
+	cmd.Stdin = bytes.NewReader(bytes.Join(in.lines, []byte("\n")))
+	var problems bytes.Buffer
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
+	if err != nil {
+		r.t.Fatalf("caltrop match: %v\n%s", err, problems.Bytes())
+	}
+	return out
 }
 
 // newest is the newest version of each alert.

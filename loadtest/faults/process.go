@@ -39,6 +39,7 @@ type settings struct {
 	History                                                    string
 	Keyed                                                      int    // partitions of keyed logs; 0: the default
 	Checkpoints                                                string // where they are kept, as the configuration says it
+	Redis                                                      string // its section of the configuration; "": there is none
 }
 
 var configText = template.Must(template.New("serve.yaml").Parse(`job: {{.Name}}
@@ -50,7 +51,8 @@ checkpoints: { {{- .Checkpoints}}, every: {{.CheckpointEvery}}}
 history:
   kind: {{.History}}
   cassandra: {hosts: ["{{.CassandraHost}}"], port: {{.CassandraPort}}, keyspace: {{.Keyspace}}}
-memory: 256MiB
+{{with .Redis}}redis: {{.}}
+{{end}}memory: 256MiB
 `))
 
 // newProcess writes the configuration of one process; start runs it.

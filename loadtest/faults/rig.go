@@ -25,6 +25,7 @@ type rig struct {
 	binary string
 	settings
 	streams, rules []byte   // the documents, with this rig's topics
+	views          []byte   // likewise; nil: none
 	only           []string // the streams that are used; nil: all
 	newest         alertSet // of what matched said, the last version of each alert
 }
@@ -119,11 +120,19 @@ func (r *rig) store(p *process) {
 	for _, kind := range []struct {
 		name string
 		text []byte
-	}{{"streams", r.streams}, {"rules", r.rules}} {
-		for _, doc := range strings.Split(string(kind.text), "\n---\n") {
+	}{{"streams", r.streams}, {"rules", r.rules}, {"views", r.views}} {
+		for _, doc := range documents(kind.text) {
 			p.put(kind.name, nameOf(doc), []byte(doc))
 		}
 	}
+}
+
+// documents are those of a text; none of an empty one.
+func documents(text []byte) []string {
+	if len(text) == 0 {
+		return nil
+	}
+	return strings.Split(string(text), "\n---\n")
 }
 
 // nameOf finds the name of a document.
