@@ -78,25 +78,9 @@ func plainRecords(s *Script) (lines [][]byte, records []task.Record) {
 
 func oracleAlerts(t *testing.T, rule string, lines [][]byte) []string {
 	t.Helper()
-	setting, err := ceptest.Parse(streamsText + historyText + "---" + rule)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := setting.Judge(lines)
-	if err != nil {
-		t.Fatal(err)
-	}
-	until := map[string]int64{}
 	var sent []string
-	for _, a := range found {
-		key := a.Key[0].Str()
-		if end, ok := until[key]; ok && a.At < end {
-			continue
-		}
-		if d := setting.Rule.Alert.Suppress; d > 0 {
-			until[key] = a.At + d.Microseconds()
-		}
-		line := fmt.Sprintf("%d %s", a.At, key)
+	for _, a := range judged(t, streamsText+historyText+"---"+rule, lines) {
+		line := fmt.Sprintf("%d %s", a.At, a.Key[0].Str())
 		for _, s := range a.Evidence {
 			line += describe(s.Step, s.Events)
 		}
@@ -107,6 +91,31 @@ func oracleAlerts(t *testing.T, rule string, lines [][]byte) []string {
 	}
 	slices.Sort(sent)
 	return sent
+}
+
+// judged are the oracle's alerts of the one rule of the documents, without
+// those that its suppression holds back.
+func judged(t *testing.T, documents string, lines [][]byte) []ceptest.Alert {
+	t.Helper()
+	setting, err := ceptest.Parse(documents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := setting.Judge(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := map[string]int64{}
+	return slices.DeleteFunc(found, func(a ceptest.Alert) bool {
+		key := a.Key[0].Str()
+		if end, ok := until[key]; ok && a.At < end {
+			return true
+		}
+		if d := setting.Rule.Alert.Suppress; d > 0 {
+			until[key] = a.At + d.Microseconds()
+		}
+		return false
+	})
 }
 
 func describe(step string, events []*event.Event) string {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caltrop/caltrop/cep/ceptest"
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
@@ -186,25 +185,9 @@ func (s *Routed) accepted(t *testing.T) [][]byte {
 // routedWant is the oracle's answer for one rule.
 func routedWant(t *testing.T, name string, lines [][]byte) []string {
 	t.Helper()
-	setting, err := ceptest.Parse(routedStreams + "---\n" + routedRule(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := setting.Judge(lines)
-	if err != nil {
-		t.Fatal(err)
-	}
-	until := map[string]int64{}
 	var sent []string
-	for _, a := range found {
-		key := a.Key[0].Str()
-		if end, ok := until[key]; ok && a.At < end {
-			continue
-		}
-		if d := setting.Rule.Alert.Suppress; d > 0 {
-			until[key] = a.At + d.Microseconds()
-		}
-		line := fmt.Sprintf("%s %d %s", name, a.At, key)
+	for _, a := range judged(t, routedStreams+"---\n"+routedRule(name), lines) {
+		line := fmt.Sprintf("%s %d %s", name, a.At, a.Key[0].Str())
 		for _, s := range a.Evidence {
 			line += describe(s.Step, named(s.Events))
 		}

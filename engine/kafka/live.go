@@ -33,7 +33,7 @@ func (t *tenure) serve(ctx context.Context) error {
 		return err
 	}
 	for ctx.Err() == nil {
-		m, end, err := t.next()
+		m, end, err := t.next(t.producer.open)
 		if err != nil {
 			return t.readFailed(err, t.task.Position().Offset)
 		}
@@ -42,19 +42,6 @@ func (t *tenure) serve(ctx context.Context) error {
 		}
 	}
 	return t.finish(ctx)
-}
-
-// next returns the record that the replay read too many, then what the reader
-// has. With an open transaction it waits only as long as that may.
-func (t *tenure) next() (*ck.Message, bool, error) {
-	if m := t.first; m != nil {
-		t.first = nil
-		return m, false, nil
-	}
-	if t.producer.open {
-		return t.reader.next(emptyWait)
-	}
-	return t.reader.next(pollWait)
 }
 
 // turn is one turn of the loop: a record, or a silence.
@@ -106,7 +93,9 @@ func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
 	if err != nil {
 		return t.await(ctx, m, err)
 	}
-	t.awaited()
+	if t.awaited() {
+		t.say(StateLive, "")
+	}
 	if err := t.fill(m); err != nil {
 		return err
 	}

@@ -35,10 +35,8 @@ type routing struct {
 	fx      route.Effects
 	rec     task.Record
 	targets []route.Target
-	beat    time.Time     // the last
-	idled   time.Time     // when the partition was last declared idle
-	first   *ck.Message   // read, to be routed once its schema can be had; nil: none
-	wait    time.Duration // the last wait for the schema registry; 0: it answers
+	beat    time.Time // the last
+	idled   time.Time // when the partition was last declared idle
 	ref     task.Ref
 }
 
@@ -181,11 +179,7 @@ func (t *routing) targetsOf(ctx context.Context, set *rules.Set) ([]route.Target
 func (t *routing) serve(ctx context.Context) error {
 	t.say(StateLive, "")
 	for ctx.Err() == nil {
-		wait := pollWait
-		if t.producer.open || t.router.Open() {
-			wait = emptyWait
-		}
-		m, end, err := t.next(wait)
+		m, end, err := t.next(t.producer.open || t.router.Open())
 		if err != nil {
 			return t.readFailed(err, t.router.Progress().Next)
 		}
@@ -195,19 +189,16 @@ func (t *routing) serve(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalDeadline)
 	defer cancel()
+	return t.settle(ctx, true)
+}
+
+// settle commits what was routed, open frames too.
+func (t *routing) settle(ctx context.Context, always bool) error {
 	t.router.Flush(&t.fx)
 	if err := t.emit(); err != nil {
 		return err
 	}
-	return t.commit(ctx, true)
-}
-
-func (t *routing) next(wait time.Duration) (*ck.Message, bool, error) {
-	if m := t.first; m != nil {
-		t.first = nil
-		return m, false, nil
-	}
-	return t.reader.next(wait)
+	return t.commit(ctx, always)
 }
 
 // turn is one turn of the loop: a record, or a silence.
@@ -246,8 +237,7 @@ func (t *routing) step(ctx context.Context, m *ck.Message, now time.Time) error 
 	if err != nil {
 		return t.await(ctx, m, err)
 	}
-	if t.wait > 0 {
-		t.wait = 0
+	if t.awaited() {
 		t.say(StateLive, "")
 	}
 	fillRecord(&t.rec, m)
@@ -264,18 +254,11 @@ func (t *routing) step(ctx context.Context, m *ck.Message, now time.Time) error 
 // Until then nothing more is read; what was routed is committed.
 func (t *routing) await(ctx context.Context, m *ck.Message, cause error) error {
 	t.first = m
-	t.router.Flush(&t.fx)
-	if err := t.emit(); err != nil {
+	if err := t.settle(ctx, false); err != nil {
 		return err
 	}
-	if err := t.commit(ctx, false); err != nil {
-		return err
-	}
-	t.wait = max(retryFirst, min(2*t.wait, retryMost))
 	t.say(StatePaused, "waiting for the schema registry: "+cause.Error())
-	began := time.Now()
-	pause(ctx, t.wait)
-	t.opts.Metrics.paused(ctx, time.Since(began))
+	t.backOff(ctx)
 	return nil
 }
 

@@ -61,20 +61,25 @@ func (t *tenure) await(ctx context.Context, m *ck.Message, cause error) error {
 	if err := t.commit(ctx, false); err != nil {
 		return err
 	}
-	t.live.wait = max(retryFirst, min(2*t.live.wait, retryMost))
 	t.say(StatePaused, "waiting for the schema registry: "+cause.Error())
-	began := time.Now()
-	pause(ctx, t.live.wait)
-	t.opts.Metrics.paused(ctx, time.Since(began))
+	t.backOff(ctx)
 	return nil
 }
 
-// awaited takes note that a schema was found.
-func (t *tenure) awaited() {
-	if t.live.wait > 0 {
-		t.live.wait = 0
-		t.say(StateLive, "")
-	}
+// backOff waits for the schema registry, each time for longer.
+func (t *tenured) backOff(ctx context.Context) {
+	t.wait = max(retryFirst, min(2*t.wait, retryMost))
+	began := time.Now()
+	pause(ctx, t.wait)
+	t.opts.Metrics.paused(ctx, time.Since(began))
+}
+
+// awaited takes note that a schema was found, and reports whether that was
+// waited for.
+func (t *tenured) awaited() bool {
+	was := t.wait > 0
+	t.wait = 0
+	return was
 }
 
 // tell is schema during a replay: it tries again until it is answered. A schema

@@ -25,12 +25,10 @@ type tenure struct {
 	frames frames
 	fx     task.Effects
 	rec    task.Record
-	first  *ck.Message // read by the replay, to be processed live; nil: none
-	mute   bool        // dead letters are the router's to write
+	mute   bool // dead letters are the router's to write
 
 	live struct {
 		ticked   time.Time
-		wait     time.Duration // the last wait for the schema registry; 0: it answers
 		totals   totals
 		raised   []lateAlert
 		hastened *uint64    // Counts.Hastened when last published; nil: not yet

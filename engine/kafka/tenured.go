@@ -24,8 +24,10 @@ type tenured struct {
 	out      output
 	status   TaskStatus
 
-	quiet     time.Time // when the end of the partition was last reached; zero while there is more
-	opened    time.Time // when the frames that are open were
+	first     *ck.Message   // read already, to be processed before what the reader has; nil: none
+	wait      time.Duration // the last wait for the schema registry; 0: it answers
+	quiet     time.Time     // when the end of the partition was last reached; zero while there is more
+	opened    time.Time     // when the frames that are open were
 	published time.Time
 	changed   <-chan struct{} // closed when the rules may have
 }
@@ -49,6 +51,19 @@ func (t *tenured) readFailed(err error, offset int64) error {
 		return t.halt("offset %d is not in topic %s any more: retention has passed it, or the topic was made anew", offset, t.topic)
 	}
 	return err
+}
+
+// next returns the record that was put off, then what the reader has. With an
+// open transaction, or frame, it waits only as long as that may.
+func (t *tenured) next(open bool) (*ck.Message, bool, error) {
+	if m := t.first; m != nil {
+		t.first = nil
+		return m, false, nil
+	}
+	if open {
+		return t.reader.next(emptyWait)
+	}
+	return t.reader.next(pollWait)
 }
 
 // fillRecord makes the task's record of a message. Its time counts as now where

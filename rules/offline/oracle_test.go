@@ -65,10 +65,7 @@ func draftStreams() string {
 // randomSet makes a set of rules that are accepted; each is also a setting of
 // the oracle's.
 func randomSet(t *testing.T, rng *rand.Rand) (map[string]*ceptest.Setting, *rules.Set) {
-	settings := map[string]*ceptest.Setting{}
-	text := draftStreams()
-	for len(settings) < *setFlag {
-		name := fmt.Sprintf("rule-%d", len(settings))
+	return accepted(t, "Rule", func() string {
 		body, key := randomBody(rng), "k"
 		if rng.IntN(4) == 0 {
 			key, body = composite(body)
@@ -76,8 +73,19 @@ func randomSet(t *testing.T, rng *rand.Rand) (map[string]*ceptest.Setting, *rule
 		if rng.IntN(2) == 0 {
 			body = suppressed(body, 1+rng.IntN(9))
 		}
-		doc := "---\napiVersion: caltrop/v1\nkind: Rule\nname: " + name + "\nkey: " + key + "\n" + body
-		if _, problems := rules.Check(nil, rules.Source{Name: "rule", Text: []byte(draftStreams() + doc)}); refused(problems) != "" {
+		return "key: " + key + "\n" + body
+	})
+}
+
+// accepted drafts documents of the kind until there are as many as a set has
+// that are not refused.
+func accepted(t *testing.T, kind string, draft func() string) (map[string]*ceptest.Setting, *rules.Set) {
+	settings := map[string]*ceptest.Setting{}
+	text := draftStreams()
+	for len(settings) < *setFlag {
+		name := fmt.Sprintf("rule-%d", len(settings))
+		doc := "---\napiVersion: caltrop/v1\nkind: " + kind + "\nname: " + name + "\n" + draft()
+		if _, problems := rules.Check(nil, rules.Source{Name: kind, Text: []byte(draftStreams() + doc)}); refused(problems) != "" {
 			continue
 		}
 		s, err := ceptest.Parse(draftStreams() + doc)
