@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -35,11 +34,9 @@ type alertsOptions struct {
 }
 
 const (
-	defaultAPI     = "http://127.0.0.1:8080"
-	pageMax        = 1000 // alerts asked for at once
-	answerBytesMax = 256 << 20
-	answerTimeMax  = 30 * time.Second
-	defaultSpan    = 24 * time.Hour
+	defaultAPI  = "http://127.0.0.1:8080"
+	pageMax     = 1000 // alerts asked for at once
+	defaultSpan = 24 * time.Hour
 )
 
 func alertsListCommand() *cobra.Command {
@@ -184,18 +181,6 @@ func (o *alertsOptions) remote(ctx context.Context, limit int, after string) (al
 		page.Alerts = append(page.Alerts, a)
 	}
 	return page, nil
-}
-
-// getJSON reads one answer of the REST interface; a problem document becomes
-// the error.
-func getJSON(ctx context.Context, address string, v any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeMax)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return fmt.Errorf("asking %s: %w", address, err)
-	}
-	return answer(req, http.StatusOK, v)
 }
 
 // showAlert prints one alert as it is, or as a line for people.

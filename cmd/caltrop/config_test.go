@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,6 +101,24 @@ func TestServeSaysWhatIsWrongWithTheHistory(t *testing.T) {
 		t.Fatalf("the directory is not free again: %v", err)
 	}
 	n.close()
+}
+
+// configured is a node with the configuration, which writes its log to w.
+func configured(t *testing.T, text string, w io.Writer) *node {
+	t.Helper()
+	c, err := readConfig(writeConfig(t, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := newLog(w, c.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := newNode(c, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func writeConfig(t *testing.T, text string) string {

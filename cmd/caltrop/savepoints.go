@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"text/tabwriter"
 	"time"
@@ -191,37 +189,4 @@ func makeSavepoint(ctx context.Context, w io.Writer, address string, wait time.D
 	}
 	_, err = fmt.Fprintf(w, "savepoint %s/%s is complete, %d tasks\n", p.Job, p.Name, len(p.Tasks))
 	return err
-}
-
-// postJSON sends an empty request and reads the answer.
-func postJSON(ctx context.Context, address string, v any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeMax)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
-	if err != nil {
-		return fmt.Errorf("asking %s: %w", address, err)
-	}
-	return answer(req, http.StatusAccepted, v)
-}
-
-// answer sends a request and reads the answer of that status; a problem document
-// becomes the error.
-func answer(req *http.Request, status int, v any) error {
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("asking %s: %w", req.URL.Host, err)
-	}
-	defer res.Body.Close()
-	body := json.NewDecoder(io.LimitReader(res.Body, answerBytesMax))
-	if res.StatusCode != status {
-		var p struct{ Detail string }
-		if body.Decode(&p) != nil || p.Detail == "" {
-			p.Detail = "no explanation"
-		}
-		return fmt.Errorf("the server answered %s: %s", res.Status, p.Detail)
-	}
-	if err := body.Decode(v); err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
-	}
-	return nil
 }

@@ -95,22 +95,10 @@ func TestKafkaIsReachedOverTLSWithAPassword(t *testing.T) {
 
 func TestTheInterfaceSpeaksTLS(t *testing.T) {
 	_, cert, key := aCertificate(t)
-	path := writeConfig(t, fmt.Sprintf("kafka: {brokers: ['127.0.0.1:1']}\ndata: %q\nhttp: {address: '127.0.0.1:0', tls: {cert: %q, key: %q}}\n", t.TempDir(), cert, key))
-	c, err := readConfig(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := newLog(t.Output(), c.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := newNode(c, log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := configured(t, fmt.Sprintf("kafka: {brokers: ['127.0.0.1:1']}\ndata: %q\nhttp: {address: '127.0.0.1:0', tls: {cert: %q, key: %q}}\n", t.TempDir(), cert, key), t.Output())
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- api.Serve(ctx, n.listener, n.handler, log) }()
+	go func() { served <- api.Serve(ctx, n.listener, n.handler, n.log) }()
 	t.Cleanup(func() { cancel(); <-served; n.close() })
 	text, err := os.ReadFile(cert)
 	if err != nil {
@@ -208,26 +196,15 @@ func TestT48SecretsAreNotPrinted(t *testing.T) {
 	brokers, ca := secureBroker(t, "SCRAM-SHA-256")
 	wrong := secretFile(t, canary+"-old")
 	t.Setenv("CALTROP_TEST_REGISTRY", canary+"-registry")
-	c, err := readConfig(writeConfig(t, fmt.Sprintf(`
+	written := locked{waited: make(chan struct{})}
+	n := configured(t, fmt.Sprintf(`
 kafka: {brokers: [%q], tls: {ca: %q}, sasl: {mechanism: SCRAM-SHA-256, username: caltrop, password: {file: %q}}}
 schema_registry: {urls: ['http://127.0.0.1:1'], username: u, password: {env: CALTROP_TEST_REGISTRY}}
 history: {kind: cassandra, cassandra: {hosts: ['127.0.0.1'], port: 1, username: u, password: {file: %q}}}
 http: {address: '127.0.0.1:0'}
 log: {level: debug}
 data: %q
-`, brokers, ca, wrong, wrong, t.TempDir())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	written := locked{waited: make(chan struct{})}
-	log, err := newLog(&written, c.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := newNode(c, log)
-	if err != nil {
-		t.Fatal(err)
-	}
+`, brokers, ca, wrong, wrong, t.TempDir()), &written)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -246,8 +223,8 @@ data: %q
 		res.Body.Close()
 	}
 	cancel()
-	err = <-ended
-	fmt.Fprintf(&written, "%v %+v %+v", err, c, errors.Unwrap(err))
+	err := <-ended
+	fmt.Fprintf(&written, "%v %+v %+v", err, n.conf, errors.Unwrap(err))
 	if text := written.String(); strings.Contains(text, canary) {
 		t.Errorf("a secret is printed:\n%s", text)
 	}

@@ -20,19 +20,8 @@ func TestMetricsGoToACollector(t *testing.T) {
 		got <- request{r.URL.Path, r.Header.Get("Authorization"), r.ContentLength}
 	}))
 	defer collector.Close()
-	c, err := readConfig(writeConfig(t, fmt.Sprintf("kafka: {brokers: ['127.0.0.1:1']}\ndata: %q\nhttp: {address: '127.0.0.1:0'}\ntelemetry: {otlp: {endpoint: %q, every: 1h, token: {file: %q}}}\n",
-		t.TempDir(), collector.URL, secretFile(t, canary))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := newLog(t.Output(), c.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := newNode(c, log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := configured(t, fmt.Sprintf("kafka: {brokers: ['127.0.0.1:1']}\ndata: %q\nhttp: {address: '127.0.0.1:0'}\ntelemetry: {otlp: {endpoint: %q, every: 1h, token: {file: %q}}}\n",
+		t.TempDir(), collector.URL, secretFile(t, canary)), t.Output())
 	counter, err := n.metrics.Meter("test").Int64Counter("counted")
 	if err != nil {
 		t.Fatal(err)
