@@ -159,9 +159,9 @@ func alertsUse(d *syntax.Rule) use {
 	return use{}
 }
 
-// upstreamOf lists the rules of the set whose alerts a rule reads, directly or
+// Upstream lists the rules of the set whose alerts a rule reads, directly or
 // by way of others.
-func (s *Set) upstreamOf(r *Rule) []*Rule {
+func (s *Set) Upstream(r *Rule) []*Rule {
 	var found []*Rule
 	var visit func(r *Rule)
 	visit = func(r *Rule) {
@@ -203,7 +203,7 @@ func misplacedReader(r *Rule, set *Set) []syntax.Problem {
 		refuse(key.Pos, "/key", "a live rule over alerts with key %v is not supported yet: alerts lie where their own key is, as `key: key` says", key.Fields)
 	}
 	first := ""
-	for _, up := range set.upstreamOf(r) {
+	for _, up := range set.Upstream(r) {
 		if up.Prog.Upstream != nil {
 			continue
 		}
@@ -232,7 +232,7 @@ func (s *Set) beside(r *Rule) *Set {
 func displaced(r *Rule, set *Set) []syntax.Problem {
 	var found []syntax.Problem
 	for _, reader := range set.Rules {
-		if reader == r || !slices.Contains(set.upstreamOf(reader), r) {
+		if reader == r || !slices.Contains(set.Upstream(reader), r) {
 			continue
 		}
 		for _, p := range misplacedReader(reader, set) {

@@ -24,7 +24,7 @@ func (s *Set) Alone(r *Rule, relax func(*syntax.Stream) *syntax.Stream) (*Set, [
 		part.Alerts = over(s.Alerts)
 		env.Streams[prog.AlertsStream], env.Schemas[prog.AlertsStream] = part.Alerts.Doc, part.Alerts.Schema
 	}
-	all := append(s.upstreamOf(r), r)
+	all := append(s.Upstream(r), r)
 	if problems := part.recall(s, all, env); problems != nil {
 		return nil, problems
 	}

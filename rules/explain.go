@@ -70,7 +70,3 @@ func evaluator(r *Rule) (name, why string) {
 	}
 	return "a run for each state and key, the one that started last", "every condition reads the current event only, and there is no trailing absence, gap or having"
 }
-
-// Upstream lists the rules whose alerts a rule reads, directly or by way of
-// others.
-func (s *Set) Upstream(r *Rule) []*Rule { return s.upstreamOf(r) }

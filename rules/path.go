@@ -51,7 +51,7 @@ func (s *Set) PathOf(r *Rule) Path {
 	if r.Prog.Upstream == nil {
 		return s.ownPath(r)
 	}
-	for _, up := range s.upstreamOf(r) {
+	for _, up := range s.Upstream(r) {
 		if up.Prog.Upstream == nil {
 			return s.ownPath(up)
 		}

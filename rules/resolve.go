@@ -189,7 +189,7 @@ func (s *Set) Only(names ...string) (*Set, error) {
 			return nil, fmt.Errorf("there is no rule %s", name)
 		}
 		add(r)
-		for _, up := range s.upstreamOf(r) {
+		for _, up := range s.Upstream(r) {
 			add(up)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -180,11 +181,7 @@ func (e *Engine) loop(ctx context.Context) error {
 // subscribe asks the group for the source topics of all streams that a rule
 // reads, and brings the workers in line with them.
 func (e *Engine) subscribe() error {
-	topics := make([]string, 0, len(e.inputs()))
-	for topic := range e.inputs() {
-		topics = append(topics, topic)
-	}
-	slices.Sort(topics)
+	topics := slices.Sorted(maps.Keys(e.inputs()))
 	if slices.Equal(topics, e.subscribed) {
 		e.reconcile()
 		return nil
