@@ -23,7 +23,7 @@ E2E_TIMEOUT  ?= 15m
 
 part = @printf '\n== %s\n' '$@: $(1)'
 
-.PHONY: help build demo services services-down test tidy format vet static vuln lint unit race e2e faults fuzz bench clean
+.PHONY: help build demo services services-down test tidy format vet static vuln lint unit race e2e faults sim fuzz bench clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,10 @@ faults: ## every fault test of docs/reliability.md, N=6 for one number
 	$(FAULTS) ./cep/... ./engine/... ./internal/... ./sinks/... | { grep -v 'no test' || true; }
 	@SERVICES_DIR=$(E2E_DIR) SERVICES_PORT_OFFSET=$(E2E_OFFSET) deploy/local/with-services $(E2E_SERVICES) -- \
 		go test -tags e2e -count=1 -p 1 -timeout 40m -v -run '$(FAULT_TESTS)' ./loadtest/faults
+
+SEEDS ?= 1000
+sim: ## the cluster simulation, SEEDS (1000) of them; SEED=n plays one again
+	@go test -count=1 -timeout 2h -v -run '^TestCluster$$' ./engine/enginetest -args $(if $(SEED),-cluster.first=$(SEED) -cluster.seeds=1,-cluster.seeds=$(SEEDS))
 
 fuzz: ## every fuzz target for FUZZTIME (60s) each
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' cep cmd engine internal loadtest rules sinks | xargs -n1 dirname | sort -u); do \

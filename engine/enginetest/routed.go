@@ -96,22 +96,27 @@ func NewRouted(seed uint64, set *rules.Set, partitions int, sources []*SourceLog
 // restart begins after what was committed.
 func (r *simRouter) restart() {
 	r.fx.Reset()
-	src := task.Source{Stream: r.source.Stream, Partition: r.source.Partition, Origin: r.source.Stream + "s"}
-	r.router = route.NewRouter(src, r.source.Of, r.committed)
+	r.router = routerOf(r.sim.Set, r.source, r.sim.Partitions, r.committed)
+}
+
+// routerOf is a router of a source to the keyed logs of the set, after p.
+func routerOf(set *rules.Set, source *SourceLog, partitions int, p route.Progress) *route.Router {
+	router := route.NewRouter(task.Source{Stream: source.Stream, Partition: source.Partition, Origin: source.Stream + "s"}, source.Of, p)
 	var targets []route.Target
-	for _, l := range r.sim.Set.KeyedLogs() {
+	for _, l := range set.KeyedLogs() {
 		for _, st := range l.Streams {
-			if st.Stream.Doc.Name == r.source.Stream {
-				targets = append(targets, route.Target{Name: l.Input, Partitions: r.sim.Partitions, Roles: st.Roles})
+			if st.Stream.Doc.Name == source.Stream {
+				targets = append(targets, route.Target{Name: l.Input, Partitions: partitions, Roles: st.Roles})
 			}
 		}
 	}
-	ref := task.Ref{Name: r.source.Stream, Revision: 1}
-	live, err := r.sim.Set.Resolve(task.Set{Streams: []task.Ref{ref}})
+	ref := task.Ref{Name: source.Stream, Revision: 1}
+	live, err := set.Resolve(task.Set{Streams: []task.Ref{ref}})
 	if err != nil {
 		panic(err) // a set resolves its own streams
 	}
-	r.router.Use(ref, live.Streams[0], targets)
+	router.Use(ref, live.Streams[0], targets)
+	return router
 }
 
 // Done reports whether all is read and committed.

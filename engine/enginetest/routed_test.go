@@ -144,8 +144,8 @@ func traffic(seed uint64, n int) []*SourceLog {
 	return logs
 }
 
-// accepted returns the lines that were not late, in key order.
-func (s *Routed) accepted(t *testing.T) [][]byte {
+// accepted returns the lines of the sources that were not late, in key order.
+func accepted(t *testing.T, set *rules.Set, sources []*SourceLog, late []Place) [][]byte {
 	t.Helper()
 	type line struct {
 		text      []byte
@@ -155,8 +155,8 @@ func (s *Routed) accepted(t *testing.T) [][]byte {
 		offset    int64
 	}
 	var lines []line
-	for _, src := range s.Sources {
-		live, err := s.Set.Resolve(task.Set{Streams: []task.Ref{{Name: src.Stream, Revision: 1}}})
+	for _, src := range sources {
+		live, err := set.Resolve(task.Set{Streams: []task.Ref{{Name: src.Stream, Revision: 1}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +165,7 @@ func (s *Routed) accepted(t *testing.T) [][]byte {
 			if err := live.Streams[0].Decoder.Decode(v, &ev); err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Contains(s.Late, Place{src.Stream, src.Partition, int64(i)}) {
+			if !slices.Contains(late, Place{src.Stream, src.Partition, int64(i)}) {
 				lines = append(lines, line{append([]byte(`{"stream":"`+src.Stream+`",`), v[1:]...), ev.Time, src.Stream, src.Partition, int64(i)})
 			}
 		}
@@ -213,10 +213,11 @@ func named(events []*event.Event) []*event.Event {
 	return out
 }
 
-func (s *Routed) raised() []string {
+// raisedIn are the alerts that are raised, as routedWant writes them.
+func raisedIn(alerts []alert.Alert) []string {
 	var sent []string
-	for i := range s.Alerts {
-		a := &s.Alerts[i]
+	for i := range alerts {
+		a := &alerts[i]
 		if a.Status != alert.Raised || a.Version > 1 {
 			continue
 		}
@@ -255,7 +256,7 @@ func TestRoutedRulesAgreeWithOracle(t *testing.T) {
 		if err := sim.Run(routedClosing); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		lines := sim.accepted(t)
+		lines := accepted(t, set, sim.Sources, sim.Late)
 		var want []string
 		for _, name := range names {
 			w := routedWant(t, name, lines)
@@ -263,7 +264,7 @@ func TestRoutedRulesAgreeWithOracle(t *testing.T) {
 			want = append(want, w...)
 		}
 		slices.Sort(want)
-		if got := sim.raised(); !slices.Equal(got, want) {
+		if got := raisedIn(sim.Alerts); !slices.Equal(got, want) {
 			t.Fatalf("seed %d: %d alerts, want %d\nlost  %s\nextra %s", seed, len(got), len(want),
 				strings.Join(without(want, got), "\n      "), strings.Join(without(got, want), "\n      "))
 		}

@@ -131,9 +131,7 @@ func (t *transaction) take(eff *task.Effects) {
 	for i := range eff.Alerts {
 		t.alerts = append(t.alerts, eff.Alerts[i].AppendJSON(nil))
 	}
-	for i := range eff.Views {
-		t.views = append(t.views, fmt.Sprintf("%s %t", eff.Views[i].AppendJSON(nil), eff.Views[i].Gone))
-	}
+	t.views = append(t.views, viewsOf(eff)...)
 	for _, r := range eff.Late {
 		t.late = append(t.late, rejectedText(r))
 	}
@@ -142,6 +140,13 @@ func (t *transaction) take(eff *task.Effects) {
 	}
 	t.journal = append(t.journal, eff.Journal...)
 	eff.Reset()
+}
+
+func viewsOf(eff *task.Effects) (lines []string) {
+	for i := range eff.Views {
+		lines = append(lines, fmt.Sprintf("%s %t", eff.Views[i].AppendJSON(nil), eff.Views[i].Gone))
+	}
+	return lines
 }
 
 func rejectedText(r task.Rejected) string {

@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -49,8 +50,18 @@ func (r *rig) readAll(topic string, each func(*ck.Message)) {
 // committed is the set of alerts in the alerts topic.
 func (r *rig) committed() alertSet {
 	set := alertSet{}
-	r.readAll(r.Name+".alerts", func(m *ck.Message) { set.add(r.t, m.Value) })
+	r.readAlerts(func(m *ck.Message) { set.add(r.t, m.Value) })
 	return set
+}
+
+// readAlerts reads the alerts topic, without those of the rule apart.
+func (r *rig) readAlerts(each func(*ck.Message)) {
+	r.t.Helper()
+	r.readAll(r.Name+".alerts", func(m *ck.Message) {
+		if r.apart == "" || !bytes.Contains(m.Value, []byte(`"rule":"`+r.apart+`"`)) {
+			each(m)
+		}
+	})
 }
 
 // ends returns the offset behind the last record of each partition. A broker
@@ -124,15 +135,18 @@ func (r *rig) stored(p *process) (alertSet, error) {
 	return set, nil
 }
 
-func (r *rig) ruleNames() []string {
-	return []string{"failed-payments", "card-testing", "impossible-travel", "undelivered-order", "velocity"}
+func (r *rig) ruleNames() (names []string) {
+	for _, doc := range documents(r.rules) {
+		names = append(names, nameOf(doc))
+	}
+	return names
 }
 
 // withoutIDs are the alerts that hold in the end, without what the oracle does
 // not know.
-func (r *rig) withoutIDs(topic string) map[string]int {
+func (r *rig) withoutIDs() map[string]int {
 	last := newest{}
-	r.readAll(topic, func(m *ck.Message) { last.add(r.t, m.Value) })
+	r.readAlerts(func(m *ck.Message) { last.add(r.t, m.Value) })
 	found := map[string]int{}
 	for _, a := range last {
 		if a.Status != alert.Retracted {

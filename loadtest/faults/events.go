@@ -34,6 +34,7 @@ type sent struct {
 	key       []byte
 	value     []byte
 	partition int32 // ck.PartitionAny: by key
+	at        int64 // its event time, ms
 }
 
 // generate makes n events of the rig's streams, out of order by less than
@@ -41,14 +42,21 @@ type sent struct {
 // every partition after the last deadline.
 func (r *rig) generate(seed uint64, n int) *input {
 	r.t.Helper()
-	g, err := fraudgen.New(fraudgen.Options{Seed: seed, Count: n + n/10, Rate: 100, Cards: max(100, n/20),
-		Disorder: 20 * time.Second, Duplicates: 0.01, Incidents: 0.01, Delivery: 50 * time.Minute})
+	return r.generated(fraudgen.Options{Seed: seed, Count: n + n/10, Rate: 100, Cards: max(100, n/20),
+		Disorder: 20 * time.Second, Duplicates: 0.01, Incidents: 0.01, Delivery: 50 * time.Minute}, 0)
+}
+
+// generated makes the events of the rig's streams among those of the options, at
+// most most of them, 0 for all, and the closing ones.
+func (r *rig) generated(o fraudgen.Options, most int) *input {
+	r.t.Helper()
+	g, err := fraudgen.New(o)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	in := &input{}
 	var rec fraudgen.Record
-	for g.Next(&rec) {
+	for (most == 0 || len(in.records) < most) && g.Next(&rec) {
 		if slices.Contains(r.streamNames(), rec.Stream) {
 			in.add(&rec, ck.PartitionAny)
 		}
@@ -64,7 +72,7 @@ func (r *rig) generate(seed uint64, n int) *input {
 }
 
 func (in *input) add(rec *fraudgen.Record, partition int32) {
-	in.records = append(in.records, sent{stream: rec.Stream, key: []byte(rec.Key), value: bytes.Clone(rec.Value), partition: partition})
+	in.records = append(in.records, sent{stream: rec.Stream, key: []byte(rec.Key), value: bytes.Clone(rec.Value), partition: partition, at: rec.Time})
 	in.lines = append(in.lines, bytes.TrimSuffix(rec.AppendLine(nil), []byte("\n")))
 }
 

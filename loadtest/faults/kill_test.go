@@ -97,7 +97,7 @@ func (r *rig) killAtRandom(began time.Time, took time.Duration, all []*process) 
 
 func (r *rig) sameAsOracle(in *input) {
 	r.t.Helper()
-	want, got := alertSet(r.judged(in)), alertSet(r.withoutIDs(r.Name+".alerts"))
+	want, got := alertSet(r.judged(in)), alertSet(r.withoutIDs())
 	if diff := want.difference(got); diff != "" {
 		r.t.Errorf("the alerts topic differs from the oracle:\n%s", diff)
 	}

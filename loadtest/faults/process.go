@@ -38,13 +38,14 @@ type settings struct {
 	CheckpointEvery                                            time.Duration
 	History                                                    string
 	Keyed                                                      int    // partitions of keyed logs; 0: the default
+	Replication                                                int    // of topics
 	Checkpoints                                                string // where they are kept, as the configuration says it
 	Redis                                                      string // its section of the configuration; "": there is none
 }
 
 var configText = template.Must(template.New("serve.yaml").Parse(`job: {{.Name}}
 instance: {{.Instance}}
-kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}, keyed_partitions: {{.Keyed}}}
+kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}, replication: {{.Replication}}, keyed_partitions: {{.Keyed}}}
 http: {address: "{{.Address}}"}
 data: {{.Dir}}/{{.Instance}}
 checkpoints: { {{- .Checkpoints}}, every: {{.CheckpointEvery}}}
@@ -129,27 +130,35 @@ func (p *process) terminate() time.Duration {
 	return time.Since(began)
 }
 
-// put stores a document and fails the test where that is refused.
+// put stores a document, again while the rules log does not answer, and fails
+// the test where it is refused.
 func (p *process) put(kind, name string, document []byte) {
 	p.t.Helper()
 	url := "http://" + p.address + "/v1/" + kind + "/" + name
 	if kind == "rules" {
 		url += "?state=live"
 	}
-	req, err := http.NewRequest(http.MethodPut, url, bytes.NewReader(document))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/yaml")
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		p.t.Fatalf("storing %s %s: %v", kind, name, err)
-	}
-	defer answer.Body.Close()
-	body, _ := io.ReadAll(answer.Body)
-	if answer.StatusCode >= 300 {
-		p.t.Fatalf("storing %s %s: %s: %s", kind, name, answer.Status, body)
-	}
+	eventually(p.t, 2*time.Minute, func() string {
+		req, err := http.NewRequest(http.MethodPut, url, bytes.NewReader(document))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/yaml")
+		answer, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return fmt.Sprintf("storing %s %s: %v", kind, name, err)
+		}
+		defer answer.Body.Close()
+		body, _ := io.ReadAll(answer.Body)
+		problem := fmt.Sprintf("storing %s %s: %s: %s", kind, name, answer.Status, body)
+		switch {
+		case answer.StatusCode == http.StatusServiceUnavailable:
+			return problem
+		case answer.StatusCode >= 300:
+			p.t.Fatal(problem)
+		}
+		return ""
+	})
 }
 
 // get reads a JSON document; an error says that the process is not there, or
@@ -196,6 +205,7 @@ func (p *process) metrics(name string) string {
 // A taskView is what GET /v1/jobs says of one task.
 type taskView struct {
 	Stream    string `json:"stream"`
+	Role      string `json:"role"`
 	Partition int32  `json:"partition"`
 	State     string `json:"state"`
 	Error     string `json:"error"`

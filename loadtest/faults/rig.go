@@ -28,14 +28,21 @@ type rig struct {
 	views          []byte   // likewise; nil: none
 	only           []string // the streams that are used; nil: all
 	newest         alertSet // of what matched said, the last version of each alert
+	apart          string   // a rule that is left out of what is compared; "": none
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigOn(t, cmp.Or(os.Getenv("E2E_KAFKA"), "127.0.0.1:19092"), 1)
+}
+
+// newRigOn is a rig on these brokers, with topics of so many replicas.
+func newRigOn(t *testing.T, brokers string, replication int, only ...string) *rig {
+	t.Helper()
 	name := fmt.Sprintf("t%d", time.Now().UnixNano()/1e6)
-	r := &rig{t: t, settings: settings{
+	r := &rig{t: t, only: only, settings: settings{
 		Name: name, Dir: t.TempDir(), Keyspace: name, History: "cassandra",
-		Brokers:         cmp.Or(os.Getenv("E2E_KAFKA"), "127.0.0.1:19092"),
+		Brokers: brokers, Replication: replication,
 		CassandraHost:   cmp.Or(os.Getenv("E2E_CASSANDRA_HOST"), "127.0.0.1"),
 		CassandraPort:   cmp.Or(os.Getenv("E2E_CASSANDRA_PORT"), "19042"),
 		CheckpointEvery: 2 * time.Second,
@@ -78,7 +85,7 @@ func (r *rig) createTopics(streams ...string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for _, s := range streams {
-		results, err := admin.CreateTopics(ctx, []ck.TopicSpecification{{Topic: r.topic(s), NumPartitions: partitionCount, ReplicationFactor: 1,
+		results, err := admin.CreateTopics(ctx, []ck.TopicSpecification{{Topic: r.topic(s), NumPartitions: partitionCount, ReplicationFactor: r.Replication,
 			Config: map[string]string{"max.message.bytes": fmt.Sprint(12 << 20)}}})
 		if err != nil {
 			r.t.Fatalf("creating topics (are the servers up? make services): %v", err)
@@ -110,13 +117,7 @@ func (r *rig) install(p *process, all ...*process) {
 // store stores the rig's streams and rules through one process.
 func (r *rig) store(p *process) {
 	r.t.Helper()
-	eventually(r.t, 60*time.Second, func() string {
-		var ready map[string]any
-		if err := p.get("/readyz", &ready); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
+	r.ready(p)
 	for _, kind := range []struct {
 		name string
 		text []byte
@@ -125,6 +126,17 @@ func (r *rig) store(p *process) {
 			p.put(kind.name, nameOf(doc), []byte(doc))
 		}
 	}
+}
+
+// ready waits until a process says that it is.
+func (r *rig) ready(p *process) {
+	r.t.Helper()
+	eventually(r.t, 60*time.Second, func() string {
+		if err := p.get("/readyz", &map[string]any{}); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 }
 
 // documents are those of a text; none of an empty one.
