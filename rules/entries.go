@@ -28,6 +28,10 @@ func (r *Registry) Entry(list, value string) (*ListEntry, *Revision, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if doc.Topic != "" {
+		e, err := r.topicEntry(list, value)
+		return e, d.Revision, err
+	}
 	i := entryAt(doc, value)
 	if i < 0 {
 		return nil, nil, fmt.Errorf("entry %q of list %s: %w", value, list, ErrNotFound)
@@ -89,6 +93,10 @@ func (r *Registry) edit(ctx context.Context, list string, c Condition, change fu
 		doc, err := listIn(s.revision)
 		if err != nil {
 			return nil, err
+		}
+		if doc.Topic != "" {
+			return nil, invalid(syntax.Problem{Pointer: "/topic", Detail: fmt.Sprintf("list %s is read from topic %s", list, doc.Topic),
+				Hint: "write a record to the topic: the value as its key, the attributes as JSON, nothing to delete it"})
 		}
 		if err := change(doc); err != nil {
 			return nil, err

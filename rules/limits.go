@@ -21,16 +21,6 @@ func unsupportedStream(d *syntax.Stream) []syntax.Problem {
 	return found
 }
 
-// unsupportedList lists what this build cannot run of a list that is well
-// written.
-func unsupportedList(d *syntax.List) []syntax.Problem {
-	if d.Topic == "" {
-		return nil
-	}
-	return []syntax.Problem{{Line: d.Pos.Line, Col: d.Pos.Col, Pointer: "/topic",
-		Detail: "a list from a topic is not supported yet", Hint: "write its values under entries"}}
-}
-
 // A use is one place where a rule names a stream.
 type use struct {
 	stream     string

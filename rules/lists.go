@@ -20,7 +20,10 @@ func (c *compiler) list(set *Set, rev *Revision) {
 			return
 		}
 		l = &List{Doc: doc, Decl: prog.ListDeclOf(doc), Revision: rev.Revision}
-		if l.Table, problems = prog.TableOf(doc, l.Decl, rev.Revision); len(problems) > 0 {
+		if doc.Topic == "" {
+			l.Table, problems = prog.TableOf(doc, l.Decl, rev.Revision)
+		}
+		if len(problems) > 0 {
 			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
 			return
 		}

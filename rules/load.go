@@ -168,9 +168,11 @@ func (c *checker) stream(d *syntax.Stream, file *syntax.File) {
 // rules that read it are judged by what they say.
 func (c *checker) list(d *syntax.List, file *syntax.File) {
 	l := c.declare(d)
-	table, problems := prog.TableOf(d, l.Decl, l.Revision)
-	l.Table = table
-	for _, p := range append(unsupportedList(d), problems...) {
+	var problems []syntax.Problem
+	if d.Topic == "" {
+		l.Table, problems = prog.TableOf(d, l.Decl, l.Revision)
+	}
+	for _, p := range problems {
 		c.report(file, p)
 	}
 }

@@ -1,9 +1,11 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -28,6 +30,19 @@ const (
 type Options struct {
 	Log Log
 	Now func() time.Time // the clock of revisions' times; nil means time.Now
+	// Lists reads the topics of lists; nil refuses such lists.
+	Lists ListLog
+	// ListsEvery is the least time between two versions of a list from a topic.
+	// Default 5 s.
+	ListsEvery time.Duration
+	// ListEntriesMax bounds the entries of a list from a topic. Default
+	// TopicEntriesMax.
+	ListEntriesMax int
+	// ListsKept is how long a version must be readable again, which a topic's
+	// min.compaction.lag.ms is compared with. 0 compares nothing.
+	ListsKept time.Duration
+	// Logger is told of trouble with the topics of lists. Default: discarded.
+	Logger *slog.Logger
 }
 
 // A Registry is the current state of the rules log in one process. All
@@ -41,8 +56,10 @@ type Options struct {
 type Registry struct {
 	log   Log
 	now   func() time.Time
+	opts  Options
 	write chan struct{} // holds a token while nobody writes: one writer a process
 	ready chan struct{} // closed when the log has been read to its end once
+	past  chan *pasts   // holds one value while nobody reads old versions of lists
 
 	mu struct {
 		sync.Mutex
@@ -51,8 +68,10 @@ type Registry struct {
 		revisions map[Ref]*Revision
 		compiler  compiler
 		set       *Set
-		moved     chan struct{} // closed when offset next grows
-		live      bool          // ready is closed
+		moved     chan struct{} // closed when offset next grows, or a list's topic has a new version
+		feeds     map[feedKey]*feed
+		tables    tables
+		live      bool // ready is closed
 	}
 }
 
@@ -61,8 +80,15 @@ func NewRegistry(o Options) *Registry {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Registry{log: o.Log, now: o.Now, write: make(chan struct{}, 1), ready: make(chan struct{})}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.ListEntriesMax = cmp.Or(o.ListEntriesMax, TopicEntriesMax)
+	o.ListsEvery = cmp.Or(o.ListsEvery, listsEvery)
+	r := &Registry{log: o.Log, now: o.Now, opts: o, write: make(chan struct{}, 1), ready: make(chan struct{}), past: make(chan *pasts, 1)}
 	r.write <- struct{}{}
+	r.past <- &pasts{}
+	r.mu.feeds = map[feedKey]*feed{}
 	r.mu.offset = -1
 	r.mu.heads = map[string]*head{}
 	r.mu.revisions = map[Ref]*Revision{}
@@ -78,7 +104,13 @@ func (r *Registry) Run(ctx context.Context) error {
 	r.mu.Lock()
 	after := r.mu.offset
 	r.mu.Unlock()
-	if err := r.log.Tail(ctx, after, r.apply, r.caughtUp); err != nil {
+	ctx, stop := context.WithCancel(ctx)
+	fed := make(chan struct{})
+	go func() { defer close(fed); r.feedLists(ctx) }()
+	err := r.log.Tail(ctx, after, r.apply, r.caughtUp)
+	stop()
+	<-fed
+	if err != nil {
 		return fmt.Errorf("reading the rules log: %w", err)
 	}
 	return nil
@@ -258,6 +290,7 @@ func (r *Registry) publish() error {
 		return err
 	}
 	set.Version = r.mu.offset
+	r.fill(set)
 	r.mu.set = set
 	close(r.mu.moved)
 	r.mu.moved = make(chan struct{})

@@ -31,7 +31,7 @@ func (s *Set) Names() task.Set {
 		names.Rules = append(names.Rules, task.Ref{Name: r.Doc.Name, Revision: r.Revision})
 	}
 	for _, l := range s.Lists {
-		names.Lists = append(names.Lists, task.Ref{Name: l.Doc.Name, Revision: l.Revision})
+		names.Lists = append(names.Lists, task.Ref{Name: l.Doc.Name, Revision: l.Revision, Content: l.Content})
 	}
 	for _, p := range s.Profiles {
 		names.Profiles = append(names.Profiles, task.Ref{Name: p.Doc.Name, Revision: p.Revision})
@@ -119,8 +119,11 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 	}
 	for _, ref := range names.Lists {
 		l := s.List(ref.Name)
-		if l == nil || l.Revision != ref.Revision {
-			return nil, fmt.Errorf("list %s/%d is not in the set", ref.Name, ref.Revision)
+		if l == nil || l.Revision != ref.Revision || l.Content != ref.Content {
+			return nil, fmt.Errorf("list %s/%d %s is not in the set", ref.Name, ref.Revision, ref.Content)
+		}
+		if l.Table == nil {
+			return nil, fmt.Errorf("list %s is read from topic %s, which only a live engine reads: give a List of that name with entries instead", ref.Name, l.Doc.Topic)
 		}
 		live.Lists = append(live.Lists, l.Table)
 	}
@@ -143,6 +146,9 @@ func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
 	set, err := r.at(refs, alerts)
 	if err != nil {
 		return nil, fmt.Errorf("resolving a journaled rule set: %w", err)
+	}
+	if err := r.recall(set, names.Lists); err != nil {
+		return nil, err
 	}
 	return set.Resolve(names)
 }

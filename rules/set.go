@@ -53,8 +53,9 @@ type Rule struct {
 type List struct {
 	Doc      *syntax.List
 	Decl     *expr.ListDecl
-	Table    *expr.Table
-	Revision int // the version; 1 for a list read from a file
+	Table    *expr.Table // nil for a list from a topic that has not been read
+	Revision int         // the version of the document; 1 for a list read from a file
+	Content  string      // the version of what the topic holds; "" without a topic, and before it has been read
 }
 
 // A Profile is a profile document with what it compiles to.

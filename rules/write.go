@@ -97,6 +97,11 @@ func (e *InUseError) Error() string {
 // current one. It returns when this process has applied the write. Errors:
 // *InvalidError, *InUseError, ErrStale, ErrNotReady, ErrBusy, ErrUnavailable.
 func (r *Registry) Put(ctx context.Context, c Change) (rev *Revision, created bool, err error) {
+	if c.Kind == KindList {
+		if err := r.checkTopic(ctx, c); err != nil {
+			return nil, false, err
+		}
+	}
 	err = r.commit(ctx, func(s *state) (records []Record, err error) {
 		if err := s.holds(c); err != nil {
 			return nil, err

@@ -51,6 +51,17 @@ func TableOf(d *syntax.List, decl *expr.ListDecl, version int) (*expr.Table, []s
 	return t, problems
 }
 
+// EntryOf types one entry of a list: its value, and its attributes by position,
+// nil when it has none. The error says what of it is not of the list's types.
+func EntryOf(e *syntax.ListEntry, decl *expr.ListDecl) (key event.Value, attributes []event.Value, err error) {
+	key, ok := listKey(decl.Key, e.Value)
+	if !ok {
+		return key, nil, fmt.Errorf("%q is no whole number, as the list's values are", e.Value)
+	}
+	attributes = attributesOf(e, decl, func(name, what string) { err = fmt.Errorf("attribute %s is %s", name, what) })
+	return key, attributes, err
+}
+
 func listKey(typ event.Type, text string) (event.Value, bool) {
 	if typ == event.String {
 		return event.StringOf(text), true

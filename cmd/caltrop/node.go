@@ -33,6 +33,10 @@ const shutdownMost = 9 * time.Second
 // backtestShare is the part of the memory budget that backtests take beside it.
 const backtestShare = 4
 
+// listsKept is for how many times the time between checkpoints a version of a
+// list must be readable again: as long as the oldest of three that are kept.
+const listsKept = 4
+
 // A history stores alerts and answers for them.
 type history interface {
 	sinks.Writer
@@ -108,7 +112,9 @@ func (n *node) openCluster() (err error) {
 	if n.cluster, err = kafka.Open(o); err != nil {
 		return err
 	}
-	n.registry = rules.NewRegistry(rules.Options{Log: n.cluster.RulesLog()})
+	n.registry = rules.NewRegistry(rules.Options{
+		Log: n.cluster.RulesLog(), Lists: n.cluster.Lists(), ListsKept: listsKept * n.conf.Checkpoint.Every, Logger: n.log,
+	})
 	return nil
 }
 

@@ -78,15 +78,24 @@ func newBenchOf(t *testing.T, stream string) *bench {
 	t.Helper()
 	t.Parallel()
 	broker, c := startBroker(t, "payments")
-	b := &bench{t: t, broker: broker, cluster: c, rules: rules.NewRegistry(rules.Options{Log: c.RulesLog()})}
+	b := &bench{t: t, broker: broker, cluster: c}
 	if err := c.Prepare(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	b.background(func(ctx context.Context) { b.rules.Run(ctx) })
-	<-b.rules.Ready()
+	b.readRules()
 	b.put(rules.KindStream, "payment", stream)
 	b.put(rules.KindRule, "failed", ruleText)
 	return b
+}
+
+// readRules makes a registry that reads the rules and lists anew, as a process
+// does that starts.
+func (b *bench) readRules() (stop context.CancelFunc) {
+	r := rules.NewRegistry(rules.Options{Log: b.cluster.RulesLog(), Lists: b.cluster.Lists(), ListsEvery: time.Millisecond, ListsKept: time.Hour})
+	stop = b.background(func(ctx context.Context) { r.Run(ctx) })
+	<-r.Ready()
+	b.rules = r
+	return stop
 }
 
 // background runs do until the end of the test.

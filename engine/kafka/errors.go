@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caltrop/caltrop/rules"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -48,10 +49,11 @@ func isFinal(err error) bool {
 }
 
 // halts reports whether an error stops a partition until someone acts: the
-// partition is halted, or the cluster refuses us for what we are.
+// partition is halted, the version of a list that it needs is gone, or the
+// cluster refuses us for what we are.
 func halts(err error) bool {
 	var halt *HaltError
-	if errors.As(err, &halt) {
+	if errors.As(err, &halt) || errors.Is(err, rules.ErrListGone) {
 		return true
 	}
 	var ke ck.Error

@@ -28,8 +28,9 @@ func (t *tenure) serve(ctx context.Context) error {
 	if t.kept.Imported() {
 		t.live.cutDue = now // from here on it needs no savepoint
 	}
+	t.awaitLists(ctx)
 	t.say(StateLive, "")
-	if err := t.adopt(now); err != nil {
+	if err := t.adopt(time.Now()); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
@@ -145,13 +146,34 @@ func (t *tenure) decide(e task.Entry, now time.Time) error {
 	return t.emit(now)
 }
 
+// awaitLists lets a task without rules wait until the lists from topics that it
+// is to begin with have been read.
+func (t *tenure) awaitLists(ctx context.Context) {
+	for reflect.DeepEqual(t.task.Set(), task.Set{}) {
+		changed := t.rules.Changed()
+		unread := t.rules.Current().Restrict(t.id.Input).Unread()
+		if len(unread) == 0 {
+			return
+		}
+		t.say(StatePaused, fmt.Sprintf("waiting until the topics of the lists %v have been read", unread))
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // adopt switches the task to the rules that are live now, where they differ
-// from those it runs.
+// from those it runs. While the topic of a list has not been read it keeps those.
 func (t *tenure) adopt(now time.Time) error {
 	t.changed = t.rules.Changed()
 	set := t.rules.Current()
 	part := set.Restrict(t.id.Input)
 	t.mute = set.Routes(t.id.Input)
+	if len(part.Unread()) > 0 {
+		return nil
+	}
 	t.status.RulesVersion = part.Version
 	want := part.Names()
 	if reflect.DeepEqual(want, t.task.Set()) {

@@ -91,6 +91,9 @@ type Ref struct {
 	// Fields are the measures that the stream alerts has as fields, as
 	// prog.AlertsDoc reads them; "" of any other.
 	Fields string `json:",omitempty"`
+	// Content is the version of what a list's topic holds, which a Resolver can
+	// find again; "" of any other.
+	Content string `json:",omitempty"`
 }
 
 // Effects is what one call of Step, Apply or Close wants done. The caller

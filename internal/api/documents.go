@@ -22,6 +22,8 @@ type document struct {
 	Text     string `json:"text"` // as it was sent
 	// Warnings say what of it can never happen; in the answer to a PUT only.
 	Warnings []fault `json:"warnings,omitempty"`
+	// Source says how the topic of a list is read; of one list with a topic only.
+	Source *listSource `json:"source,omitempty"`
 }
 
 func documentOf(rev *rules.Revision, state rules.State) document {
@@ -70,7 +72,11 @@ func (s *server) getDocument(k rules.Kind) handler {
 		if strings.Contains(r.Header.Get("Accept"), "yaml") {
 			return writeText(w, d.Text)
 		}
-		return encode(w, http.StatusOK, documentOf(d.Revision, d.State))
+		found := documentOf(d.Revision, d.State)
+		if k == rules.KindList {
+			found.Source = s.sourceOf(name)
+		}
+		return encode(w, http.StatusOK, found)
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/caltrop/caltrop/rules"
 	"github.com/go-chi/chi/v5"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // entryBytesMax bounds the value of an entry in an address.
@@ -19,6 +22,62 @@ type entry struct {
 	Value      string         `json:"value"`
 	Attributes map[string]any `json:"attributes"`
 	Revision   int            `json:"revision"` // of the list
+}
+
+// A listSource is how the topic of a list is read.
+type listSource struct {
+	Topic   string `json:"topic"`
+	Read    bool   `json:"read"`    // to its end, once
+	Offset  int64  `json:"offset"`  // behind the last record read
+	Lag     int64  `json:"lag"`     // records to read
+	Version int64  `json:"version"` // the offset of what rules read
+	Entries int    `json:"entries"` // of that
+	Bytes   int64  `json:"bytes"`
+	Skipped uint64 `json:"skipped"` // records that were no entries
+	Skip    string `json:"last_skipped,omitempty"`
+	Warning string `json:"warning,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+// sourceOf returns nil for a list without a topic.
+func (s *server) sourceOf(list string) *listSource {
+	st, ok := s.rules.ListStatus(list)
+	if !ok {
+		return nil
+	}
+	return &listSource{Topic: st.Topic, Read: st.Read, Offset: st.Offset, Lag: st.Lag, Version: st.Version, Entries: st.Entries,
+		Bytes: st.Bytes, Skipped: st.Skipped, Skip: st.Skip, Warning: st.Warning, Error: st.Error}
+}
+
+// observeLists shows how the lists from topics are read.
+func observeLists(m *Metrics, r *rules.Registry) error {
+	meter := m.Meter("github.com/caltrop/caltrop/rules")
+	figures := []struct {
+		name, desc string
+		of         func(*rules.ListStatus) float64
+	}{
+		{"caltrop_list_lag_records", "records of a list's topic that are to be read", func(s *rules.ListStatus) float64 { return float64(s.Lag) }},
+		{"caltrop_list_entries", "entries of the version of a list that rules read", func(s *rules.ListStatus) float64 { return float64(s.Entries) }},
+		{"caltrop_list_skipped", "records of a list's topic that were no entries, since reading began", func(s *rules.ListStatus) float64 { return float64(s.Skipped) }},
+		{"caltrop_list_up", "1 for a list from a topic that was read to its end and is kept up", func(s *rules.ListStatus) float64 {
+			if s.Read && s.Error == "" {
+				return 1
+			}
+			return 0
+		}},
+	}
+	for _, f := range figures {
+		_, err := meter.Float64ObservableGauge(f.name, metric.WithDescription(f.desc), metric.WithFloat64Callback(func(_ context.Context, o metric.Float64Observer) error {
+			for _, s := range r.ListStatuses() {
+				o.Observe(f.of(&s), metric.WithAttributes(attribute.String("list", s.List)))
+			}
+			return nil
+		}))
+		if err != nil {
+			return fmt.Errorf("registering %s: %w", f.name, err)
+		}
+	}
+	return nil
 }
 
 func entryOf(list string, e *rules.ListEntry, rev *rules.Revision) entry {

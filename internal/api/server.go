@@ -151,6 +151,9 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := observeLists(o.Metrics, o.Registry); err != nil {
+		return nil, err
+	}
 	description, err := openAPI()
 	if err != nil {
 		return nil, err
