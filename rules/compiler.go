@@ -22,6 +22,7 @@ type compiler struct {
 	profiles map[Ref]*profileOver
 	views    map[Ref]*viewOver
 	alerts   map[string]*Stream // by its measures: a task holds on to its schema
+	key      []byte             // of fields with pii: hash; empty: there is none
 }
 
 // A compiled rule revision, with what its program is a function of besides its
@@ -54,7 +55,7 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 	if len(c.lists) > listTablesMax {
 		clear(c.lists)
 	}
-	set := &Set{}
+	set := &Set{key: c.key}
 	if len(c.profiles) > compiledMax {
 		clear(c.profiles)
 	}
@@ -101,7 +102,11 @@ func (c *compiler) stream(set *Set, rev *Revision) {
 			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
 			return
 		}
-		st = &Stream{Doc: doc, Schema: prog.SchemaOf(doc), Revision: rev.Revision}
+		if problems := keyless(doc, c.key); len(problems) > 0 {
+			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
+			return
+		}
+		st = &Stream{Doc: doc, Schema: prog.SchemaOf(doc), Revision: rev.Revision, key: c.key}
 		c.streams[rev.Ref] = st
 	}
 	set.Streams = append(set.Streams, st)

@@ -35,6 +35,9 @@ func misnamedEvent(e *syntax.TestEvent, set *Set) []syntax.Problem {
 	var found []syntax.Problem
 	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
 		i := st.Schema.Index(name)
+		if st.Schema.Drops(name) {
+			continue // whatever it is, nothing reads it
+		}
 		if i < 0 {
 			found = append(found, problemAt(e.FieldPos[name], fmt.Sprintf("stream %s has no field %s", e.Stream, name), "its fields are "+strings.Join(fieldNames(st.Schema), ", ")))
 			continue

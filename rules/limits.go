@@ -1,25 +1,11 @@
 package rules
 
 import (
-	"fmt"
+	"slices"
 
+	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/syntax"
 )
-
-// unsupportedStream lists what this build cannot run of a stream that is
-// well written.
-func unsupportedStream(d *syntax.Stream) []syntax.Problem {
-	var found []syntax.Problem
-	refuse := func(pos syntax.Pos, pointer, detail, hint string) {
-		found = append(found, syntax.Problem{Line: pos.Line, Col: pos.Col, Pointer: pointer, Detail: detail, Hint: hint})
-	}
-	for _, f := range d.Fields {
-		if f.PII != "" && f.PII != "none" {
-			refuse(f.Pos, "/fields/"+f.Name+"/pii", fmt.Sprintf("pii: %s is not supported yet", f.PII), "leave pii out, and keep such fields out of the stream's projection")
-		}
-	}
-	return found
-}
 
 // A use is one place where a rule names a stream.
 type use struct {
@@ -55,4 +41,16 @@ func unservable(d *syntax.Stream) []syntax.Problem {
 	}
 	return []syntax.Problem{{Line: d.SourcePos.Line, Col: d.SourcePos.Col, Pointer: "/source/clusters",
 		Detail: "a stream with several sources is not supported yet"}}
+}
+
+// keyless refuses a stream that hashes fields where there is no key to do it
+// with.
+func keyless(d *syntax.Stream, key []byte) []syntax.Problem {
+	if len(key) > 0 || !d.Hashes() {
+		return nil
+	}
+	i := slices.IndexFunc(d.Fields, func(f syntax.FieldDecl) bool { return f.Policy() == event.PIIHash })
+	f := &d.Fields[i]
+	return []syntax.Problem{{Line: f.Pos.Line, Col: f.Pos.Col, Pointer: "/fields/" + f.Name + "/pii",
+		Detail: "this process has no key to hash fields with", Hint: "give it one: pii: {key: {file: PATH}} in its configuration"}}
 }

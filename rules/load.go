@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
 )
@@ -26,6 +27,9 @@ func Load(paths ...string) (*Set, []syntax.Problem, error) { return Override{}.L
 // zero value replaces nothing.
 type Override struct {
 	Timing string // final, instead of the rules' own
+	// HashKey is the key of fields with pii: hash; empty: that of the set that
+	// documents are checked beside, without one event.DevelopmentKey.
+	HashKey []byte
 }
 
 // Load does what the function Load does, with the rules changed.
@@ -51,7 +55,7 @@ func Check(base *Set, sources ...Source) (*Set, []syntax.Problem) {
 }
 
 func (o Override) check(base *Set, sources []Source) (*Set, []syntax.Problem) {
-	c := checker{timing: o.Timing, set: &Set{}, seen: map[nameOf]place{}, broken: map[string]bool{}}
+	c := checker{timing: o.Timing, set: &Set{key: o.keyBeside(base)}, seen: map[nameOf]place{}, broken: map[string]bool{}}
 	for i := range sources {
 		c.parse(&sources[i])
 	}
@@ -60,6 +64,17 @@ func (o Override) check(base *Set, sources []Source) (*Set, []syntax.Problem) {
 	c.compile(base)
 	c.set.sort()
 	return c.set, c.sorted(sources)
+}
+
+// keyBeside is the key of hashes for documents that are checked beside base.
+func (o Override) keyBeside(base *Set) []byte {
+	switch {
+	case len(o.HashKey) > 0:
+		return o.HashKey
+	case base != nil && len(base.key) > 0:
+		return base.key
+	}
+	return []byte(event.DevelopmentKey)
 }
 
 // A checker gathers the documents of several sources into one set.
@@ -158,10 +173,7 @@ func (c *checker) first(m *syntax.Meta, file *syntax.File) bool {
 }
 
 func (c *checker) stream(d *syntax.Stream, file *syntax.File) {
-	for _, p := range unsupportedStream(d) {
-		c.report(file, p)
-	}
-	c.set.Streams = append(c.set.Streams, &Stream{Doc: d, Schema: prog.SchemaOf(d), Revision: 1})
+	c.set.Streams = append(c.set.Streams, &Stream{Doc: d, Schema: prog.SchemaOf(d), Revision: 1, key: c.set.key})
 }
 
 // list adds a list. One whose entries are wrong is still declared, so that

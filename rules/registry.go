@@ -43,6 +43,9 @@ type Options struct {
 	ListsKept time.Duration
 	// Logger is told of trouble with the topics of lists. Default: discarded.
 	Logger *slog.Logger
+	// HashKey is the key of fields with pii: hash; without one a stream that has
+	// such a field is refused.
+	HashKey []byte
 }
 
 // A Registry is the current state of the rules log in one process. All
@@ -93,7 +96,8 @@ func NewRegistry(o Options) *Registry {
 	r.mu.heads = map[string]*head{}
 	r.mu.revisions = map[Ref]*Revision{}
 	r.mu.compiler.init()
-	r.mu.set = &Set{}
+	r.mu.compiler.key = o.HashKey
+	r.mu.set = &Set{key: o.HashKey}
 	r.mu.moved = make(chan struct{})
 	return r
 }

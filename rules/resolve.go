@@ -15,7 +15,11 @@ var (
 )
 
 // Decl returns what a decoder of the stream's records needs.
-func (s *Stream) Decl() event.Decl { return prog.DeclOf(s.Doc, s.Schema) }
+func (s *Stream) Decl() event.Decl {
+	d := prog.DeclOf(s.Doc, s.Schema)
+	d.HashKey = s.key
+	return d
+}
 
 // Names returns the set as a task's journal names it: the payload of a
 // task.Switch.

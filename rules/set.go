@@ -31,6 +31,8 @@ type Set struct {
 	Views    []*View    // sorted by name
 	Alerts   *Stream    // the built-in stream of alerts; nil when no rule reads it
 	Faults   []Fault    // stored documents that this build cannot compile
+
+	key []byte // of fields with pii: hash
 }
 
 // A Stream is a stream document with what it compiles to.
@@ -40,6 +42,7 @@ type Stream struct {
 	Revision int // 1 for a stream read from a file
 
 	fields string // of the built-in stream: what its measures are
+	key    []byte // of hashed fields
 }
 
 // A Rule is a rule document with what it compiles to.

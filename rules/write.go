@@ -353,7 +353,7 @@ func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
 // another one, or whose change would pull the ground from under live rules:
 // what they remember is in the shape of the stream's old revision.
 func (s *state) checkStream(st *Stream, file *syntax.File) error {
-	problems := unservable(st.Doc)
+	problems := append(unservable(st.Doc), keyless(st.Doc, s.set.key)...)
 	for _, other := range s.set.Streams {
 		if other.Doc.Topic == st.Doc.Topic && other.Doc.Name != st.Doc.Name {
 			problems = append(problems, syntax.Problem{Line: st.Doc.SourcePos.Line, Col: st.Doc.SourcePos.Col, Pointer: "/source/topic",

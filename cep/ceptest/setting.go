@@ -47,7 +47,9 @@ func Parse(text string) (*Setting, error) {
 		case *syntax.Stream:
 			s.Streams[doc.Name] = doc
 			s.Schemas[doc.Name] = prog.SchemaOf(doc)
-			s.decls = append(s.decls, prog.DeclOf(doc, s.Schemas[doc.Name]))
+			decl := prog.DeclOf(doc, s.Schemas[doc.Name])
+			decl.HashKey = []byte(event.DevelopmentKey)
+			s.decls = append(s.decls, decl)
 		case *syntax.Profile:
 			if strings.Contains(text, "profile."+strings.ReplaceAll(doc.Name, "-", "_")+".") {
 				s.Profiles = append(s.Profiles, doc)

@@ -44,6 +44,7 @@ func (a *AvroDecoder) project(ev *Event) *Fault {
 			return &Fault{MissingKey, v.decl.Schema.Fields[i].Name, "missing or null, but part of the stream's partition key"}
 		}
 	}
+	v.pii.apply(ev)
 	return nil
 }
 

@@ -39,6 +39,8 @@ type Decl struct {
 	ID       []string // path of the event id; nil: the reader gives one by position
 	Keys     []int    // partition key: positions in Schema.Fields, which every event must have
 	MaxBytes int      // of one record; 0 means DefaultMaxBytes
+	HashKey  []byte   // of PIIHash; needed where a field has it, or HashID
+	HashID   bool     // the event's id is hashed too
 }
 
 // Limits of one record. They bound what one event may cost, whatever its

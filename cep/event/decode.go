@@ -105,10 +105,11 @@ type view struct {
 	fields   [][]int // positions in the schema, by leaf
 	required []int   // positions in the schema
 	keys     []bool
+	pii      *treatment // nil: there is nothing to treat
 }
 
 func viewOf(d *Decl, p *plan) view {
-	v := view{decl: d, id: noLeaf, time: p.want(d.Time), keys: make([]bool, len(d.Schema.Fields))}
+	v := view{decl: d, id: noLeaf, time: p.want(d.Time), keys: make([]bool, len(d.Schema.Fields)), pii: newTreatment(d)}
 	if d.ID != nil {
 		v.id = p.want(d.ID)
 	}
@@ -246,6 +247,7 @@ func (r *reader) project(v *view, ev *Event) *Fault {
 	if !r.fields(v, ev) {
 		return r.refuse(v, ev)
 	}
+	v.pii.apply(ev)
 	return nil
 }
 

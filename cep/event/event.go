@@ -4,7 +4,10 @@
 // may be shared between goroutines after that.
 package event
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A Type is the declared type of a stream field.
 type Type uint8
@@ -49,17 +52,29 @@ const (
 type Schema struct {
 	Stream string
 	Fields []Field
-	index  map[string]int
+	// Dropped are the names of declared fields of PIIDrop: they are not among
+	// Fields, and nothing reads them.
+	Dropped []string
+	index   map[string]int
 }
 
-// NewSchema builds the schema of a stream. Field names must be unique.
+// NewSchema builds the schema of a stream. Field names must be unique. Fields
+// of PIIDrop are left out.
 func NewSchema(stream string, fields []Field) *Schema {
-	s := &Schema{Stream: stream, Fields: fields, index: make(map[string]int, len(fields))}
+	s := &Schema{Stream: stream, Fields: make([]Field, 0, len(fields)), index: make(map[string]int, len(fields))}
 	for i := range fields {
-		s.index[fields[i].Name] = i
+		if fields[i].PII == PIIDrop {
+			s.Dropped = append(s.Dropped, fields[i].Name)
+			continue
+		}
+		s.index[fields[i].Name] = len(s.Fields)
+		s.Fields = append(s.Fields, fields[i])
 	}
 	return s
 }
+
+// Drops reports whether a field of the name is declared, and dropped.
+func (s *Schema) Drops(name string) bool { return slices.Contains(s.Dropped, name) }
 
 // Index returns the position of a field in Fields, or -1.
 func (s *Schema) Index(name string) int {

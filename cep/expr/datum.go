@@ -38,16 +38,17 @@ type datum struct {
 	text   string // as the author writes it
 	typ    event.Type
 	scale  uint8
-	pos    int    // field position, value position or slot
-	name   string // field name in inPrev
-	stream string // in inStream and its eventTime
-	step   Step   // of step data
-	agg    Agg    // of stepAgg
-	grows  bool   // windowValue, windowAgg: one more event cannot lessen it
-	slots  bool   // stepAgg is read through Bindings.Agg
-	of     *datum // of presence
-	count  *Count // windowValue, windowAgg: bounds of a number of events
-	needed bool   // inEvent: no event is without it
+	pos    int       // field position, value position or slot
+	name   string    // field name in inPrev
+	stream string    // in inStream and its eventTime
+	step   Step      // of step data
+	agg    Agg       // of stepAgg
+	grows  bool      // windowValue, windowAgg: one more event cannot lessen it
+	slots  bool      // stepAgg is read through Bindings.Agg
+	of     *datum    // of presence
+	count  *Count    // windowValue, windowAgg: bounds of a number of events
+	needed bool      // inEvent: no event is without it
+	pii    event.PII // of a field
 
 	profile int  // inProfile: position in Outside.Profiles
 	set     bool // inProfile: a list

@@ -55,7 +55,7 @@ func (r *resolver) bareField(name string) *datum {
 		return nil
 	}
 	f := r.sc.Event.Fields[i]
-	return &datum{kind: inEvent, text: name, typ: f.Type, scale: f.Scale, pos: i, needed: !f.Optional}
+	return &datum{kind: inEvent, text: name, typ: f.Type, scale: f.Scale, pos: i, needed: !f.Optional, pii: f.PII}
 }
 
 func (r *resolver) timeHere() (*datum, *Error) {
@@ -132,7 +132,7 @@ func (r *resolver) stepField(s *Step, field string) (*datum, *Error) {
 		return nil, noField(s.Schema, field)
 	}
 	f := s.Schema.Fields[i]
-	return &datum{kind: inStep, text: text, typ: f.Type, scale: f.Scale, pos: i, step: *s}, nil
+	return &datum{kind: inStep, text: text, typ: f.Type, scale: f.Scale, pos: i, step: *s, pii: f.PII}, nil
 }
 
 func (r *resolver) streamField(s *event.Schema, owner, field string) (*datum, *Error) {
@@ -145,10 +145,14 @@ func (r *resolver) streamField(s *event.Schema, owner, field string) (*datum, *E
 		return nil, noField(s, field)
 	}
 	f := s.Fields[i]
-	return &datum{kind: inStream, text: text, typ: f.Type, scale: f.Scale, pos: i, stream: s.Stream}, nil
+	return &datum{kind: inStream, text: text, typ: f.Type, scale: f.Scale, pos: i, stream: s.Stream, pii: f.PII}, nil
 }
 
 func noField(s *event.Schema, field string) *Error {
+	if err := dropped(s, field); err != nil {
+		err.Offset = fieldFault
+		return err
+	}
 	return &Error{
 		Offset: fieldFault,
 		Detail: fmt.Sprintf("stream %s has no field %q", s.Stream, field),
@@ -167,7 +171,7 @@ func (r *resolver) prevField(field string) (*datum, *Error) {
 	var names []string
 	for _, f := range r.sc.Prev {
 		if f.Name == field {
-			return &datum{kind: inPrev, text: text, typ: f.Type, scale: f.Scale, name: field}, nil
+			return &datum{kind: inPrev, text: text, typ: f.Type, scale: f.Scale, name: field, pii: f.PII}, nil
 		}
 		names = append(names, f.Name)
 	}
@@ -184,6 +188,9 @@ const prevHint = "prev is the event matched before; only the where of a step has
 func (r *resolver) unknown(name string) *Error {
 	if why, ok := r.sc.Hidden[name]; ok {
 		return &Error{Detail: fmt.Sprintf("%s cannot be read here: %s", name, why), Hint: "compare the two in the where of the step that is matched last"}
+	}
+	if err := r.droppedHere(name); err != nil {
+		return err
 	}
 	switch {
 	case name == profileWord:

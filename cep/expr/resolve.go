@@ -203,6 +203,7 @@ func (r *resolver) call(e ast.Expr) {
 	for _, a := range c.Args() {
 		r.walk(a)
 	}
+	r.treated(name, c.Args())
 }
 
 // namespaces are the names that only stand before a function.

@@ -1,6 +1,7 @@
 package prog
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -57,6 +58,7 @@ type compiler struct {
 	aggs     expr.Aggs      // of a pattern's conditions and having
 	counts   map[string]expr.Count
 	decls    expr.Profiles // as the rule may name them
+	hashed   []bool        // of the key, as KeyTypes
 }
 
 // what is compiled, in a word: a rule, or the window of a view.
@@ -148,23 +150,23 @@ func (c *compiler) role(stream int, key *syntax.Key, pointer, hint string) int {
 	cols := make([]int, len(key.Fields))
 	types := make([]event.Type, len(key.Fields))
 	for i, f := range key.Fields {
-		cols[i] = schema.Index(f)
-		if cols[i] < 0 {
-			c.errorf(key.Pos, pointer, hint, "stream %s has no field %s for the %s's key", schema.Stream, f, c.what())
+		at, detail, better := keyField(schema, f, c.what())
+		if at < 0 {
+			c.errorf(key.Pos, pointer, cmp.Or(better, hint), "%s", detail)
 			return -1
 		}
-		types[i] = schema.Fields[cols[i]].Type
-		if t := types[i]; t != event.String && t != event.Int && t != event.Bool {
-			c.errorf(key.Pos, pointer, "key by a string, int or bool field", "field %s of stream %s cannot be a key", f, schema.Stream)
-			return -1
-		}
+		cols[i], types[i] = at, schema.Fields[at].Type
 	}
+	hashed := hashedOf(schema, cols)
 	switch {
 	case c.rule.KeyTypes == nil:
-		c.rule.KeyTypes = types
+		c.rule.KeyTypes, c.hashed = types, hashed
 	case !slices.Equal(c.rule.KeyTypes, types):
 		c.errorf(key.Pos, pointer, "all streams of a "+c.what()+" need keys of the same types, in the same order",
 			"the key %s of stream %s differs in length or type from the %s's other keys", strings.Join(key.Fields, ", "), schema.Stream, c.what())
+		return -1
+	case !slices.Equal(c.hashed, hashed):
+		c.errorf(key.Pos, pointer, hashedKeyHint, "the key %s of stream %s and the %s's other keys never meet: only one side is hashed", strings.Join(key.Fields, ", "), schema.Stream, c.what())
 		return -1
 	}
 	roles := &c.rule.Keys[stream].Roles

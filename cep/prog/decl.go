@@ -7,9 +7,10 @@ import (
 
 // DeclOf returns what a decoder of the stream's records needs. s is the
 // stream's schema, which the decoded events will point to. A time unit or a
-// partition key field that the document's own check refuses is left out.
+// partition key field that the document's own check refuses is left out, and so
+// is the key of hashes.
 func DeclOf(d *syntax.Stream, s *event.Schema) event.Decl {
-	decl := event.Decl{Schema: s, Time: d.TimeField, ID: d.ID, MaxBytes: d.MaxBytes}
+	decl := event.Decl{Schema: s, Time: d.TimeField, ID: d.ID, MaxBytes: d.MaxBytes, HashID: d.HashesID()}
 	if u, err := event.UnitOf(d.TimeUnit); err == nil {
 		decl.Unit = u
 	}

@@ -1,6 +1,7 @@
 package prog
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,16 +83,12 @@ func (p *Profile) scope(env *Env) *expr.Scope {
 func (c *compiler) profileKey(p *Profile) {
 	key := p.Doc.Key
 	for _, f := range key.Fields {
-		i := p.Stream.Index(f)
-		if i < 0 {
-			c.errorf(key.Pos, "/key", "name a field of that stream", "stream %s has no field %s for the profile's key", p.Stream.Stream, f)
+		at, detail, better := keyField(p.Stream, f, "profile")
+		if at < 0 {
+			c.errorf(key.Pos, "/key", cmp.Or(better, "name a field of that stream"), "%s", detail)
 			continue
 		}
-		t := p.Stream.Fields[i].Type
-		if t != event.String && t != event.Int && t != event.Bool {
-			c.errorf(key.Pos, "/key", "key by a string, int or bool field", "field %s of stream %s cannot be a key", f, p.Stream.Stream)
-		}
-		p.Key, p.KeyTypes = append(p.Key, i), append(p.KeyTypes, t)
+		p.Key, p.KeyTypes = append(p.Key, at), append(p.KeyTypes, p.Stream.Fields[at].Type)
 	}
 }
 
@@ -143,6 +140,8 @@ func (c *compiler) otherKey(p *Profile) (why, hint string) {
 			"a " + c.what() + " reads profiles of its own key: declare one with key: " + ours
 	case c.rule.KeyTypes != nil && !slices.Equal(c.rule.KeyTypes, p.KeyTypes):
 		return fmt.Sprintf("the key %s of profile %s differs in type from the %s's", theirs, p.Name, c.what()), "declare the field with one type in all streams"
+	case c.hashed != nil && !slices.Equal(c.hashed, hashedOf(p.Stream, p.Key)):
+		return fmt.Sprintf("the key %s is hashed in one of profile %s and this %s, and not in the other", theirs, p.Name, c.what()), hashedKeyHint
 	}
 	return "", ""
 }

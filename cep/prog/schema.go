@@ -13,7 +13,7 @@ func SchemaOf(d *syntax.Stream) *event.Schema {
 	fields := make([]event.Field, len(d.Fields))
 	for i := range d.Fields {
 		f := &d.Fields[i]
-		fields[i] = event.Field{Name: f.Name, Type: typeOf(f.Type), Scale: f.Scale, Path: f.Path, Optional: f.Optional, PII: piiOf(f.PII)}
+		fields[i] = event.Field{Name: f.Name, Type: typeOf(f.Type), Scale: f.Scale, Path: f.Path, Optional: f.Optional, PII: f.Policy()}
 		if len(f.Path) == 0 {
 			fields[i].Path = []string{f.Name}
 		}
@@ -40,16 +40,4 @@ func typeOf(written string) event.Type {
 		return event.Decimal
 	}
 	return event.Invalid
-}
-
-func piiOf(written string) event.PII {
-	switch written {
-	case "hash":
-		return event.PIIHash
-	case "mask":
-		return event.PIIMask
-	case "drop":
-		return event.PIIDrop
-	}
-	return event.PIINone
 }

@@ -54,6 +54,7 @@ func (r *reader) stream(o *object, m Meta) *Stream {
 	s.MaxBytes = o.get("max_bytes").bytes(defaultMaxBytes)
 	s.Fields = r.fieldDecls(o.need("fields", "write it as fields: {card_id: string, amount: double}"))
 	r.partitionKey(o.get("partition_key"), s)
+	s.personal(o)
 	return s
 }
 
@@ -125,9 +126,7 @@ func fieldDecl(e entry) FieldDecl {
 		f.Path = p
 	}
 	f.Optional = o.get("optional").boolean()
-	if f.PII = o.get("pii").word("none", "none", "hash", "mask", "drop"); f.PII == "none" {
-		f.PII = ""
-	}
+	f.pii(o.get("pii"))
 	o.done()
 	return f
 }
@@ -191,6 +190,8 @@ func (r *reader) partitionKey(v *value, s *Stream) {
 			v.refuse(fmt.Sprintf("`partition_key` names `%s`, which is not among `fields`", name), fieldHint(name, s.Fields))
 		case !keyType(s.Fields[i].Type):
 			v.refuse(fmt.Sprintf("`partition_key` names `%s`, a %s", name, s.Fields[i].Type), "key fields are string, int or bool")
+		case !s.Fields[i].Policy().Telling():
+			v.refuse(fmt.Sprintf("`partition_key` names `%s`, which is `pii: %s`", name, s.Fields[i].PII), "with `pii: hash` different values stay different")
 		}
 	}
 }
@@ -210,11 +211,10 @@ func fieldHint(name string, fields []FieldDecl) string {
 
 // Schema builds what rules may read of the stream.
 func (s *Stream) Schema() *event.Schema {
-	pii := map[string]event.PII{"hash": event.PIIHash, "mask": event.PIIMask, "drop": event.PIIDrop}
 	fields := make([]event.Field, len(s.Fields))
 	for i, f := range s.Fields {
 		fields[i] = event.Field{
-			Name: f.Name, Type: fieldTypes[f.Type], Scale: f.Scale, Path: f.Path, Optional: f.Optional, PII: pii[f.PII],
+			Name: f.Name, Type: fieldTypes[f.Type], Scale: f.Scale, Path: f.Path, Optional: f.Optional, PII: f.Policy(),
 		}
 	}
 	return event.NewSchema(s.Name, fields)

@@ -21,6 +21,7 @@ type backtestOptions struct {
 	json    bool
 	listed  int
 	kafka   topicOptions
+	key     string // file
 }
 
 // listedDefault is how many misses, and false alerts, of a rule are listed.
@@ -58,6 +59,7 @@ Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 	f.StringVar(&o.events, "events", "-", "file with events, - for standard input")
 	o.kafka.add(f)
 	f.StringVar(&o.labels, "labels", "", "file with incidents, a line for each")
+	f.StringVar(&o.key, "pii-key", "", piiKeyUsage)
 	f.IntVar(&o.listed, "listed", listedDefault, "list at most so many misses, and false alerts, of a rule")
 	f.BoolVar(&o.skipBad, "skip-bad", false, "count bad events and go on, instead of ending with code 2")
 	f.BoolVar(&o.json, "json", false, "print the report as one JSON object")
@@ -72,7 +74,11 @@ func runBacktest(ctx context.Context, cmd *cobra.Command, o backtestOptions) err
 	if err != nil {
 		return err
 	}
-	set, err := loadDocuments(cmd, o.rules, o.json)
+	key, err := hashKeyOf(o.key)
+	if err != nil {
+		return err
+	}
+	set, err := overridden(cmd, rules.Override{HashKey: key}, o.rules, o.json)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type config struct {
 	Checkpoint checkpointConfig `yaml:"checkpoints"`
 	History    historyConfig    `yaml:"history"`
 	Redis      redisConfig      `yaml:"redis"`
+	PII        piiConfig        `yaml:"pii"`
 	Memory     byteSize         `yaml:"memory"`
 	Telemetry  telemetryConfig  `yaml:"telemetry"`
 	Log        logConfig        `yaml:"log"`

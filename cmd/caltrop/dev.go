@@ -100,6 +100,9 @@ func dev(ctx context.Context, o devOptions, out, problems io.Writer) error {
 	}
 	defer store.server.Close()
 	store.use(conf)
+	if conf.PII.Key, err = devKey(o.data); err != nil {
+		return err
+	}
 	n, err := newNode(conf, log)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type matchOptions struct {
 	rules   []string
 	events  string
 	timing  string
+	key     string // file
 	skipBad bool
 	views   bool
 	json    bool
@@ -50,6 +51,7 @@ Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
 	f.StringVar(&o.events, "events", "-", "file with events, - for standard input")
 	f.StringVar(&o.timing, "timing", "", "final or early, instead of the rules' own timing")
+	f.StringVar(&o.key, "pii-key", "", piiKeyUsage)
 	f.BoolVar(&o.skipBad, "skip-bad", false, "count bad events and go on, instead of ending with code 2")
 	f.BoolVar(&o.views, "views", false, "print the updates of views, one a line, instead of the alerts")
 	f.BoolVar(&o.json, "json", false, "print errors and the closing counts as JSON")
@@ -65,7 +67,11 @@ func match(ctx context.Context, cmd *cobra.Command, o matchOptions) error {
 	default:
 		return fmt.Errorf("--timing %s is neither final nor early", o.timing)
 	}
-	set, err := overridden(cmd, rules.Override{Timing: o.timing}, o.rules, o.json)
+	key, err := hashKeyOf(o.key)
+	if err != nil {
+		return err
+	}
+	set, err := overridden(cmd, rules.Override{Timing: o.timing, HashKey: key}, o.rules, o.json)
 	if err != nil {
 		return err
 	}

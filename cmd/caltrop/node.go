@@ -112,8 +112,12 @@ func (n *node) openCluster() (err error) {
 	if n.cluster, err = kafka.Open(o); err != nil {
 		return err
 	}
+	key, err := n.conf.PII.hashKey()
+	if err != nil {
+		return err
+	}
 	n.registry = rules.NewRegistry(rules.Options{
-		Log: n.cluster.RulesLog(), Lists: n.cluster.Lists(), ListsKept: listsKept * n.conf.Checkpoint.Every, Logger: n.log,
+		Log: n.cluster.RulesLog(), Lists: n.cluster.Lists(), ListsKept: listsKept * n.conf.Checkpoint.Every, Logger: n.log, HashKey: key,
 	})
 	return nil
 }

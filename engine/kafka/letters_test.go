@@ -207,3 +207,18 @@ func TestOneReplayIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// What a stream with a policy on personal data refuses is told of, and not shown:
+// neither the key nor the value, and a replay passes over it.
+func TestLettersOfPrivateStreamsHoldNoRecord(t *testing.T) {
+	o := output{topics: Topics{}}
+	refused := task.Rejected{Reason: event.BadJSON, Offset: 7, Key: []byte("key"), Value: []byte("value")}
+	m := o.rejected("dead", new(refused.Shown(true)), task.Source{Stream: "private", Origin: "private-topic"})
+	l := letterOf(m)
+	if len(l.Key)+len(l.Value) != 0 || l.CutFrom != 8 || l.Source.Offset != 7 || l.Source.Topic != "private-topic" {
+		t.Errorf("letter %+v", l)
+	}
+	if l = letterOf(o.rejected("dead", &refused, task.Source{})); string(l.Value) != "value" || l.CutFrom != 0 {
+		t.Errorf("of another stream: %+v", l)
+	}
+}

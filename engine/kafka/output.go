@@ -119,8 +119,8 @@ func (o *output) rejected(topic string, r *task.Rejected, src task.Source) *ck.M
 	if r.Time != 0 {
 		headers = append(headers, ck.Header{Key: headerTime, Value: strconv.AppendInt(nil, r.Time, 10)})
 	}
-	if len(r.Value) > rejectedBytesMax || len(r.Key) > rejectedKeyMax {
-		size := strconv.AppendInt(nil, int64(len(r.Key)+len(r.Value)), 10)
+	if r.Withheld > 0 || len(r.Value) > rejectedBytesMax || len(r.Key) > rejectedKeyMax {
+		size := strconv.AppendInt(nil, int64(r.Withheld+len(r.Key)+len(r.Value)), 10)
 		headers = append(headers, ck.Header{Key: headerCut, Value: size})
 	}
 	return record(topic, ck.PartitionAny, clip(r.Key, rejectedKeyMax), clip(r.Value, rejectedBytesMax), headers...)

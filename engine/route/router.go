@@ -163,7 +163,7 @@ func (r *Router) Step(rec *task.Record, out *Effects) {
 	}
 	if r.mark != 0 && ev.Time <= r.mark {
 		r.counts.Late++
-		out.Late = append(out.Late, rejected(rec, task.LatePartition, "", ev.Time))
+		out.Late = append(out.Late, rejected(rec, task.LatePartition, "", ev.Time).Shown(r.stream.Doc.Private()))
 		return
 	}
 	r.mark = max(r.mark, r.watermark(at))
@@ -184,7 +184,7 @@ func (r *Router) fault(rec *task.Record, err error, out *Effects) {
 
 func (r *Router) dead(rec *task.Record, reason event.Reason, detail string, at int64, out *Effects) {
 	r.counts.Dead++
-	out.Dead = append(out.Dead, rejected(rec, reason, detail, at))
+	out.Dead = append(out.Dead, rejected(rec, reason, detail, at).Shown(r.stream.Doc.Private()))
 }
 
 func rejected(rec *task.Record, reason event.Reason, detail string, at int64) task.Rejected {

@@ -28,11 +28,13 @@ type stream struct {
 	keyFields []int // of the partition key
 	readers   []reader
 	seen      seen
+	private   bool // it has, or had, a policy on personal data
 	hot       hotKeys
 }
 
 func (s *stream) use(live *Stream, ref Ref) {
 	s.live, s.ref = live, ref
+	s.private = s.private || live.Doc.Private()
 	s.lateness = live.Doc.Lateness.Microseconds()
 	s.maxFuture = live.Doc.MaxFuture.Microseconds()
 	s.keyFields = s.keyFields[:0]
@@ -69,7 +71,7 @@ func (t *Task) accept(r *Record) {
 	}
 	if reason := lateness(ev, src, st); reason != "" {
 		t.counts.Late++
-		t.effect.Late = append(t.effect.Late, rejected(r, reason, "", ev.Time))
+		t.effect.Late = append(t.effect.Late, rejected(r, reason, "", ev.Time).Shown(st.private))
 		t.recycle(ev)
 		return
 	}
@@ -240,7 +242,8 @@ func (t *Task) tick(e *Entry) error {
 
 func (t *Task) dead(r *Record, reason event.Reason, detail string, at int64) {
 	t.counts.Dead++
-	t.effect.Dead = append(t.effect.Dead, rejected(r, reason, detail, at))
+	private := t.streams[t.sources[r.Source].stream].private
+	t.effect.Dead = append(t.effect.Dead, rejected(r, reason, detail, at).Shown(private))
 }
 
 func rejected(r *Record, reason event.Reason, detail string, at int64) Rejected {

@@ -80,7 +80,7 @@ func (t *Task) acceptRow(at int, st *stream, ev *event.Event) {
 	}
 	if ev.Time <= st.mark {
 		t.counts.Late++
-		t.effect.Late = append(t.effect.Late, Rejected{Reason: LateStream, Source: at, Offset: ev.Offset, Time: ev.Time, Value: appendRow(nil, ev)})
+		t.effect.Late = append(t.effect.Late, Rejected{Reason: LateStream, Source: at, Offset: ev.Offset, Time: ev.Time, Value: appendRow(nil, ev)}.Shown(st.private))
 		t.recycle(ev)
 		return
 	}
@@ -101,7 +101,7 @@ func recast(ev *event.Event, to *event.Schema) {
 	for i := range to.Fields {
 		f := &to.Fields[i]
 		from := ev.Schema.Index(f.Name)
-		if from >= 0 && ev.Schema.Fields[from].Type == f.Type && ev.Schema.Fields[from].Scale == f.Scale {
+		if from >= 0 && ev.Schema.Fields[from].Type == f.Type && ev.Schema.Fields[from].Scale == f.Scale && ev.Schema.Fields[from].PII == f.PII {
 			values[i] = ev.Values[from]
 		}
 	}

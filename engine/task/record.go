@@ -131,6 +131,19 @@ type Rejected struct {
 	Time   int64  // event time in µs where it was read, else 0
 	Key    []byte // Record.Key, not copied
 	Value  []byte // Record.Value, not copied
+	// Withheld is how many bytes of key and value are kept back: of a record
+	// whose stream has a policy on personal data nobody is shown any.
+	Withheld int
+}
+
+// Shown is the rejected record as others may see it: without its bytes where
+// its stream is private.
+func (r Rejected) Shown(private bool) Rejected {
+	if private {
+		r.Withheld = len(r.Key) + len(r.Value)
+		r.Key, r.Value = nil, nil
+	}
+	return r
 }
 
 // The reasons that a task adds to those of event.Fault. The first two go to

@@ -104,8 +104,8 @@ func newBench(set *rules.Set, r *rules.Rule) (*bench, error) {
 		if st == nil {
 			continue
 		}
-		decl := prog.DeclOf(st.Doc, st.Schema)
-		decl.Time, decl.ID, decl.Keys = []string{timeMember}, nil, nil
+		decl := st.Decl()
+		decl.Time, decl.ID, decl.HashID, decl.Keys = []string{timeMember}, nil, false, nil
 		b.decoders[st.Doc.Name] = event.NewDecoder(decl)
 	}
 	return b, nil
@@ -172,7 +172,7 @@ func (b *bench) read(line *syntax.TestEvent, number int, ev *event.Event) error 
 	st := b.set.Stream(line.Stream)
 	record := map[string]any{timeMember: epochIn(st.Doc.TimeUnit)}
 	for name, value := range line.Fields {
-		if st.Schema.Index(name) < 0 {
+		if st.Schema.Index(name) < 0 && !st.Schema.Drops(name) {
 			return fmt.Errorf("stream %s has no field %s", line.Stream, name)
 		}
 		record[name] = value
