@@ -112,7 +112,8 @@ func NewCluster(seed uint64, set *rules.Set, partitions int, sources []*SourceLo
 
 // Run reads everything as the seed says, then lets every source be idle at a
 // time after all events, so that every deadline fires.
-func (c *Cluster) Run(closing int64) error {
+func (c *Cluster) Run(closing int64) (err error) {
+	defer func() { err = errors.Join(err, c.shut()) }()
 	c.join()
 	if err := c.play(); err != nil {
 		return err
@@ -141,6 +142,16 @@ func (c *Cluster) Run(closing int64) error {
 		}
 	}
 	return c.play()
+}
+
+// shut ends what members still hold.
+func (c *Cluster) shut() (err error) {
+	for _, m := range c.members {
+		for l := range m.tenures {
+			err = errors.Join(err, m.drop(l, nil))
+		}
+	}
+	return err
 }
 
 func (c *Cluster) play() error {

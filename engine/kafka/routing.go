@@ -60,7 +60,7 @@ func (t *routing) acquire(ctx context.Context) error {
 	if err := t.cluster.ensure(ctx, []ck.TopicSpecification{t.cluster.compacted(topic, n)}); err != nil {
 		return err
 	}
-	own, err := t.cluster.Partitions(topic)
+	own, err := t.cluster.partitionsOf(ctx, topic)
 	if err != nil {
 		return err
 	}

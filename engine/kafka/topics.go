@@ -92,7 +92,7 @@ func (c *Cluster) ensureInput(ctx context.Context, input string, count int) (int
 	if err != nil {
 		return 0, err
 	}
-	n, err := c.Partitions(journal)
+	n, err := c.partitionsOf(ctx, journal)
 	if err == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -112,7 +112,17 @@ func (c *Cluster) ensureKeyed(ctx context.Context, input string, generation int)
 	if err := c.ensure(ctx, []ck.TopicSpecification{c.deleted(topic, c.opts.KeyedPartitions, keyedKept)}); err != nil {
 		return 0, err
 	}
-	return c.Partitions(topic)
+	return c.partitionsOf(ctx, topic)
+}
+
+// partitionsOf returns how many partitions a topic has that exists: where a
+// broker does not know it yet, it asks again.
+func (c *Cluster) partitionsOf(ctx context.Context, topic string) (int, error) {
+	admin, err := c.admin()
+	if err != nil {
+		return 0, err
+	}
+	return visible(ctx, admin, topic)
 }
 
 // knownJournal returns how many partitions a journal has that was seen before,
@@ -168,23 +178,24 @@ func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) err
 		}
 	}
 	for i := range specs {
-		if err := visible(ctx, admin, specs[i].Topic); err != nil {
+		if _, err := visible(ctx, admin, specs[i].Topic); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// visible waits until the broker that is asked knows the topic: just after its
-// creation some brokers still answer that it has no partitions.
-func visible(ctx context.Context, admin *ck.AdminClient, topic string) error {
+// visible waits until the broker that is asked knows the topic, and returns how
+// many partitions it has: just after its creation some brokers still answer that
+// there is none, and the next question may go to another one.
+func visible(ctx context.Context, admin *ck.AdminClient, topic string) (int, error) {
 	for {
 		n, err := partitions(admin, topic)
 		if err != nil || n > 0 {
-			return err
+			return n, err
 		}
 		if !pause(ctx, topicVisibleWait) {
-			return fmt.Errorf("waiting for topic %s: %w", topic, ctx.Err())
+			return 0, fmt.Errorf("waiting for topic %s: %w", topic, ctx.Err())
 		}
 	}
 }

@@ -23,7 +23,7 @@ import (
 var (
 	minutes    = flag.Float64("minutes", 0, "how long TestSoak sends events; 0: it is not run")
 	faultEvery = flag.Duration("fault-every", 30*time.Second, "how often TestSoak hurts something")
-	oracle     = flag.Bool("oracle", true, "TestSoak asks the naive oracle too, which is slow over millions of events")
+	oracle     = flag.Bool("oracle", false, "TestSoak asks the naive oracle too, which takes minutes over tens of thousands of events")
 )
 
 // soakStreams are payment and challenge, keyed by card, and login, keyed by user.
@@ -183,8 +183,8 @@ func (s *soak) broker() *toxiproxy.Proxy { return s.brokers[s.rng.IntN(len(s.bro
 
 // TestSoak hurts three processes on three brokers again and again, with faults
 // drawn from the seed, while events of streams that are keyed differently come
-// in. In the end the alerts are those of match and of the oracle, in the topic
-// and in Cassandra. -minutes and -events choose the size.
+// in. In the end the alerts are those of match, and of the oracle where that is
+// asked, in the topic and in Cassandra. -minutes and -events choose the size.
 func TestSoak(t *testing.T) {
 	if *minutes == 0 {
 		t.Skip("-minutes is 0: the soak is run by hand, with kafka3 cassandra s3 toxiproxy")
@@ -217,6 +217,7 @@ func TestSoak(t *testing.T) {
 	}
 	eventually(t, 10*time.Minute, func() string { return want.difference(s.committed()) })
 	caught := time.Since(began) - span
+	t.Logf("the topic has the %d alerts of match, %s after the last event was due", len(want), caught.Round(time.Second))
 	s.judge(in, want)
 	s.report(live, want, began, caught, perSecond)
 }
