@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // A Source yields the records of the alerts or views topic in log order, read
@@ -27,6 +28,7 @@ type Message struct {
 	Value     []byte
 	Partition int32
 	Offset    int64
+	Trace     string // its header traceparent; ""
 }
 
 // Options of Deliver.
@@ -44,6 +46,8 @@ type Options struct {
 	Log *slog.Logger
 	// Metrics may be nil.
 	Metrics *Metrics
+	// Tracer makes a span of the delivery of each record that is traced; nil: none.
+	Tracer trace.Tracer
 }
 
 // The defaults of Options.
@@ -127,6 +131,7 @@ func (d *delivery[R]) round(ctx context.Context) {
 		batch, err = d.src.Fetch(ctx)
 		return err
 	})
+	fetched := time.Now()
 	pending := d.read(ctx, batch)
 	d.persist(ctx, "storing "+d.what+"s", func() (err error) {
 		pending, err = d.store(ctx, pending)
@@ -135,6 +140,7 @@ func (d *delivery[R]) round(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
+	d.traced(batch, fetched)
 	d.persist(ctx, "committing offsets", func() error { return d.src.Commit(ctx) })
 }
 

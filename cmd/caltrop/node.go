@@ -24,6 +24,7 @@ import (
 	sinkkafka "github.com/caltrop/caltrop/sinks/kafka"
 	"github.com/caltrop/caltrop/sinks/redis"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -60,6 +61,8 @@ type node struct {
 	lock     io.Closer    // of the data directory
 	deliver  *sinks.Metrics
 	handler  http.Handler
+	tracer   trace.Tracer // nil: no traces
+	exports  []export     // of logs and traces
 
 	backtests *backtest.Operations
 
@@ -70,7 +73,7 @@ type node struct {
 // opened before it returns, so that a process that cannot work says so at once.
 func newNode(conf *config, log *slog.Logger) (*node, error) {
 	n := &node{conf: conf, log: log}
-	for _, step := range []func() error{n.listen, n.openMetrics, n.openData, n.openCluster, n.openHistory, n.openViews, n.openEngine, n.openHandler} {
+	for _, step := range []func() error{n.openLogs, n.listen, n.openMetrics, n.openTraces, n.openData, n.openCluster, n.openHistory, n.openViews, n.openEngine, n.openHandler} {
 		if err := step(); err != nil {
 			n.close()
 			return nil, err
@@ -172,7 +175,7 @@ func (n *node) openEngine() error {
 		return err
 	}
 	n.savepoints = keeper.savepoints
-	o := kafka.EngineOptions{Keeper: keeper, Savepoints: keeper.savepoints, Metrics: m, CommitEvery: n.conf.Kafka.CommitEvery, CheckpointEvery: n.conf.Checkpoint.Every}
+	o := kafka.EngineOptions{Keeper: keeper, Savepoints: keeper.savepoints, Metrics: m, Tracer: n.tracer, CommitEvery: n.conf.Kafka.CommitEvery, CheckpointEvery: n.conf.Checkpoint.Every}
 	switch schemas, err := n.conf.Registry.open(); {
 	case err != nil:
 		return err
@@ -209,6 +212,13 @@ func (n *node) close() {
 		defer cancel()
 		if err := n.metrics.Shutdown(ctx); err != nil {
 			n.log.Warn("metrics were not sent", "error", err)
+		}
+	}
+	for _, e := range n.exports {
+		ctx, cancel := context.WithTimeout(context.Background(), telemetryFlush)
+		defer cancel()
+		if err := e.shutdown(ctx); err != nil {
+			n.log.Warn(e.what+" were not sent", "error", err)
 		}
 	}
 	if n.history != nil {
@@ -290,7 +300,7 @@ func (n *node) work(ctx context.Context) error {
 	g.Go(func() error { return source.Run(ctx) })
 	g.Go(func() error { return n.backtests.Run(ctx) })
 	g.Go(func() error {
-		return sinks.Deliver(ctx, source, n.history, sinks.Options{Sink: n.conf.History.Kind, Log: n.log, Metrics: n.deliver})
+		return sinks.Deliver(ctx, source, n.history, sinks.Options{Sink: n.conf.History.Kind, Log: n.log, Metrics: n.deliver, Tracer: n.tracer})
 	})
 	return g.Wait()
 }

@@ -48,7 +48,7 @@ exits 0.`,
 			if err != nil {
 				return err
 			}
-			log.Info("serving", "instance", conf.Instance, "http", n.listener.Addr().String(), "kafka", conf.Kafka.Brokers)
+			n.log.Info("serving", "instance", conf.Instance, "http", n.listener.Addr().String(), "kafka", conf.Kafka.Brokers)
 			return n.run(cmd.Context())
 		},
 	}

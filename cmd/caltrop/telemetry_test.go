@@ -42,6 +42,7 @@ func TestTelemetryIsChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		"{endpoint: collector}":                         "not as http://collector:4318",
 		"{endpoint: 'http://u:" + canary + "@x'}":       "without a user",
+		"{endpoint: 'http://x', traces: 1.5}":           "telemetry.otlp.traces is 1.5, want a part from 0 to 1",
 		"{endpoint: 'http://x', every: 1ms}":            "want at least 1s",
 		"{endpoint: 'https://x', tls: {cert: c}}":       "telemetry.otlp.tls: cert and key go together",
 		"{endpoint: 'http://x', token: " + canary + "}": "does not stand in the configuration",

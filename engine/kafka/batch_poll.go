@@ -8,8 +8,10 @@ import ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 // the client package's Poll.
 type batch struct{}
 
-func newBatch(*ck.Consumer) (*batch, error) { return &batch{}, nil }
+func newBatch(*ck.Consumer, string) (*batch, error) { return &batch{}, nil }
 
 func (b *batch) next(*string) *ck.Message { return nil }
 
 func (b *batch) drop() {}
+
+func (b *batch) close() {}

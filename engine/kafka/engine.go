@@ -11,6 +11,7 @@ import (
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -25,8 +26,9 @@ type EngineOptions struct {
 	Keeper Keeper // required
 	// Savepoints are looked for by the processes of a job. nil: there are none.
 	Savepoints Savepoints
-	Metrics    *Metrics // nil: none
-	Schemas    Schemas  // of streams with format avro; nil: their tasks wait for one
+	Metrics    *Metrics     // nil: none
+	Tracer     trace.Tracer // of the way from a record to its alerts; nil: no traces
+	Schemas    Schemas      // of streams with format avro; nil: their tasks wait for one
 	// CommitEvery is the longest a transaction stays open. Default 20 ms.
 	CommitEvery time.Duration
 	// CommitRecords is the most records in a transaction. Default 1000.

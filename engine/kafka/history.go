@@ -79,7 +79,7 @@ func (h History) Open(_ context.Context, topic string, span backtest.Span) (back
 	if err != nil {
 		return nil, err
 	}
-	if err := r.lend(); err != nil {
+	if err := r.lend(""); err != nil {
 		r.close()
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func writeLetters(t *testing.T, c *Cluster, dead, late []task.Rejected) {
 	defer p.close()
 	out := output{topics: c.Topics(), id: TaskID{Input: "payment", Partition: 1}, producer: p}
 	source := func(int) task.Source { return task.Source{Stream: "payment", Partition: 1, Origin: "payments"} }
-	if err := out.write(&task.Effects{Dead: dead, Late: late}, source, time.Now()); err != nil {
+	if err := out.write(&task.Effects{Dead: dead, Late: late}, source, nil, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.commit(testContext(t)); err != nil {

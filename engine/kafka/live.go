@@ -101,6 +101,7 @@ func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
 		return err
 	}
 	t.rec.Now, t.rec.NoSchema = t.cluster.clock.micros(now), unknown
+	t.traces.receive(t.id, m, t.rec.Frame, now)
 	t.fx.Reset()
 	if err := t.task.Step(&t.rec, &t.fx); err != nil {
 		if errors.Is(err, task.ErrOrder) {
@@ -134,7 +135,8 @@ func (t *tenure) emit(now time.Time) error {
 		return nil
 	}
 	t.opts.Metrics.count(t.id.Input, &t.fx)
-	return t.out.write(&t.fx, t.task.Source, now)
+	t.traces.match(t.fx.Alerts, now)
+	return t.out.write(&t.fx, t.task.Source, t.traces, now)
 }
 
 // decide journals an entry and applies it.
@@ -221,6 +223,7 @@ func (t *tenure) commit(ctx context.Context, always bool) error {
 		return fmt.Errorf("to offset %d: %w", t.task.Position().Offset, err)
 	}
 	t.opts.Metrics.committed(ctx, time.Since(opened))
+	t.traces.committed(opened, time.Now())
 	t.delivered(ctx, time.Now())
 	return nil
 }

@@ -32,6 +32,7 @@ type Metrics struct {
 	pauses      metric.Float64Counter
 	schemas     metric.Int64Counter
 	records     metric.Int64Counter
+	forgotten   metric.Int64Counter
 	rules       []metric.Int64Counter // as ruleTotals
 	saves       metric.Float64Histogram
 	latency     metric.Float64Histogram
@@ -57,6 +58,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.hastened, "caltrop_hastened_total", "times at which held events were matched before the watermark, by stream"},
 		{&x.schemas, "caltrop_schemas_total", "Avro schemas that tasks asked for, by outcome"},
 		{&x.frames, "caltrop_frames_total", "frames written to keyed logs, by stream"},
+		{&x.forgotten, "caltrop_traces_forgotten_total", "traced records that a task could not remember until an alert came of them"},
 		{&x.restarts, "caltrop_task_restarts_total", "tasks that started over after an error, by stream"},
 	}
 	for i, total := range ruleTotals {
@@ -172,6 +174,12 @@ func (x *Metrics) checkpoint(ok bool, took time.Duration) {
 	}
 	x.saves.Record(context.Background(), took.Seconds(), metric.WithAttributes(attribute.String("outcome", outcome)))
 	x.checkpoints.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+}
+
+func (x *Metrics) forgot() {
+	if x != nil {
+		x.forgotten.Add(context.Background(), 1)
+	}
 }
 
 // Rejected counts a checkpoint that was passed over at a restore.

@@ -30,14 +30,14 @@ type output struct {
 
 // write adds the effects to the open transaction, opening one where there is
 // something to write.
-func (o *output) write(fx *task.Effects, source func(int) task.Source, now time.Time) error {
+func (o *output) write(fx *task.Effects, source func(int) task.Source, traced *traces, now time.Time) error {
 	for i := range fx.Journal {
 		if err := o.producer.send(record(o.journal, o.id.Partition, nil, fx.Journal[i].AppendTo(nil))); err != nil {
 			return err
 		}
 	}
 	for i := range fx.Alerts {
-		if err := o.producer.send(o.alert(&fx.Alerts[i], now)); err != nil {
+		if err := o.producer.send(o.alert(&fx.Alerts[i], traced.headers(i), now)); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func (o *output) finish(commit func() error, progress []byte, always bool) error
 	return commit()
 }
 
-func (o *output) alert(a *alert.Alert, now time.Time) *ck.Message {
+func (o *output) alert(a *alert.Alert, headers []ck.Header, now time.Time) *ck.Message {
 	a.DetectedAt = now.UnixMicro()
 	topic := o.topics.Alerts()
 	if a.Mode == "shadow" {
@@ -102,7 +102,7 @@ func (o *output) alert(a *alert.Alert, now time.Time) *ck.Message {
 		a.Evidence, a.Truncated = nil, true
 		o.buf = a.AppendJSON(o.buf[:0])
 	}
-	return record(topic, ck.PartitionAny, []byte(a.KeyText()), o.buf)
+	return record(topic, ck.PartitionAny, []byte(a.KeyText()), o.buf, headers...)
 }
 
 // rejected describes a record that became no event: the record itself, cut to

@@ -69,9 +69,9 @@ func (c *Cluster) newReader(topic string, partition int32) (*reader, error) {
 }
 
 // lend makes the reader faster: a record is then valid until the next call of
-// next only.
-func (r *reader) lend() (err error) {
-	r.batch, err = newBatch(r.client)
+// next only. Of its headers the one that is named is read; "" is none.
+func (r *reader) lend(header string) (err error) {
+	r.batch, err = newBatch(r.client, header)
 	return err
 }
 
@@ -133,7 +133,7 @@ func (r *reader) fail(err error) error {
 
 func (r *reader) close() {
 	if r.batch != nil {
-		r.batch.drop()
+		r.batch.close()
 	}
 	r.client.Close()
 }

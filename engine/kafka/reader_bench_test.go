@@ -55,7 +55,7 @@ func readAll(b *testing.B, cluster *Cluster, lent bool, records int) {
 	}
 	defer r.close()
 	if lent {
-		if err := r.lend(); err != nil {
+		if err := r.lend(""); err != nil {
 			b.Fatal(err)
 		}
 	}

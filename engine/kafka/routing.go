@@ -103,7 +103,7 @@ func (t *routing) committed(ctx context.Context, end int64) (route.Progress, err
 	if t.reader, err = t.cluster.newReader(t.topic, t.id.Partition); err != nil {
 		return p, err
 	}
-	if err := t.reader.lend(); err != nil {
+	if err := t.reader.lend(t.traces.header(t.id)); err != nil {
 		return p, err
 	}
 	low, high, err := t.reader.bounds()
@@ -242,6 +242,7 @@ func (t *routing) step(ctx context.Context, m *ck.Message, now time.Time) error 
 	}
 	fillRecord(&t.rec, m)
 	t.rec.Now, t.rec.NoSchema = t.cluster.clock.micros(now), unknown
+	t.traces.route(t.id, m, now)
 	was := t.router.Open()
 	t.router.Step(&t.rec, &t.fx)
 	if !was {
@@ -281,11 +282,15 @@ func (t *routing) emit() error {
 	}
 	defer t.fx.Reset()
 	t.opts.Metrics.routed(t.stream, &t.fx)
+	headers := t.traces.frameHeaders()
 	for i := range t.fx.Frames {
 		f := &t.fx.Frames[i]
-		if err := t.producer.send(record(f.Target, f.Partition, nil, f.Value)); err != nil {
+		if err := t.producer.send(record(f.Target, f.Partition, nil, f.Value, headers...)); err != nil {
 			return err
 		}
+	}
+	if !t.router.Open() {
+		t.traces.routed(time.Now())
 	}
 	return t.out.reject(t.fx.Late, t.fx.Dead, func(int) task.Source { return t.source() })
 }

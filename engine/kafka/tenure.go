@@ -146,7 +146,7 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 	if t.reader, err = t.cluster.newReader(t.topic, t.id.Partition); err != nil {
 		return err
 	}
-	if err := t.reader.lend(); err != nil {
+	if err := t.reader.lend(t.traces.header(t.id)); err != nil {
 		return err
 	}
 	low, _, err := t.reader.bounds()

@@ -23,6 +23,7 @@ type tenured struct {
 	reader   *reader
 	out      output
 	status   TaskStatus
+	traces   *traces // nil: none
 
 	first     *ck.Message   // read already, to be processed before what the reader has; nil: none
 	wait      time.Duration // the last wait for the schema registry; 0: it answers

@@ -231,11 +231,20 @@ func (s *Source) Fetch(ctx context.Context) ([]sinks.Message, error) {
 		messages := make([]sinks.Message, len(batch))
 		for i, m := range batch {
 			at := m.TopicPartition
-			messages[i] = sinks.Message{Value: m.Value, Partition: at.Partition, Offset: int64(at.Offset)}
+			messages[i] = sinks.Message{Value: m.Value, Partition: at.Partition, Offset: int64(at.Offset), Trace: traceOf(m)}
 			s.mu.fetched[place{*at.Topic, at.Partition}] = at.Offset + 1
 		}
 		return messages, nil
 	}
+}
+
+func traceOf(m *ck.Message) string {
+	for i := range m.Headers {
+		if m.Headers[i].Key == sinks.HeaderTrace {
+			return string(m.Headers[i].Value)
+		}
+	}
+	return ""
 }
 
 // Commit says that everything fetched is stored. A commit that comes when the
