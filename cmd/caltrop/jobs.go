@@ -38,6 +38,9 @@ func taskOf(t *kafka.TaskStatus) api.Task {
 		Counts:          api.Counts{Records: c.Records, Accepted: c.Accepted, Late: c.Late, Dead: c.Dead, Duplicates: c.Duplicates},
 		CheckpointError: t.CheckpointError, HeldBytes: t.HeldBytes,
 	}
+	if m := t.Misplaced; m.Records > 0 {
+		shown.Misplaced = &api.Misplaced{Revision: m.Revision, Records: m.Records, First: m.First, Why: m.Why}
+	}
 	if t.Watermark != 0 {
 		shown.Watermark = timeText(time.UnixMicro(t.Watermark))
 	}

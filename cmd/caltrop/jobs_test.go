@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/engine/kafka"
+	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/internal/api"
 )
@@ -30,6 +31,10 @@ func TestTasksAreShownWhole(t *testing.T) {
 		if got := shown.Role + " " + shown.Stream; got != want {
 			t.Errorf("a task of %s is shown as %s, want %s", input, got, want)
 		}
+	}
+	astray := taskOf(&kafka.TaskStatus{Misplaced: partitioner.Misplaced{Revision: 2, Records: 5, First: 40, Why: partitioner.NoKey}})
+	if m := astray.Misplaced; m == nil || *m != (api.Misplaced{Revision: 2, Records: 5, First: 40, Why: partitioner.NoKey}) {
+		t.Errorf("misplaced records are shown as %+v", m)
 	}
 	halted := taskOf(&kafka.TaskStatus{State: kafka.StateHalted, Reason: "topic made anew"})
 	if halted.Error != "topic made anew" || halted.Checkpoint != "" || halted.Watermark != "" {

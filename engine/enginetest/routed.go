@@ -22,13 +22,15 @@ type Routed struct {
 	Partitions int // of each keyed log
 	Sources    []*SourceLog
 	Crashes    int
+	HeldBack   int     // times that a router did not read as it was too far ahead
 	Late       []Place // events that routing tasks judged late, committed
 	Alerts     []alert.Alert
 
 	rand    *rand.Rand
 	routers []*simRouter
 	tasks   []*simTask
-	logs    map[string][][][]byte // committed frames by topic and partition
+	skews   map[string]*route.Skew // by stream
+	logs    map[string][][][]byte  // committed frames by topic and partition
 }
 
 // A Place is one record of a source.
@@ -74,7 +76,7 @@ type simTask struct {
 
 // NewRouted lays out the routing and keyed tasks that the set needs.
 func NewRouted(seed uint64, set *rules.Set, partitions int, sources []*SourceLog) (*Routed, error) {
-	s := &Routed{Set: set, Partitions: partitions, Sources: sources, rand: rand.New(rand.NewPCG(seed, 7)), logs: map[string][][][]byte{}}
+	s := &Routed{Set: set, Partitions: partitions, Sources: sources, rand: rand.New(rand.NewPCG(seed, 7)), logs: map[string][][][]byte{}, skews: map[string]*route.Skew{}}
 	for _, l := range set.KeyedLogs() {
 		s.logs[l.Input] = make([][][]byte, partitions)
 		for p := range partitions {
@@ -86,6 +88,9 @@ func NewRouted(seed uint64, set *rules.Set, partitions int, sources []*SourceLog
 		}
 	}
 	for _, src := range sources {
+		if s.skews[src.Stream] == nil {
+			s.skews[src.Stream] = route.NewSkew(src.Of)
+		}
 		r := &simRouter{sim: s, source: src}
 		r.restart()
 		s.routers = append(s.routers, r)
@@ -123,15 +128,32 @@ func routerOf(set *rules.Set, source *SourceLog, partitions int, p route.Progres
 func (r *simRouter) done() bool { return r.committed.Next == int64(len(r.source.Values)) }
 
 func (r *simRouter) step() {
-	if at := r.router.Progress().Next; at < int64(len(r.source.Values)) {
-		rec := task.Record{Offset: at, SourceOffset: at, Value: r.source.Values[at]}
-		r.router.Step(&rec, &r.fx)
+	p := r.router.Progress()
+	if p.Next == int64(len(r.source.Values)) {
+		r.rest()
+		return
+	}
+	doc := r.sim.Set.Stream(r.source.Stream).Doc
+	if _, by := r.sim.skews[r.source.Stream].Ahead(r.source.Partition, p, false); by > doc.MaxSkew {
+		r.sim.HeldBack++
+		return
+	}
+	rec := task.Record{Offset: p.Next, SourceOffset: p.Next, Value: r.source.Values[p.Next]}
+	r.router.Step(&rec, &r.fx)
+}
+
+// rest declares a partition idle that is at its end, by a clock that is far
+// behind: it holds back no other router, and moves no watermark.
+func (r *simRouter) rest() {
+	if r.router.Progress().Idle == 0 {
+		r.router.Beat(1, true, &r.fx)
 	}
 }
 
 func (r *simRouter) commit() {
 	r.router.Flush(&r.fx)
 	r.committed = r.router.Progress()
+	r.sim.skews[r.source.Stream].Note(r.source.Partition, r.committed)
 	for _, f := range r.fx.Frames {
 		r.sim.logs[f.Target][f.Partition] = append(r.sim.logs[f.Target][f.Partition], f.Value)
 	}

@@ -80,6 +80,8 @@ type Engine struct {
 	assigned   map[place]bool
 	workers    map[TaskID]*worker
 
+	skews skews
+
 	mu struct {
 		sync.Mutex
 		reachable bool
@@ -100,6 +102,7 @@ type place struct {
 // NewEngine returns an engine that has not started.
 func NewEngine(c *Cluster, r Rules, o EngineOptions) *Engine {
 	e := &Engine{cluster: c, rules: r, opts: o.withDefaults(), assigned: map[place]bool{}, workers: map[TaskID]*worker{}}
+	e.skews = skews{cluster: c, watched: map[string]*skewWatch{}}
 	e.mu.err = errors.New("waiting for kafka")
 	e.mu.tasks, e.mu.halted = map[TaskID]TaskStatus{}, map[string]string{}
 	return e

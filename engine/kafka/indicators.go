@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/task"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -41,9 +42,10 @@ var recordTotals = []struct {
 // totals are what a tenure has told its metrics. A replay repeats what was
 // counted before, so it starts where the task goes live.
 type totals struct {
-	live  bool
-	task  task.Counts
-	rules map[task.Ref]task.RuleCounts
+	live      bool
+	task      task.Counts
+	misplaced partitioner.Misplaced
+	rules     map[task.Ref]task.RuleCounts
 }
 
 // countTotals adds what the task has counted since the last time.
@@ -53,12 +55,30 @@ func (t *tenure) countTotals() {
 		return
 	}
 	now, rules := t.task.Counts(), t.task.Rules()
+	if !last.live {
+		last.misplaced = t.task.Misplaced()
+	}
+	if !t.mute { // else its router tells
+		x.misplace(t.id.Input, &last.misplaced, t.task.Misplaced())
+	}
 	if last.live {
 		x.counted(t.id.Input, last, &now, rules)
 	}
 	last.live, last.task, last.rules = true, now, make(map[task.Ref]task.RuleCounts, len(rules))
 	for i := range rules {
 		last.rules[rules[i].Ref] = rules[i].Counts
+	}
+}
+
+// misplace counts the records that were found misplaced since the last time.
+func (x *Metrics) misplace(stream string, last *partitioner.Misplaced, now partitioner.Misplaced) {
+	n := now.Records
+	if now.Revision == last.Revision {
+		n -= last.Records
+	}
+	*last = now
+	if x != nil && n > 0 {
+		x.misplaced.Add(context.Background(), int64(n), metric.WithAttributes(attribute.String("stream", stream)))
 	}
 }
 

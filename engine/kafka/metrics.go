@@ -29,7 +29,9 @@ type Metrics struct {
 	restarts    metric.Int64Counter
 	hastened    metric.Int64Counter
 	frames      metric.Int64Counter
+	misplaced   metric.Int64Counter
 	pauses      metric.Float64Counter
+	ahead       metric.Float64Counter
 	schemas     metric.Int64Counter
 	records     metric.Int64Counter
 	forgotten   metric.Int64Counter
@@ -57,6 +59,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.halts, "caltrop_partition_halts_total", "partitions that stopped until someone acts, by stream"},
 		{&x.hastened, "caltrop_hastened_total", "times at which held events were matched before the watermark, by stream"},
 		{&x.schemas, "caltrop_schemas_total", "Avro schemas that tasks asked for, by outcome"},
+		{&x.misplaced, "caltrop_misplaced_total", "records that are not where their stream's declared partitioner puts them, by stream"},
 		{&x.frames, "caltrop_frames_total", "frames written to keyed logs, by stream"},
 		{&x.forgotten, "caltrop_traces_forgotten_total", "traced records that a task could not remember until an alert came of them"},
 		{&x.restarts, "caltrop_task_restarts_total", "tasks that started over after an error, by stream"},
@@ -70,11 +73,18 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 			return nil, fmt.Errorf("registering %s: %w", c.name, err)
 		}
 	}
-	var err error
-	x.pauses, err = m.Float64Counter("caltrop_paused_seconds_total",
-		metric.WithDescription("time in which tasks did not read because their state was full"))
-	if err != nil {
-		return nil, fmt.Errorf("registering caltrop_paused_seconds_total: %w", err)
+	waits := []struct {
+		to         *metric.Float64Counter
+		name, desc string
+	}{
+		{&x.pauses, "caltrop_paused_seconds_total", "time in which tasks did not read because their state was full"},
+		{&x.ahead, "caltrop_skew_paused_seconds_total", "time in which partitions were not read because they are more than max_skew ahead, by stream"},
+	}
+	for _, w := range waits {
+		var err error
+		if *w.to, err = m.Float64Counter(w.name, metric.WithDescription(w.desc)); err != nil {
+			return nil, fmt.Errorf("registering %s: %w", w.name, err)
+		}
 	}
 	histograms := []struct {
 		to         *metric.Float64Histogram
@@ -87,6 +97,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.saves, "caltrop_checkpoint_seconds", "from a checkpoint's cut to its end", []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}},
 	}
 	for _, h := range histograms {
+		var err error
 		if *h.to, err = m.Float64Histogram(h.name, metric.WithDescription(h.desc), metric.WithExplicitBucketBoundaries(h.bounds...)); err != nil {
 			return nil, fmt.Errorf("registering %s: %w", h.name, err)
 		}
@@ -145,6 +156,12 @@ func (x *Metrics) committed(ctx context.Context, took time.Duration) {
 func (x *Metrics) paused(ctx context.Context, took time.Duration) {
 	if x != nil {
 		x.pauses.Add(ctx, took.Seconds())
+	}
+}
+
+func (x *Metrics) heldBack(ctx context.Context, stream string, took time.Duration) {
+	if x != nil {
+		x.ahead.Add(ctx, took.Seconds(), metric.WithAttributes(attribute.String("stream", stream)))
 	}
 }
 

@@ -131,6 +131,13 @@ func (r *reader) fail(err error) error {
 	return fmt.Errorf("reading %s/%d: %w", *r.place.Topic, r.place.Partition, err)
 }
 
+// rested says that nothing was read for a while because nobody asked.
+func (r *reader) rested() {
+	if !r.asked.IsZero() {
+		r.asked = time.Now()
+	}
+}
+
 func (r *reader) close() {
 	if r.batch != nil {
 		r.batch.close()

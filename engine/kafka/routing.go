@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caltrop/caltrop/cep/syntax"
+	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
@@ -38,6 +40,13 @@ type routing struct {
 	beat    time.Time // the last
 	idled   time.Time // when the partition was last declared idle
 	ref     task.Ref
+	doc     *syntax.Stream // of ref
+
+	skews *skews
+	skew  *skewWatch            // nil: there is one partition
+	limit int64                 // a mark up to which the partition is not too far ahead, as was last seen
+	far   bool                  // it is
+	told  partitioner.Misplaced // to the metrics
 }
 
 // run owns the task until ctx ends (nil, after a last commit) or something
@@ -79,7 +88,10 @@ func (t *routing) acquire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.router = route.NewRouter(t.source(), n, progress)
+	t.router, t.told = route.NewRouter(t.source(), n, progress), progress.Misplaced
+	if n > 1 {
+		t.skew = t.skews.open(topic, n)
+	}
 	return t.adopt(ctx)
 }
 
@@ -147,7 +159,7 @@ func (t *routing) adopt(ctx context.Context) error {
 		return err
 	}
 	t.router.Use(ref, live.Streams[0], targets)
-	t.ref, t.targets = ref, targets
+	t.ref, t.targets, t.doc = ref, targets, live.Streams[0].Doc
 	return nil
 }
 
@@ -179,7 +191,7 @@ func (t *routing) targetsOf(ctx context.Context, set *rules.Set) ([]route.Target
 func (t *routing) serve(ctx context.Context) error {
 	t.say(StateLive, "")
 	for ctx.Err() == nil {
-		m, end, err := t.next(t.producer.open || t.router.Open())
+		m, end, err := t.read(ctx)
 		if err != nil {
 			return t.readFailed(err, t.router.Progress().Next)
 		}
@@ -217,7 +229,7 @@ func (t *routing) turn(ctx context.Context, m *ck.Message, end bool) error {
 		t.router.Flush(&t.fx)
 	}
 	if now.Sub(t.beat) >= beatEvery {
-		t.beat = now
+		t.beat, t.limit = now, 0
 		t.router.Beat(t.cluster.clock.micros(now), t.idle(now), &t.fx)
 	}
 	if err := t.emit(); err != nil {
@@ -343,6 +355,8 @@ func (t *routing) publish(now time.Time) {
 	if t.router != nil {
 		p, c := t.router.Progress(), t.router.Counts()
 		t.status.Position, t.status.Watermark = task.Position{Offset: p.Next}, p.Mark
+		t.misplaced(p.Misplaced)
+		t.opts.Metrics.misplace(t.stream, &t.told, p.Misplaced)
 		t.status.Counts = task.Counts{Records: c.Records, Accepted: c.Records - c.Late - c.Dead, Late: c.Late, Dead: c.Dead}
 	}
 	if t.reader != nil {
@@ -358,6 +372,9 @@ func (t *routing) end(state State, err error) {
 }
 
 func (t *routing) close() {
+	if t.skew != nil {
+		t.skews.close(t.skew)
+	}
 	if t.producer != nil {
 		t.producer.close()
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/task"
 )
 
@@ -21,7 +22,7 @@ const (
 	StateRestoring State = "restoring" // opening the newest checkpoint
 	StateReplaying State = "replaying" // repeating what was committed since, in silence
 	StateLive      State = "live"
-	StatePaused    State = "paused"   // live, but not reading until there is room for its state
+	StatePaused    State = "paused"   // live, but not reading: there is no room for its state, no schema, or it is too far ahead
 	StateRetrying  State = "retrying" // waiting to start over after an error
 	StateHalted    State = "halted"   // stopped until someone acts
 )
@@ -36,13 +37,14 @@ type TaskStatus struct {
 	Lag             int64 // records between the position and the end of the partition, as last seen
 	Watermark       int64 // µs; 0 when the stream has shown no event
 	Counts          task.Counts
-	HeldBytes       int64         // of the events that wait for the watermark
-	Hot             []task.HotKey // that bring at least HotShare of their stream's traffic here
-	Since           time.Time     // when it last went live; zero: it has not
-	Checkpoint      time.Time     // when the last one was made by this owner; zero: none yet
-	CheckpointAt    task.Position // where the task was when it was known to be made
-	CheckpointError string        // of the last attempt; "" when it went well
-	RulesVersion    int64         // of the rule set that is live in the task
+	Misplaced       partitioner.Misplaced // records that their stream's partitioner puts elsewhere
+	HeldBytes       int64                 // of the events that wait for the watermark
+	Hot             []task.HotKey         // that bring at least HotShare of their stream's traffic here
+	Since           time.Time             // when it last went live; zero: it has not
+	Checkpoint      time.Time             // when the last one was made by this owner; zero: none yet
+	CheckpointAt    task.Position         // where the task was when it was known to be made
+	CheckpointError string                // of the last attempt; "" when it went well
+	RulesVersion    int64                 // of the rule set that is live in the task
 }
 
 // say tells the engine what the task is doing.
@@ -66,6 +68,7 @@ func (t *tenure) publish(now time.Time) {
 	t.status.ID, t.status.Topic = t.id, t.topic
 	if t.task != nil {
 		t.status.Position, t.status.Counts, t.status.HeldBytes = t.task.Position(), t.task.Counts(), t.task.HeldBytes()
+		t.misplaced(t.task.Misplaced())
 		t.status.Hot = t.task.HotKeys(HotShare)
 		t.countHastened(t.status.Counts.Hastened)
 		t.countTotals()

@@ -165,7 +165,7 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 // config is that of the task of a partition of so many.
 func (t *tenure) config(partitions int) task.Config {
 	if !rules.IsKeyed(t.id.Input) {
-		return task.Config{Sources: []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}}, Resolver: t.rules}
+		return task.Config{Sources: []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}}, Resolver: t.rules, Partitions: partitions}
 	}
 	own := t.id.Partition
 	return task.Config{Keyed: true, Resolver: t.rules, Owns: func(key []byte) bool { return route.PartitionOf(key, partitions) == own }}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/task"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
@@ -65,6 +66,16 @@ func (t *tenured) next(open bool) (*ck.Message, bool, error) {
 		return t.reader.next(emptyWait)
 	}
 	return t.reader.next(pollWait)
+}
+
+// misplaced makes known which records are not where their stream's partitioner
+// puts them. They are events all the same.
+func (t *tenured) misplaced(m partitioner.Misplaced) {
+	if m.Records > 0 && t.status.Misplaced.Records == 0 {
+		t.cluster.opts.Log.Warn("records are not where the stream's declared partitioner puts them: direct rules may miss what belongs together",
+			"partition", t.id.String(), "offset", m.First, "why", m.Why)
+	}
+	t.status.Misplaced = m
 }
 
 // fillRecord makes the task's record of a message. Its time counts as now where

@@ -59,7 +59,7 @@ func (e *Engine) work(ctx context.Context, w *worker) {
 func (e *Engine) owner(w *worker) owner {
 	common := tenured{id: w.id, topic: w.topic, opts: &e.opts, cluster: e.cluster, rules: e.rules, report: e.note, traces: newTraces(&e.opts)}
 	if stream, ok := w.id.routed(); ok {
-		return &routing{tenured: common, halted: e.halted, stream: stream}
+		return &routing{tenured: common, halted: e.halted, stream: stream, skews: &e.skews}
 	}
 	return &tenure{tenured: common, halted: e.halted, wanted: e.wanted}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/syntax"
+	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/task"
 )
@@ -147,7 +148,7 @@ func TestAnEventGoesOnceToThePartitionOfEachOfItsKeys(t *testing.T) {
 	if _, events := r.count(); events != want {
 		t.Errorf("%d events in frames, want %d", events, want)
 	}
-	if p := r.router.Progress(); p != (route.Progress{Next: 64, Mark: base + 14e6 - lateness - 1}) {
+	if p := r.router.Progress(); p != (route.Progress{Next: 64, First: base - lateness - 1, Mark: base + 14e6 - lateness - 1}) {
 		t.Errorf("progress %+v", p)
 	}
 }
@@ -237,11 +238,20 @@ func TestAFrameIsClosedWhenItIsFull(t *testing.T) {
 }
 
 func TestProgressIsReadBack(t *testing.T) {
-	want := route.Progress{Next: 7, Mark: base}
-	if got, err := route.DecodeProgress(want.AppendTo(nil)); err != nil || got != want {
-		t.Errorf("%+v, %v", got, err)
+	for _, want := range []route.Progress{
+		{Next: 7, Mark: base},
+		{Next: 7, Mark: base, First: base - 9, Idle: -5, Misplaced: partitioner.Misplaced{Revision: 3, Records: 1 << 40, First: 6, Why: partitioner.NoKey}},
+	} {
+		if got, err := route.DecodeProgress(want.AppendTo(nil)); err != nil || got != want {
+			t.Errorf("%+v, %v", got, err)
+		}
 	}
-	for _, bad := range [][]byte{nil, {1}, append([]byte{2}, make([]byte, 16)...)} {
+	first := append([]byte{1, 0, 0, 0, 0, 0, 0, 0, 7}, make([]byte, 8)...) // as the first builds wrote it
+	if got, err := route.DecodeProgress(first); err != nil || got != (route.Progress{Next: 7}) {
+		t.Errorf("the first format: %+v, %v", got, err)
+	}
+	whole := route.Progress{Next: 7, Mark: base}.AppendTo(nil)
+	for _, bad := range [][]byte{nil, {1}, append(first, 0), append([]byte{3}, whole[1:]...), whole[:len(whole)-1], append(whole, 0), append([]byte{2}, make([]byte, 16)...)} {
 		if _, err := route.DecodeProgress(bad); !errors.Is(err, route.ErrProgress) {
 			t.Errorf("%v: %v", bad, err)
 		}

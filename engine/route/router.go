@@ -14,6 +14,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/task"
 )
 
@@ -67,8 +68,8 @@ type Router struct {
 	head    Header
 	stream  task.Stream
 	logs    []target
-	next    int64 // offset
-	mark    int64 // of the partition, in µs; 0: no event yet
+	check   *partitioner.Check // nil: there is nothing to compare
+	at      Progress
 	counts  Counts
 	open    bool // some frame has rows
 	base    origin
@@ -104,13 +105,14 @@ type pending struct {
 // NewRouter returns a router of a source of so many partitions that goes on
 // after p. Use must follow.
 func NewRouter(source task.Source, partitions int, p Progress) *Router {
-	return &Router{head: Header{Source: source, Partitions: partitions}, next: p.Next, mark: p.Mark}
+	return &Router{head: Header{Source: source, Partitions: partitions}, at: p}
 }
 
 // Use makes a stream revision and its targets those of the records to come.
 // No frame may have rows: Flush comes first.
 func (r *Router) Use(ref task.Ref, stream task.Stream, targets []Target) {
 	r.stream, r.head.Ref, r.head.Fingerprint = stream, ref, stream.Schema.Fingerprint()
+	r.check = partitioner.NewCheck(stream.Doc, stream.Schema, r.head.Partitions)
 	was := r.logs
 	r.logs = make([]target, len(targets))
 	for i := range targets {
@@ -123,7 +125,7 @@ func (r *Router) Use(ref task.Ref, stream task.Stream, targets []Target) {
 }
 
 // Progress is how far the router has read.
-func (r *Router) Progress() Progress { return Progress{Next: r.next, Mark: r.mark} }
+func (r *Router) Progress() Progress { return r.at }
 
 // Counts returns the totals.
 func (r *Router) Counts() Counts { return r.counts }
@@ -139,7 +141,7 @@ func (r *Router) Open() bool { return r.open }
 // the effects, the others wait for Flush.
 func (r *Router) Step(rec *task.Record, out *Effects) {
 	r.counts.Records++
-	r.next = rec.Offset + 1
+	r.at.Next, r.at.Idle = rec.Offset+1, 0
 	ev := &r.ev
 	if rec.NoSchema {
 		r.dead(rec, event.UnknownSchema, "the schema registry has no schema of its id", 0, out)
@@ -148,6 +150,9 @@ func (r *Router) Step(rec *task.Record, out *Effects) {
 	if err := r.stream.Decoder.Decode(rec.Value, ev); err != nil {
 		r.fault(rec, err, out)
 		return
+	}
+	if r.check != nil {
+		r.at.Misplaced.Note(r.head.Ref.Revision, rec.Offset, r.check.Of(r.head.Source.Partition, rec.Key, ev))
 	}
 	now := rec.Append
 	if now == 0 {
@@ -161,12 +166,15 @@ func (r *Router) Step(rec *task.Record, out *Effects) {
 		}
 		at = now
 	}
-	if r.mark != 0 && ev.Time <= r.mark {
+	if r.at.Mark != 0 && ev.Time <= r.at.Mark {
 		r.counts.Late++
 		out.Late = append(out.Late, rejected(rec, task.LatePartition, "", ev.Time).Shown(r.stream.Doc.Private()))
 		return
 	}
-	r.mark = max(r.mark, r.watermark(at))
+	if r.at.Mark == 0 {
+		r.at.First = r.watermark(at)
+	}
+	r.at.Mark = max(r.at.Mark, r.watermark(at))
 	r.route(rec.Offset, out)
 }
 
@@ -240,10 +248,10 @@ func (r *Router) file(to *target, partition int32, offset int64, out *Effects) {
 // source has come.
 func (r *Router) close(to *target, partition int32, idle int64, out *Effects) {
 	f := &to.frames[partition]
-	r.head.Mark, r.head.Idle = r.mark, idle
+	r.head.Mark, r.head.Idle = r.at.Mark, idle
 	value := appendFrame(make([]byte, 0, headerBytes+len(f.rows)), &r.head, r.base, f.n, f.rows)
 	out.Frames = append(out.Frames, Frame{Target: to.Name, Partition: partition, Value: value})
-	f.rows, f.n, f.mark = f.rows[:0], 0, r.mark
+	f.rows, f.n, f.mark = f.rows[:0], 0, r.at.Mark
 	f.sent = 0
 }
 
@@ -267,6 +275,7 @@ func (r *Router) Beat(now int64, idle bool, out *Effects) {
 	by := int64(0)
 	if idle {
 		by = r.watermark(now)
+		r.at.Idle = by
 	}
 	for i := range r.logs {
 		for p := range r.logs[i].frames {
@@ -274,7 +283,7 @@ func (r *Router) Beat(now int64, idle bool, out *Effects) {
 			if f.sent == 0 {
 				f.sent = now
 			}
-			if idle || f.mark < r.mark && now-f.sent >= BeatEvery {
+			if idle || f.mark < r.at.Mark && now-f.sent >= BeatEvery {
 				r.close(&r.logs[i], int32(p), by, out)
 				f.sent = now
 			}

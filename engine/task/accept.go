@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/engine/partitioner"
 )
 
 // A source is one partition with its watermark.
@@ -23,18 +24,20 @@ type stream struct {
 	mark      int64 // the watermark, never back
 	live      *Stream
 	ref       Ref
-	lateness  int64 // µs
-	maxFuture int64 // µs
-	keyFields []int // of the partition key
+	lateness  int64              // µs
+	maxFuture int64              // µs
+	keyFields []int              // of the partition key
+	check     *partitioner.Check // nil: there is nothing to compare
 	readers   []reader
 	seen      seen
 	private   bool // it has, or had, a policy on personal data
 	hot       hotKeys
 }
 
-func (s *stream) use(live *Stream, ref Ref) {
+func (s *stream) use(live *Stream, ref Ref, partitions int) {
 	s.live, s.ref = live, ref
 	s.private = s.private || live.Doc.Private()
+	s.check = partitioner.NewCheck(live.Doc, live.Schema, partitions)
 	s.lateness = live.Doc.Lateness.Microseconds()
 	s.maxFuture = live.Doc.MaxFuture.Microseconds()
 	s.keyFields = s.keyFields[:0]
@@ -58,6 +61,9 @@ func (t *Task) accept(r *Record) {
 	ev := t.decode(r, src, st)
 	if ev == nil {
 		return
+	}
+	if st.check != nil {
+		t.misplaced.Note(st.ref.Revision, r.SourceOffset, st.check.Of(src.Partition, r.Key, ev))
 	}
 	capped, ok := t.judge(r, st, ev)
 	if !ok {

@@ -238,7 +238,7 @@ func (t *Task) useStreams(set Set, live *Live) {
 		case at < 0:
 			st.live, st.ref = nil, Ref{}
 		case st.live == nil || st.ref != set.Streams[at]:
-			st.use(&live.Streams[at], set.Streams[at])
+			st.use(&live.Streams[at], set.Streams[at], t.cfg.Partitions)
 			t.schemas[st.live.Schema] = set.Streams[at]
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/engine/partitioner"
 )
 
 // A snapshot is a format byte, the header as JSON behind its length, the held
@@ -23,6 +24,7 @@ type header struct {
 	Position  Position
 	Digest    Digest
 	Counts    Counts
+	Misplaced partitioner.Misplaced `json:",omitzero"`
 	Epoch     uint32
 	SlotIDs   uint32
 	Clock     Entry `json:",omitzero"`
@@ -106,7 +108,7 @@ func (t *Task) Snapshot() []byte {
 }
 
 func (t *Task) header() *header {
-	h := &header{Position: t.pos, Digest: t.digest, Counts: t.counts, Epoch: t.epoch,
+	h := &header{Position: t.pos, Digest: t.digest, Counts: t.counts, Misplaced: t.misplaced, Epoch: t.epoch,
 		SlotIDs: t.slotIDs, Clock: t.said, Set: t.set, Lists: t.lists}
 	for _, s := range t.sources {
 		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark, s.idle, s.next})
@@ -293,6 +295,7 @@ func (t *Task) restoreMarks(h *header) error {
 	if h.Alerts != nil {
 		t.back.mark, t.back.next = h.Alerts.Mark, h.Alerts.Next
 	}
+	t.misplaced = h.Misplaced
 	t.pos, t.digest, t.counts, t.epoch = h.Position, h.Digest, h.Counts, h.Epoch
 	t.slotIDs, t.said, t.set = h.SlotIDs, h.Clock, h.Set
 	return nil

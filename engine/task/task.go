@@ -11,10 +11,11 @@ import (
 	"github.com/caltrop/caltrop/cep/match"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
+	"github.com/caltrop/caltrop/engine/partitioner"
 )
 
 // Config is what a task needs besides its log. All fields but Covered,
-// HeldBytes, Keyed and Owns are required.
+// HeldBytes, Keyed, Owns and Partitions are required.
 type Config struct {
 	// Sources are the partitions whose records the log holds: one for a task
 	// that reads a Kafka partition, one per stream for `match`. The order is
@@ -36,6 +37,10 @@ type Config struct {
 	// every key's. An event in the log for one of its keys is nothing to the
 	// others.
 	Owns func(key []byte) bool
+	// Partitions is how many the topic of the one source has: the partitioner
+	// that its stream declares is compared with where the records are. 0: it is
+	// not. It must stay the same as long as the task's log is replayed.
+	Partitions int
 }
 
 // A Source is one partition of one stream.
@@ -98,24 +103,25 @@ type Rule struct {
 
 // A Task turns one log into alerts. It is owned by one goroutine.
 type Task struct {
-	cfg     Config
-	pos     Position
-	digest  Digest
-	counts  Counts
-	epoch   uint32 // counts Switches; an accepted event carries the epoch it came in
-	set     Set
-	said    Entry // the last entry applied of the record at its offset
-	failed  error // of the record at hand: it can be decoded later, not now
-	ended   bool
-	lists   listing
-	slotIDs uint32 // the last one given out
-	sources []source
-	streams []stream
-	groups  []*group
-	books   map[string]*books // by rule name
-	slots   map[uint32]*slot
-	schemas map[*event.Schema]Ref
-	back    feedback
+	cfg       Config
+	pos       Position
+	digest    Digest
+	counts    Counts
+	misplaced partitioner.Misplaced
+	epoch     uint32 // counts Switches; an accepted event carries the epoch it came in
+	set       Set
+	said      Entry // the last entry applied of the record at its offset
+	failed    error // of the record at hand: it can be decoded later, not now
+	ended     bool
+	lists     listing
+	slotIDs   uint32 // the last one given out
+	sources   []source
+	streams   []stream
+	groups    []*group
+	books     map[string]*books // by rule name
+	slots     map[uint32]*slot
+	schemas   map[*event.Schema]Ref
+	back      feedback
 
 	heldBytes int64 // of the events in queues
 	heldMax   int64
@@ -280,6 +286,10 @@ func (t *Task) Watermark(stream string) (int64, bool) {
 
 // Counts returns the task's totals.
 func (t *Task) Counts() Counts { return t.counts }
+
+// Misplaced tells of the records that are not where their stream's partitioner
+// puts them, since the live revision of the stream.
+func (t *Task) Misplaced() partitioner.Misplaced { return t.misplaced }
 
 // Set returns the live set.
 func (t *Task) Set() Set { return t.set }

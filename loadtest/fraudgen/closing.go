@@ -1,6 +1,10 @@
 package fraudgen
 
-import "time"
+import (
+	"time"
+
+	"github.com/caltrop/caltrop/engine/partitioner"
+)
 
 // DefaultClosingAfter is long enough for every deadline of the generator's
 // streams and of the shipped catalogue's short rules to have passed.
@@ -21,38 +25,11 @@ func (g *Generator) Closing(stream string, partition, partitions int32, after ti
 		d.kind++
 	}
 	d.more = d.kind.closing()
-	for partitionOf(keyOf(d.kind, d.who), partitions) != partition {
+	for partitioner.Murmur2([]byte(keyOf(d.kind, d.who)), int(partitions)) != partition {
 		d.who++
 	}
 	return Record{
 		Stream: stream, Key: keyOf(d.kind, d.who), ID: idOf(d.kind, d.seq), Time: d.at, Arrival: d.at,
 		Partition: partition, Value: appendValue(nil, &d, &g.cities),
 	}
-}
-
-// partitionOf is where Kafka's default partitioner sends a key.
-func partitionOf(key string, partitions int32) int32 {
-	return int32(murmur2(key)&0x7fffffff) % partitions
-}
-
-// murmur2 is the hash of Kafka's default partitioner (Austin Appleby, 2008,
-// with Kafka's seed).
-func murmur2(key string) uint32 {
-	const m, seed = 0x5bd1e995, 0x9747b28c
-	h := uint32(seed) ^ uint32(len(key))
-	for ; len(key) >= 4; key = key[4:] {
-		k := uint32(key[0]) | uint32(key[1])<<8 | uint32(key[2])<<16 | uint32(key[3])<<24
-		k *= m
-		k ^= k >> 24
-		h = h*m ^ k*m
-	}
-	for i := len(key) - 1; i >= 0; i-- {
-		h ^= uint32(key[i]) << (8 * i)
-	}
-	if len(key) > 0 {
-		h *= m
-	}
-	h ^= h >> 13
-	h *= m
-	return h ^ h>>15
 }
