@@ -81,7 +81,8 @@ func appendValues(buf []byte, ev *Event, omit uint64) []byte {
 	for range (len(ev.Values) + 7) / 8 {
 		buf = append(buf, 0)
 	}
-	for i, v := range ev.Values {
+	for i := range ev.Values {
+		v := &ev.Values[i]
 		if !v.Present() || omitted(omit, i) {
 			continue
 		}
@@ -91,7 +92,7 @@ func appendValues(buf []byte, ev *Event, omit uint64) []byte {
 	return buf
 }
 
-func appendValue(buf []byte, v Value, base int64) []byte {
+func appendValue(buf []byte, v *Value, base int64) []byte {
 	switch v.typ {
 	case String:
 		return appendText(buf, v.str)

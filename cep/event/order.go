@@ -45,7 +45,7 @@ func AppendValue(buf []byte, v Value) []byte {
 	if v.typ == Decimal {
 		buf = append(buf, v.scale)
 	}
-	return appendValue(buf, v, 0)
+	return appendValue(buf, &v, 0)
 }
 
 // DecodeValue reads a value that AppendValue wrote from the front of buf and

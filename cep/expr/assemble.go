@@ -53,6 +53,9 @@ func assemble(checked *ast.AST, data []*datum, exact bool) (*Program, error) {
 	if exact && n.datum != nil && n.datum.typ == event.Decimal {
 		p.Type, p.Scale, p.eval = event.Decimal, n.datum.scale, n.datum.read
 	}
+	if n.datum != nil && n.datum.kind == windowAgg {
+		p.alone = n.datum
+	}
 	if n.lit && n.kind == isBool {
 		truth := n.v.Bool()
 		p.Const = &truth

@@ -150,8 +150,9 @@ type Program struct {
 
 	eval   func(*Frame) (event.Value, bool)
 	cond   func(*Frame) (bool, bool)
-	locals int  // variables of macros that the frame needs room for
-	lists  bool // uses the frame's scratch space
+	alone  *datum // an aggregate over a window's events that the expression is, nothing more
+	locals int    // variables of macros that the frame needs room for
+	lists  bool   // uses the frame's scratch space
 }
 
 // CostLimit is the static cost above which an expression is refused.
@@ -173,6 +174,15 @@ func (p *Program) Eval(f *Frame) (event.Value, bool) {
 		p.prepare(f)
 	}
 	return p.eval(f)
+}
+
+// WindowAgg returns the slot of the aggregate over a window's events that the
+// expression is; false where it is anything more.
+func (p *Program) WindowAgg() (slot int, ok bool) {
+	if p.alone == nil {
+		return 0, false
+	}
+	return p.alone.pos, true
 }
 
 // prepare gives the evaluation its scratch space.

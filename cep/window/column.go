@@ -13,7 +13,6 @@ import (
 type column struct {
 	arg  *expr.Program
 	kind columnKind
-	at   int // numbers: the place in a row
 }
 
 type columnKind uint8
@@ -21,6 +20,7 @@ type columnKind uint8
 const (
 	truths columnKind = iota // of count(condition)
 	numbers
+	doubles
 	texts
 )
 
@@ -45,6 +45,8 @@ func (r *rolling) columnOf(a *expr.WindowAgg) int {
 		c.kind = truths
 	case a.Spec.Type == event.String:
 		c.kind = texts
+	case a.Spec.Type == event.Double:
+		c.kind = doubles
 	}
 	for i, old := range r.columns {
 		if old.kind == c.kind && old.arg.Text != "" && old.arg.Text == c.arg.Text && old.arg.Type == c.arg.Type {
@@ -81,73 +83,89 @@ func (r *rolling) takeCell(c *column, to *cell) {
 	}
 }
 
-// A row is, in little endian: the event's time, 8 bytes; a bit for each column
-// that is present, low bit first; 8 bytes for each column of numbers; for each
-// column of texts that is present its length and its bytes.
+// A row is: the time since the row before, unsigned varint; a bit for each
+// column that is present, low bit first; for each that is: of numbers a signed
+// varint, of doubles 8 bytes in little endian, of texts length and bytes.
 
-// layRows lays out the fixed part of a row.
-func (r *rolling) layRows() {
-	r.rowBytes = rowBits + (len(r.columns)+7)/8
-	for i := range r.columns {
-		if c := &r.columns[i]; c.kind == numbers {
-			c.at = r.rowBytes
-			r.rowBytes += 8
-		}
-	}
-}
-
-// rowBits is where the bits of a row are.
-const rowBits = 8
-
-func (r *rolling) appendRow(buf []byte, at int64, cells []cell) []byte {
-	from := len(buf)
-	buf = pad(buf, from+r.rowBytes)
-	row := buf[from:]
-	binary.LittleEndian.PutUint64(row, uint64(at))
-	for i := range cells {
-		c := &cells[i]
+// appendRow writes the row of the cells in r.cells.
+func (r *rolling) appendRow(buf []byte, since int64) []byte {
+	buf = binary.AppendUvarint(buf, uint64(since))
+	bits := len(buf)
+	buf = append(buf, r.noBits...)
+	for i := range r.cells {
+		c := &r.cells[i]
 		if !c.ok {
 			continue
 		}
-		row[rowBits+i/8] |= 1 << (i % 8)
+		buf[bits+i/8] |= 1 << (i % 8)
 		switch r.columns[i].kind {
 		case numbers:
-			binary.LittleEndian.PutUint64(row[r.columns[i].at:], uint64(c.num))
+			buf = binary.AppendVarint(buf, c.num)
+		case doubles:
+			buf = binary.LittleEndian.AppendUint64(buf, uint64(c.num))
 		case texts:
 			buf = binary.AppendUvarint(buf, uint64(len(c.text)))
 			buf = append(buf, c.text...)
-			row = buf[from:]
 		}
 	}
 	return buf
 }
 
-// timeOf is the time of a row.
-func timeOf(row []byte) int64 { return int64(binary.LittleEndian.Uint64(row)) }
-
-// row reads the row at the front of rows into cells and returns its size.
-func (r *rolling) row(rows []byte, cells []cell) (size int) {
-	if len(rows) < r.rowBytes {
+// since reads the time at the front of a row and returns its size.
+func (r *rolling) since(row []byte) (since int64, size int) {
+	n, size := binary.Uvarint(row)
+	if size <= 0 {
 		r.mustRead(errCorrupt)
 	}
-	size = r.rowBytes
-	for i := range cells {
-		to := &cells[i]
-		if to.ok = rows[rowBits+i/8]>>(i%8)&1 != 0; !to.ok {
+	return int64(n), size
+}
+
+// row reads the row at the front of rows into r.gone and returns its size.
+func (r *rolling) row(rows []byte) (size int) {
+	_, size = r.since(rows)
+	return size + r.rowCells(rows[size:])
+}
+
+// rowCells reads a row but for its time, as row does.
+func (r *rolling) rowCells(row []byte) (size int) {
+	size = len(r.noBits)
+	if len(row) < size {
+		r.mustRead(errCorrupt)
+	}
+	for i := range r.gone {
+		to := &r.gone[i]
+		if to.ok = row[i/8]>>(i%8)&1 != 0; !to.ok {
 			continue
 		}
-		switch c := &r.columns[i]; c.kind {
+		switch r.columns[i].kind {
 		case numbers:
-			to.num = int64(binary.LittleEndian.Uint64(rows[c.at:]))
+			to.num, size = r.number(row, size)
+		case doubles:
+			to.num, size = r.double(row, size)
 		case texts:
-			to.text, size = r.text(rows, size)
+			to.text, size = r.text(row, size)
 		}
 	}
 	return size
 }
 
-// text reads a text with its length at a place of buf and returns what is
+// number, double and text read a value at a place of buf and return what is
 // behind it.
+func (r *rolling) number(buf []byte, at int) (n int64, end int) {
+	n, w := binary.Varint(buf[at:])
+	if w <= 0 {
+		r.mustRead(errCorrupt)
+	}
+	return n, at + w
+}
+
+func (r *rolling) double(buf []byte, at int) (bits int64, end int) {
+	if len(buf)-at < 8 {
+		r.mustRead(errCorrupt)
+	}
+	return int64(binary.LittleEndian.Uint64(buf[at:])), at + 8
+}
+
 func (r *rolling) text(buf []byte, at int) (text []byte, end int) {
 	n, w := binary.Uvarint(buf[at:])
 	if w <= 0 || n > uint64(len(buf)-at-w) {

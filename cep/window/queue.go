@@ -3,29 +3,29 @@ package window
 import "encoding/binary"
 
 // The queue of a rolling window holds a row for each event, oldest first: the
-// front, pages [lo, hi), the back. Only the front and the back are in the
-// key's state; a row is appended to the back and leaves from the front, so the
-// pages between cost nothing. The front is empty only when the window is.
+// front, pages [lo, hi), the back. Only the front and the back are in the key's
+// state: a row is appended to the back and leaves from the front, so the pages
+// between cost nothing. The front is empty only when the window is.
 //
 // Picks, the aggregates that cannot forget, are kept as two stacks (after the
-// folklore queue of two stacks). A page before mark begins with the picks of
-// all that lies between it and mark; a row of the front has before it those of
-// itself and of all up to mark. When the last page before mark has become the
-// front, mark moves to hi and the picks of all pages are made, from the newest
-// on: each page is read for that once.
+// folklore queue of two stacks). A page begins with picks: its own, or if it is
+// before mark, those of all that lies between it and mark. A row of the front
+// has before it the picks of itself and of all up to mark, where they are not
+// those of the row before. When the last page before mark has become the front,
+// mark moves to hi, and from the newest page on each takes over the picks of
+// those behind it.
 
-// pageMax is how many rows make a page.
-const pageMax = 64
+// pageMax is how many events make a page.
+const pageMax = 32
 
 // push appends an event with the cells in r.cells.
 func (r *rolling) push(at int64) {
 	g := &r.ring
-	if g.n == 0 {
-		g.first = at
-	}
-	r.packed = r.appendRow(r.packed[:0], at, r.cells)
-	back := r.enlarge(partBack, len(r.packed))
-	copy(back[len(back)-len(r.packed):], r.packed)
+	r.packed = r.appendRow(r.packed[:0], at-g.last)
+	r.append(partBack, r.packed)
+	g.last = at
+	g.n++
+	g.fresh++
 	for i := range r.slots {
 		s := &r.slots[i]
 		if s.column < 0 {
@@ -34,28 +34,15 @@ func (r *rolling) push(at int64) {
 			s.add(r, c)
 		}
 	}
-	g.last = at
-	g.n++
-	g.backN++
-	switch {
-	case g.n == 1:
+	if g.n == 1 {
 		r.refill()
-	case g.backN == pageMax:
-		r.draft.detach()
-		r.page = append(r.page[:0], r.nothing...)
-		r.page = append(r.page, r.part(partBack)...)
-		r.draft.pages.put(pageNumber(pageEntries, 0, uint64(g.hi)), r.page)
-		g.hi++
-		g.backN, g.parts[partBack].n = 0, 0
 	}
 }
 
 // pop removes the oldest row and takes its cells out of the aggregates.
 func (r *rolling) pop() {
 	g := &r.ring
-	front := r.part(partFront)
-	at := r.skipPicks(front, g.frontAt)
-	g.frontAt = at + r.row(front[at:], r.gone)
+	g.frontAt += r.rowCells(r.part(partFront)[g.frontAt:])
 	g.n--
 	for i := range r.slots {
 		s := &r.slots[i]
@@ -66,18 +53,51 @@ func (r *rolling) pop() {
 			r.mustRead(errCorrupt)
 		}
 	}
-	if g.n == 0 {
-		return
-	}
-	if g.frontAt == g.parts[partFront].n {
+	switch {
+	case g.n == 0:
+	case g.frontAt == g.parts[partFront].n:
 		r.refill()
+	default:
+		r.face()
 	}
-	front = r.part(partFront)
-	at = r.skipPicks(front, g.frontAt)
-	if len(front)-at < r.rowBytes {
-		r.mustRead(errCorrupt)
+}
+
+// face makes the row at frontAt the oldest: frontAt is then behind its picks
+// and its time.
+func (r *rolling) face() {
+	g := &r.ring
+	front := r.part(partFront)
+	at := g.frontAt
+	for i := range r.picks {
+		at = r.facePick(front, at, i)
 	}
-	g.first = timeOf(front[at:])
+	since, size := r.since(front[at:])
+	g.first, g.frontAt = g.first+since, at+size
+}
+
+// fold makes a page of the back, and one of the events that are its evidence.
+func (r *rolling) fold() {
+	g := &r.ring
+	r.rows = r.rows[:0]
+	for i := range r.picks {
+		p := &r.picks[i]
+		if r.rows = appendPick(r.rows, &p.back.cell, p.text); p.back.ok {
+			p.middle.add(p.spec, &p.back.cell)
+		}
+		p.back.clear()
+	}
+	rows := r.part(partBack)[g.taken:]
+	r.rows = append(r.rows, rows...)
+	g.taken, g.fresh, g.parts[partBack].n = 0, 0, 0
+	number := pageNumber(pageEntries, 0, uint64(g.hi))
+	if !r.Shown {
+		r.retain()
+	}
+	if g.hi++; len(rows) > 0 {
+		r.draft.put(number, r.rows)
+	} else {
+		g.lo = g.hi
+	}
 }
 
 // refill makes the next rows the front: the oldest page, or the back.
@@ -87,27 +107,26 @@ func (r *rolling) refill() {
 		r.picks[i].later = cell{}
 	}
 	if g.lo == g.hi {
-		r.page = append(r.page[:0], r.part(partBack)...)
-		g.backN, g.parts[partBack].n = 0, 0
+		r.rows = append(r.rows[:0], r.part(partBack)[g.taken:]...)
+		g.taken = g.parts[partBack].n
 		for i := range r.picks {
+			r.picks[i].middle.clear()
 			r.picks[i].back.clear()
 		}
-		r.fill(r.page)
+		r.fill(r.rows)
 		return
 	}
-	r.draft.detach()
 	if g.lo >= g.mark {
 		r.flip()
 	}
 	number := pageNumber(pageEntries, 0, uint64(g.lo))
-	r.page = append(r.page[:0], r.draft.pages.get(number)...)
-	r.draft.pages.put(number, nil)
+	page, at := r.draft.page(number), 0
+	r.draft.put(number, nil)
 	g.lo++
-	at := 0
 	for i := range r.picks {
-		r.picks[i].later, at = r.pick(r.page, at, i)
+		r.picks[i].later, at = r.pick(page, at, i)
 	}
-	r.fill(r.page[at:])
+	r.fill(page[at:])
 }
 
 // fill makes rows the front. r.picks have what is later, up to the mark.
@@ -118,6 +137,7 @@ func (r *rolling) fill(rows []byte) {
 	g := &r.ring
 	g.frontAt, g.parts[partFront].n = 0, 0
 	copy(r.enlarge(partFront, len(rows)), rows)
+	r.face()
 }
 
 // interleave puts before each row the picks from it on.
@@ -128,7 +148,7 @@ func (r *rolling) interleave(rows []byte) []byte {
 		if n == pageMax {
 			r.mustRead(errCorrupt)
 		}
-		end += r.row(rows[end:], r.gone)
+		end += r.row(rows[end:])
 		for j := range r.picks {
 			r.suffixes[n*m+j] = r.gone[r.picks[j].column]
 		}
@@ -147,7 +167,12 @@ func (r *rolling) interleave(rows []byte) []byte {
 	r.fronts = r.fronts[:0]
 	for i := range n {
 		for j := range r.picks {
-			r.fronts = appendPick(r.fronts, &r.suffixes[i*m+j], r.picks[j].text)
+			own := &r.suffixes[i*m+j]
+			if i > 0 && own.same(&r.suffixes[(i-1)*m+j]) {
+				r.fronts = append(r.fronts, pickSame)
+			} else {
+				r.fronts = appendPick(r.fronts, own, r.picks[j].text)
+			}
 		}
 		r.fronts = append(r.fronts, rows[ends[i]:ends[i+1]]...)
 	}
@@ -161,59 +186,48 @@ func (r *rolling) flip() {
 	if len(r.picks) == 0 {
 		return
 	}
+	for i := range r.picks {
+		r.picks[i].middle.clear()
+	}
 	for k := g.hi; k > g.lo; k-- {
 		r.refresh(pageNumber(pageEntries, 0, uint64(k-1)))
 	}
 	for i := range r.picks {
-		p := &r.picks[i]
-		p.later = cell{}
-		p.back.clear()
+		r.picks[i].middle.clear()
 	}
-	r.fold(r.part(partBack))
 }
 
-// refresh gives a page the picks of what is later, and adds the page's own to
-// them.
+// refresh gives a page the picks of what is later, which are in the middle, and
+// adds the page's own to them.
 func (r *rolling) refresh(number uint64) {
-	old := r.draft.pages.get(number)
-	old = old[r.skipPicks(old, 0):]
-	r.page = r.page[:0]
-	for i := range r.picks {
-		r.page = appendPick(r.page, &r.picks[i].later, r.picks[i].text)
-	}
-	from := len(r.page)
-	r.page = append(r.page, old...)
-	r.draft.pages.put(number, r.page)
-	for i := range r.picks {
-		r.picks[i].back.clear()
-	}
-	r.fold(r.page[from:])
+	page, at := r.draft.page(number), 0
+	r.rows = r.rows[:0]
 	for i := range r.picks {
 		p := &r.picks[i]
-		if p.back.ok && !(p.later.ok && p.spec.replaces(&p.later, &p.back.cell)) {
-			p.later = p.hold(&p.back.cell)
+		var own cell
+		own, at = r.pick(page, at, i)
+		r.rows = appendPick(r.rows, &p.middle.cell, p.text)
+		if own.ok && !(p.middle.ok && p.spec.replaces(&p.middle.cell, &own)) {
+			p.middle.set(&own)
 		}
 	}
+	r.rows = append(r.rows, page[at:]...)
+	r.draft.put(number, r.rows)
 }
 
-// fold adds rows to the picks of the back.
-func (r *rolling) fold(rows []byte) {
-	for len(rows) > 0 {
-		rows = rows[r.row(rows, r.gone):]
-		for i := range r.picks {
-			if own := &r.gone[r.picks[i].column]; own.ok {
-				r.picks[i].add(own)
-			}
-		}
-	}
-}
+// How the cell of a pick begins.
+const (
+	pickNone = iota
+	pickOne
+	pickSame // in the front: as before the row before
+)
 
 // appendPick writes a cell: a byte that says whether it is there, then eight
 // bytes, or if it is there length and text.
 func appendPick(buf []byte, c *cell, text bool) []byte {
-	tag := byte(0)
+	tag := byte(pickNone)
 	if c.ok {
-		tag = 1
+		tag = pickOne
 	}
 	buf = append(buf, tag)
 	switch {
@@ -226,33 +240,30 @@ func appendPick(buf []byte, c *cell, text bool) []byte {
 	return buf
 }
 
-// pickBytes is the size of a pick of numbers.
-const pickBytes = 9
-
 // pick reads the cell of pick i at a place of buf and returns what is behind.
 func (r *rolling) pick(buf []byte, at, i int) (c cell, end int) {
-	if len(buf)-at < 1 || !r.picks[i].text && len(buf)-at < pickBytes {
+	if at >= len(buf) {
 		r.mustRead(errCorrupt)
 	}
-	c.ok = buf[at] != 0
-	switch {
+	c.ok = buf[at] != pickNone
+	switch at++; {
 	case !r.picks[i].text:
-		c.num = int64(binary.LittleEndian.Uint64(buf[at+1:]))
-		return c, at + pickBytes
+		c.num, at = r.double(buf, at)
 	case c.ok:
-		c.text, end = r.text(buf, at+1)
-		return c, end
+		c.text, at = r.text(buf, at)
 	}
-	return c, at + 1
+	return c, at
 }
 
-// skipPicks returns what is behind the picks at a place of buf.
-func (r *rolling) skipPicks(buf []byte, at int) int {
-	if r.pickBytes >= 0 {
-		return at + r.pickBytes
+// facePick makes the cell at a place of the front, unless it is that of the row
+// before, the pick of the front.
+func (r *rolling) facePick(front []byte, at, i int) (end int) {
+	if at < len(front) && front[at] == pickSame {
+		return at + 1
 	}
-	for i := range r.picks {
-		_, at = r.pick(buf, at, i)
+	c, end := r.pick(front, at, i)
+	if r.picks[i].front.clear(); c.ok {
+		r.picks[i].front.set(&c)
 	}
-	return at
+	return end
 }

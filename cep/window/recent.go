@@ -6,69 +6,69 @@ import (
 	"github.com/caltrop/caltrop/cep/event"
 )
 
-// The evidence of a rolling window is a trail of its latest events, whose
-// older parts are pages [trailLo, trailHi) of chunkMax events each. They are
-// kept as a ring: a page takes the place of one that is no longer needed.
+// The evidence of a rolling window is its latest events: in the state the trail,
+// those whose rows came to the back since its last page, and pages [kept, hi) of
+// pageMax events each. An event is its time since the one before, its length and
+// itself; a page begins with the time before its first, 8 bytes. The pages are
+// kept as a ring: one takes the place of another that is no longer needed.
 
-// chunkMax is how many events of the trail make a page.
-const chunkMax = 32
+// evidencePages is how many pages have the events that an alert may show.
+func (r *rolling) evidencePages() uint32 { return uint32((r.kept + pageMax - 1) / pageMax) }
 
-// trailPages is how many pages are kept: the latest events are in them and in
-// the trail.
-func (r *rolling) trailPages() uint32 { return uint32(r.kept/chunkMax + 2) }
-
-func (r *rolling) trailPage(k uint32) uint64 {
-	return pageNumber(pageTrail, 0, uint64(k%r.trailPages()))
+func (r *rolling) evidencePage(k uint32) uint64 {
+	return pageNumber(pageTrail, 0, uint64(k%r.evidencePages()))
 }
 
-// keep adds the current event to the evidence and forgets what the window no
-// longer needs.
-func (r *rolling) keep(stream int, ev *event.Event) {
+// keep adds the current event to the evidence.
+func (r *rolling) keep(stream int, ev *event.Event, since int64) {
+	r.pack(stream, ev)
+	r.head = binary.AppendUvarint(r.head[:0], uint64(since))
+	r.head = binary.AppendUvarint(r.head, uint64(len(r.packed)))
+	r.append(partTrail, r.head, r.packed)
+}
+
+// retain makes a page of the trail.
+func (r *rolling) retain() {
 	g := &r.ring
-	r.pack(stream, ev, g.origin)
-	var size [binary.MaxVarintLen64]byte
-	head := binary.PutUvarint(size[:], uint64(len(r.packed)))
-	n := head + len(r.packed)
-	t := r.enlarge(partTrail, n)
-	t = t[len(t)-n:]
-	copy(t, size[:head])
-	copy(t[head:], r.packed)
-	if g.trailN++; g.trailN == chunkMax {
-		r.draft.detach()
-		r.draft.pages.put(r.trailPage(g.trailHi), r.part(partTrail))
-		g.trailHi++
-		g.trailLo = max(g.trailLo, g.trailHi-min(g.trailHi, r.trailPages()))
-		g.trailN, g.parts[partTrail].n = 0, 0
-	}
-	if g.n < r.kept {
-		r.shorten(g.n)
-	}
+	r.proofs = binary.LittleEndian.AppendUint64(r.proofs[:0], uint64(g.base))
+	r.proofs = append(r.proofs, r.part(partTrail)...)
+	g.base, g.parts[partTrail].n = g.last, 0
+	r.draft.put(r.evidencePage(g.hi), r.proofs)
+	g.kept = max(g.kept, g.hi+1-min(g.hi+1, r.evidencePages()))
 }
 
 // shorten removes the pages that the latest n events do not reach into.
 func (r *rolling) shorten(n int) {
 	g := &r.ring
-	for g.trailLo < g.trailHi && int(g.trailHi-g.trailLo-1)*chunkMax >= n-g.trailN {
-		r.draft.detach()
-		r.draft.pages.put(r.trailPage(g.trailLo), nil)
-		g.trailLo++
+	for g.kept < g.hi && int(g.hi-g.kept-1)*pageMax+g.fresh >= n {
+		r.draft.put(r.evidencePage(g.kept), nil)
+		g.kept++
 	}
 }
 
-// latest returns the latest n events before the current one.
+// latest returns the latest n events, the current one included.
 func (r *rolling) latest(n int) []*event.Event {
 	g := &r.ring
+	keys := append(keyring(nil), r.part(partKeys)...)
 	var all []*event.Event
-	r.draft.detach()
-	for k := g.trailLo; k < g.trailHi; k++ {
-		all = append(all, r.evidence(chunkMax, r.draft.pages.get(r.trailPage(k)))...)
+	for k := g.kept; k < g.hi; k++ {
+		page := r.draft.page(r.evidencePage(k))
+		if len(page) < 8 {
+			r.mustRead(errCorrupt)
+		}
+		all = r.proof(all, page[8:], int64(binary.LittleEndian.Uint64(page)), keys)
 	}
-	all = append(all, r.evidence(g.trailN, r.part(partTrail))...)
+	all = r.proof(all, r.part(partTrail), g.base, keys)
 	return all[max(0, len(all)-n):]
 }
 
-func (r *rolling) evidence(n int, buf []byte) []*event.Event {
-	events, err := r.events(trail{n: n, buf: buf}, keyring(r.part(partKeys)), r.ring.origin, neverLost)
-	r.mustRead(err)
-	return events
+// proof appends events, of which the first comes after a time.
+func (r *rolling) proof(all []*event.Event, buf []byte, at int64, keys keyring) []*event.Event {
+	for c := (cursor{buf: buf}); len(c.buf) > 0; {
+		at += int64(c.uvarint())
+		ev, err := r.unpack(c.take(c.uvarint()), at, keys)
+		r.mustRead(err)
+		all = append(all, ev)
+	}
+	return all
 }

@@ -9,36 +9,38 @@ import (
 )
 
 // A ring is the head of a rolling window's state, of fixed width and in little
-// endian, so that an event changes a few numbers of it and appends to its
-// parts where they are:
+// endian, so that an event changes a few numbers of it and appends to its parts
+// where they are:
 //
 //	format   1  byte
 //	flags    1  having was true at the last event; events were lost
-//	backN    1  rows in the back
-//	trailN   1  events in the trail
+//	fresh    1  events since the last page
+//	zero     1
 //	n        4  rows
 //	first    8  time of the oldest row, µs
 //	last     8  time of the newest row
-//	origin   8  time that those of the trail are relative to
+//	base     8  time of the event before the trail
 //	lost     8  time of the newest event that left early by
 //	            limits.window_events
 //	lo hi mark            4 each: pages of the queue, see queue
-//	trailLo trailHi       4 each: pages of the evidence, see recent
+//	kept     4  the first page of evidence, see recent
 //	frontAt  4  where in the front the oldest row is
+//	taken    4  bytes of the back that have become the front
 //	parts    8 each: bytes used, bytes there
 //
 // Behind it are the parts: the slots of the aggregates, the key's values, the
-// front and the back of the queue, the trail.
+// front and the back of the queue, the trail of events.
 type ring struct {
-	held             bool
-	backN, trailN    int
-	n                int
-	first, last      int64
-	origin, lost     int64
-	lo, hi, mark     uint32
-	trailLo, trailHi uint32
-	frontAt          int
-	parts            [partCount]span
+	held         bool
+	fresh        int
+	n            int
+	first, last  int64
+	base, lost   int64
+	lo, hi, mark uint32
+	kept         uint32
+	frontAt      int
+	taken        int
+	parts        [partCount]span
 }
 
 // A span is a part of a state: where it is, the bytes used, the bytes there.
@@ -71,24 +73,24 @@ func (g *ring) read(b []byte) error {
 	if len(b) < ringBytes || b[0] != formatRolling {
 		return errCorrupt
 	}
-	g.held, g.backN, g.trailN = b[1]&flagHeld != 0, int(b[2]), int(b[3])
+	g.held, g.fresh = b[1]&flagHeld != 0, int(b[2])
 	g.n = int(binary.LittleEndian.Uint32(b[4:]))
 	g.first = int64(binary.LittleEndian.Uint64(b[8:]))
 	g.last = int64(binary.LittleEndian.Uint64(b[16:]))
-	g.origin = int64(binary.LittleEndian.Uint64(b[24:]))
+	g.base = int64(binary.LittleEndian.Uint64(b[24:]))
 	g.lost = int64(binary.LittleEndian.Uint64(b[32:]))
 	g.lo, g.hi, g.mark = binary.LittleEndian.Uint32(b[40:]), binary.LittleEndian.Uint32(b[44:]), binary.LittleEndian.Uint32(b[48:])
-	g.trailLo, g.trailHi = binary.LittleEndian.Uint32(b[52:]), binary.LittleEndian.Uint32(b[56:])
-	g.frontAt = int(binary.LittleEndian.Uint32(b[60:]))
+	g.kept = binary.LittleEndian.Uint32(b[52:])
+	g.frontAt, g.taken = int(binary.LittleEndian.Uint32(b[56:])), int(binary.LittleEndian.Uint32(b[60:]))
 	at := ringBytes
-	sound := b[1]&^(flagHeld|flagLost) == 0 && g.n > 0 && g.lo <= g.hi && g.trailLo <= g.trailHi && g.backN < pageMax && g.trailN < chunkMax
+	sound := b[1]&^(flagHeld|flagLost) == 0 && g.n > 0 && g.lo <= g.hi && g.kept <= g.hi && g.fresh < pageMax
 	for i := range g.parts {
 		p := &g.parts[i]
 		p.at, p.n, p.room = at, int(binary.LittleEndian.Uint32(b[ringParts+8*i:])), int(binary.LittleEndian.Uint32(b[ringParts+8*i+4:]))
 		at += p.room
 		sound = sound && p.n <= p.room
 	}
-	if !sound || at != len(b) || g.frontAt >= g.parts[partFront].n {
+	if !sound || at != len(b) || g.frontAt > g.parts[partFront].n || g.taken > g.parts[partBack].n {
 		return errCorrupt
 	}
 	return nil
@@ -97,18 +99,18 @@ func (g *ring) read(b []byte) error {
 // write puts the head where it belongs.
 func (g *ring) write(b []byte) {
 	b = b[:ringBytes:ringBytes]
-	b[0], b[1], b[2], b[3] = formatRolling, g.flags(), byte(g.backN), byte(g.trailN)
+	b[0], b[1], b[2], b[3] = formatRolling, g.flags(), byte(g.fresh), 0
 	binary.LittleEndian.PutUint32(b[4:], uint32(g.n))
 	binary.LittleEndian.PutUint64(b[8:], uint64(g.first))
 	binary.LittleEndian.PutUint64(b[16:], uint64(g.last))
-	binary.LittleEndian.PutUint64(b[24:], uint64(g.origin))
+	binary.LittleEndian.PutUint64(b[24:], uint64(g.base))
 	binary.LittleEndian.PutUint64(b[32:], uint64(g.lost))
 	binary.LittleEndian.PutUint32(b[40:], g.lo)
 	binary.LittleEndian.PutUint32(b[44:], g.hi)
 	binary.LittleEndian.PutUint32(b[48:], g.mark)
-	binary.LittleEndian.PutUint32(b[52:], g.trailLo)
-	binary.LittleEndian.PutUint32(b[56:], g.trailHi)
-	binary.LittleEndian.PutUint32(b[60:], uint32(g.frontAt))
+	binary.LittleEndian.PutUint32(b[52:], g.kept)
+	binary.LittleEndian.PutUint32(b[56:], uint32(g.frontAt))
+	binary.LittleEndian.PutUint32(b[60:], uint32(g.taken))
 	for i := range g.parts {
 		binary.LittleEndian.PutUint32(b[ringParts+8*i:], uint32(g.parts[i].n))
 		binary.LittleEndian.PutUint32(b[ringParts+8*i+4:], uint32(g.parts[i].room))
@@ -126,13 +128,13 @@ func (g *ring) flags() (flags byte) {
 }
 
 // A draft is the state of a key being worked on: in the store's own memory as
-// long as nothing else of the store is asked for and it need not grow, else in
-// memory of its own.
+// long as it need not grow, else in memory of its own.
 type draft struct {
 	pages       pages
 	buf         []byte
 	own         bool
 	spare, next []byte
+	spent       []byte // the page last asked for
 }
 
 // open gets the state of key; false when it has none. copied asks for a copy.
@@ -148,12 +150,23 @@ func (d *draft) open(key []byte, s match.Store, copied bool) bool {
 	return len(d.buf) > 0
 }
 
-// detach makes the draft independent of the store's memory, before a page is
-// asked for.
-func (d *draft) detach() {
+// page returns a page, as pages.get does. Parts are to be asked for again: the
+// store may have moved the state.
+func (d *draft) page(number uint64) []byte {
+	d.spent = append(d.spent[:0], d.pages.get(number)...)
+	d.again()
+	return d.spent
+}
+
+// put replaces a page, as pages.put does. Parts are to be asked for again.
+func (d *draft) put(number uint64, page []byte) {
+	d.pages.put(number, page)
+	d.again()
+}
+
+func (d *draft) again() {
 	if !d.own {
-		d.spare = append(d.spare[:0], d.buf...)
-		d.buf, d.own = d.spare, true
+		d.buf = d.pages.store.Edit(d.pages.key)
 	}
 }
 
@@ -173,8 +186,16 @@ func (r *rolling) enlarge(i, n int) []byte {
 	return r.part(i)
 }
 
+// append adds bytes to a part.
+func (r *rolling) append(i int, pieces ...[]byte) {
+	for _, b := range pieces {
+		at := r.ring.parts[i].n
+		copy(r.enlarge(i, len(b))[at:], b)
+	}
+}
+
 // partStep is how many bytes a part grows by at most before they are needed.
-const partStep = 512
+const partStep = 256
 
 // rearrange gives a part more room.
 func (r *rolling) rearrange(part, room int) {
@@ -209,7 +230,7 @@ func (r *rolling) create(stream int, ev *event.Event) {
 	d.spare = pad(d.spare[:0], ringBytes)
 	d.spare = r.appendKeyring(d.spare, stream, ev)
 	d.buf = d.spare
-	r.ring = ring{origin: ev.Time, lost: neverLost}
+	r.ring = ring{first: ev.Time, last: ev.Time, base: ev.Time, lost: neverLost}
 	n := len(d.buf) - ringBytes
 	for i := range r.ring.parts {
 		r.ring.parts[i].at = len(d.buf)
@@ -224,9 +245,9 @@ func (r *rolling) create(stream int, ev *event.Event) {
 func (r *rolling) restart(at int64) {
 	g := &r.ring
 	r.forget()
-	g.origin = at
-	g.lo, g.hi, g.mark, g.backN, g.frontAt, g.n = 0, 0, 0, 0, 0, 0
-	g.trailLo, g.trailHi, g.trailN = 0, 0, 0
+	g.first, g.last, g.base = at, at, at
+	g.lo, g.hi, g.mark, g.kept = 0, 0, 0, 0
+	g.fresh, g.n, g.frontAt, g.taken = 0, 0, 0, 0
 	g.parts[partFront].n, g.parts[partBack].n, g.parts[partTrail].n = 0, 0, 0
 	r.resetSlots()
 }
@@ -234,12 +255,12 @@ func (r *rolling) restart(at int64) {
 // close writes the head and the slots back.
 func (r *rolling) close(s match.Store) {
 	d, g := &r.draft, &r.ring
-	r.packed = r.appendSlots(r.packed[:0])
-	if n := len(r.packed); n > g.parts[partSlots].room {
+	slots := r.appendSlots(r.part(partSlots)[:0]) // in place, where there is room
+	if n := len(slots); n > g.parts[partSlots].room {
 		r.enlarge(partSlots, n-g.parts[partSlots].n)
+		copy(r.part(partSlots), slots)
 	}
-	g.parts[partSlots].n = len(r.packed)
-	copy(r.part(partSlots), r.packed)
+	g.parts[partSlots].n = len(slots)
 	g.write(d.buf)
 	if d.own {
 		s.Put(d.pages.key, d.buf)

@@ -10,22 +10,23 @@ import (
 // most of it is done in the store's own memory. Its store keeps pages.
 type rolling struct {
 	*rule
-	columns             []column
-	slots               []slot
-	picks               []pick
-	paged               bool // some slot keeps pages
-	approximate         bool // some result of the evaluation is
-	rowBytes, pickBytes int  // of the fixed part of a row, of all picks; -1: picks vary
+	columns     []column
+	slots       []slot
+	picks       []pick
+	paged       bool // some slot keeps pages
+	approximate bool // some result of the evaluation is
 
 	ring  ring
 	draft draft
 
 	cells, gone []cell // of the event that comes, of a row that leaves
 	texts       []byte // of cells
-	nothing     []byte // the picks of a page before its mark is set
+	noBits      []byte // of a row without cells
 	suffixes    []cell
-	page        []byte
 	fronts      []byte
+	head        []byte // of one event of the evidence
+	rows        []byte // of a page, or for the front
+	proofs      []byte // a page of evidence
 }
 
 func newRolling(w *rule) *rolling {
@@ -71,12 +72,19 @@ func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 		r.create(stream, ev)
 	}
 	r.slide(ev.Time, out)
+	since := ev.Time - r.ring.last
 	r.push(ev.Time)
 	if r.Shown {
 		r.changed(Change{Turn: Moved, At: ev.Time})
 	} else {
+		r.keep(stream, ev, since)
 		r.evaluate(ev, out)
-		r.keep(stream, ev)
+	}
+	if r.ring.fresh == pageMax {
+		r.fold()
+	}
+	if r.ring.n < r.kept {
+		r.shorten(r.ring.n)
 	}
 	r.close(s)
 	if !known {
@@ -119,12 +127,13 @@ func (r *rolling) evaluate(ev *event.Event, out *match.Output) {
 	if !turned {
 		return
 	}
-	evidence := r.latest(min(g.n, r.kept) - 1)
+	evidence := r.latest(min(g.n, r.kept))
 	current := clone(ev)
+	evidence[len(evidence)-1] = current
 	r.raise(outcome{
 		at: ev.Time, by: match.ByEvent, event: current, events: g.n, approx: r.approximate,
 		truncated: g.lost != neverLost && g.lost > ev.Time-r.Window.Size,
-	}, append(evidence, current), out)
+	}, evidence, out)
 }
 
 // forget removes the pages of a window.
@@ -133,11 +142,8 @@ func (r *rolling) forget() {
 	for r.paged && g.n > 0 {
 		r.pop()
 	}
-	if g.lo < g.hi || g.trailLo < g.trailHi {
-		r.draft.detach()
-	}
 	for ; g.lo < g.hi; g.lo++ {
-		r.draft.pages.put(pageNumber(pageEntries, 0, uint64(g.lo)), nil)
+		r.draft.put(pageNumber(pageEntries, 0, uint64(g.lo)), nil)
 	}
 	r.shorten(0)
 }

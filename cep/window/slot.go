@@ -2,7 +2,6 @@ package window
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/caltrop/caltrop/cep/agg"
 	"github.com/caltrop/caltrop/cep/event"
@@ -55,9 +54,10 @@ type pick struct {
 	spec   preference
 	column int
 	text   bool
-	back   kept   // of all rows from mark on
-	later  cell   // scratch: of rows that are later, up to mark
-	held   []byte // the text of later
+	front  kept // of the rows of the front, and what is later up to mark
+	middle kept // of the pages from mark on
+	back   kept // of the rows of the back that the front has not
+	later  cell // scratch: of rows that are later, up to mark
 	said   event.Value
 }
 
@@ -84,26 +84,27 @@ type kept struct{ cell }
 
 func (k *kept) clear() { k.ok, k.num, k.text = false, 0, k.text[:0] }
 
+// same reports whether two cells of one column are alike.
+func (c *cell) same(other *cell) bool {
+	return c.ok == other.ok && c.num == other.num && bytes.Equal(c.text, other.text)
+}
+
 func (k *kept) set(c *cell) { k.ok, k.num, k.text = true, c.num, append(k.text[:0], c.text...) }
 
-// add takes the cell of a row that is later than all before.
-func (p *pick) add(c *cell) {
-	if !p.back.ok || p.spec.replaces(c, &p.back.cell) {
-		p.back.set(c)
+// add takes a cell that is later than all before.
+func (k *kept) add(s preference, c *cell) {
+	if !k.ok || s.replaces(c, &k.cell) {
+		k.set(c)
 	}
 }
 
-// hold returns the cell with a text that outlives the row it came from.
-func (p *pick) hold(c *cell) cell {
-	p.held = append(p.held[:0], c.text...)
-	return cell{ok: true, num: c.num, text: p.held}
-}
-
-// result is the pick of the window, whose front begins with front.
-func (p *pick) result(front *cell) event.Value {
-	best := front
-	if p.back.ok && (!front.ok || p.spec.replaces(&p.back.cell, front)) {
-		best = &p.back.cell
+// result is the pick of the window.
+func (p *pick) result() event.Value {
+	best := &p.front.cell
+	for _, later := range [...]*kept{&p.middle, &p.back} {
+		if later.ok && (!best.ok || p.spec.replaces(&later.cell, best)) {
+			best = &later.cell
+		}
 	}
 	switch {
 	case !best.ok:
@@ -133,14 +134,7 @@ func (r *rolling) makeSlots() {
 		r.slots[i] = s
 	}
 	r.cells, r.gone = make([]cell, len(r.columns)), make([]cell, len(r.columns))
-	r.layRows()
-	for i := range r.picks {
-		r.nothing = appendPick(r.nothing, &cell{}, r.picks[i].text)
-		r.pickBytes += pickBytes
-	}
-	if slices.ContainsFunc(r.picks, func(p pick) bool { return p.text }) {
-		r.pickBytes = -1
-	}
+	r.noBits = make([]byte, (len(r.columns)+7)/8)
 	r.suffixes = make([]cell, pageMax*len(r.picks))
 }
 
@@ -161,7 +155,8 @@ func (s *slot) add(r *rolling, c *cell) {
 	case plain, summed:
 		s.acc.Add(s.spec, s.argument(c))
 	case picked:
-		r.picks[s.pick].add(c)
+		p := &r.picks[s.pick]
+		p.back.add(p.spec, c)
 	case distinct:
 		s.counted.add(&r.draft.pages, s.identity(c))
 	case sorted:
@@ -195,16 +190,13 @@ func (s *slot) identity(c *cell) []byte {
 // results puts the aggregates of the window into r.aggs.
 func (r *rolling) results() {
 	r.approximate = false
-	front, at := r.part(partFront), r.ring.frontAt
 	for i := range r.slots {
 		s := &r.slots[i]
 		switch s.kind {
 		case sized:
 			r.aggs[i] = event.IntOf(int64(r.ring.n))
 		case picked:
-			var first cell
-			first, at = r.pick(front, at, s.pick) // slots are in the order of picks
-			r.aggs[i] = r.picks[s.pick].result(&first)
+			r.aggs[i] = r.picks[s.pick].result()
 		case distinct:
 			n, approximate := s.counted.value()
 			r.aggs[i] = event.IntOf(n)
@@ -236,7 +228,9 @@ func (r *rolling) appendSlots(buf []byte) []byte {
 			buf = s.acc.AppendTo(buf, s.spec)
 		case picked:
 			p := &r.picks[s.pick]
-			buf = appendPick(buf, &p.back.cell, p.text)
+			for _, k := range [...]*kept{&p.front, &p.middle, &p.back} {
+				buf = appendPick(buf, &k.cell, p.text)
+			}
 		case distinct:
 			buf = s.counted.append(buf)
 		case sorted:
@@ -258,7 +252,9 @@ func (r *rolling) readSlots(c *cursor) {
 			c.acc(&s.acc, s.spec)
 		case picked:
 			p := &r.picks[s.pick]
-			c.pick(p)
+			for _, k := range [...]*kept{&p.front, &p.middle, &p.back} {
+				c.pick(k, p.text)
+			}
 		case distinct:
 			s.counted.decode(c)
 		case sorted:
@@ -267,17 +263,17 @@ func (r *rolling) readSlots(c *cursor) {
 	}
 }
 
-// pick reads the back of a pick.
-func (c *cursor) pick(p *pick) {
-	p.back.clear()
+// pick reads a cell of a pick.
+func (c *cursor) pick(k *kept, text bool) {
+	k.clear()
 	tag := c.byte()
 	switch {
-	case !p.text:
-		p.back.num = int64(c.uint64())
-	case tag != 0:
-		p.back.text = append(p.back.text, c.take(c.uvarint())...)
+	case !text:
+		k.num = int64(c.uint64())
+	case tag != pickNone:
+		k.text = append(k.text, c.take(c.uvarint())...)
 	}
-	p.back.ok = tag != 0 && !c.bad
+	k.ok = tag != pickNone && !c.bad
 }
 
 // resetSlots empties the aggregates.
@@ -289,6 +285,9 @@ func (r *rolling) resetSlots() {
 		s.ranked.reset()
 	}
 	for i := range r.picks {
-		r.picks[i].back.clear()
+		p := &r.picks[i]
+		p.front.clear()
+		p.middle.clear()
+		p.back.clear()
 	}
 }

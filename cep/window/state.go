@@ -10,7 +10,7 @@ import (
 
 // formatState is the first byte of every window state, per kind of window.
 const (
-	formatRolling = 0x13
+	formatRolling = 0x14
 	formatPaned   = 0x22
 	formatSession = 0x31
 )
@@ -193,20 +193,22 @@ func (w *rule) appendTrail(buf []byte, t trail, stream int, ev *event.Event, ori
 	if t.n >= w.kept {
 		w.mustRead(t.drop(t.n - w.kept + 1))
 	}
-	w.pack(stream, ev, origin)
-	var size [binary.MaxVarintLen64]byte
-	head := binary.PutUvarint(size[:], uint64(len(w.packed)))
+	w.pack(stream, ev)
+	var head [2 * binary.MaxVarintLen64]byte
+	at := binary.PutVarint(head[binary.MaxVarintLen64:], ev.Time-origin)
+	size := binary.PutUvarint(head[:], uint64(at+len(w.packed)))
 	buf = binary.AppendUvarint(buf, uint64(t.n+1))
-	buf = binary.AppendUvarint(buf, uint64(len(t.buf)+head+len(w.packed)))
+	buf = binary.AppendUvarint(buf, uint64(len(t.buf)+size+at+len(w.packed)))
 	buf = append(buf, t.buf...)
-	buf = append(buf, size[:head]...)
+	buf = append(buf, head[:size]...)
+	buf = append(buf, head[binary.MaxVarintLen64:binary.MaxVarintLen64+at]...)
 	return append(buf, w.packed...)
 }
 
-// pack makes w.packed an event as a trail has it, but for its length.
-func (w *rule) pack(stream int, ev *event.Event, origin int64) {
-	w.packed = binary.AppendVarint(w.packed[:0], ev.Time-origin)
-	w.packed = binary.AppendUvarint(w.packed, uint64(stream))
+// pack makes w.packed an event but for its time: its stream and its compact
+// form.
+func (w *rule) pack(stream int, ev *event.Event) {
+	w.packed = binary.AppendUvarint(w.packed[:0], uint64(stream))
 	w.packed = event.AppendEvent(w.packed, ev, event.Packing{Omit: w.omit[stream], Base: ev.Time})
 }
 
@@ -215,7 +217,9 @@ func (w *rule) events(t trail, keys keyring, origin, from int64) ([]*event.Event
 	all := make([]*event.Event, 0, t.n+1)
 	c := cursor{buf: t.buf}
 	for range t.n {
-		ev, err := w.unpack(c.take(c.uvarint()), keys, origin)
+		entry := cursor{buf: c.take(c.uvarint())}
+		at := entry.varint() + origin
+		ev, err := w.unpack(entry.buf, at, keys)
 		if err != nil {
 			return nil, err
 		}
@@ -226,9 +230,9 @@ func (w *rule) events(t trail, keys keyring, origin, from int64) ([]*event.Event
 	return all, c.err()
 }
 
-func (w *rule) unpack(buf []byte, keys keyring, origin int64) (*event.Event, error) {
+// unpack reads what pack wrote of an event of that time.
+func (w *rule) unpack(buf []byte, at int64, keys keyring) (*event.Event, error) {
 	c := cursor{buf: buf}
-	at := c.varint() + origin
 	stream := c.uvarint()
 	if c.bad || stream >= uint64(len(w.Streams)) {
 		return nil, errCorrupt

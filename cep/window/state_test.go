@@ -54,13 +54,7 @@ func decoderOf(kind string) (formatByte byte, decode func([]byte) error) {
 	switch kind {
 	case "rolling":
 		r := newRolling(w)
-		return formatRolling, func(b []byte) error {
-			err := r.decode(b)
-			if err == nil {
-				_, err = r.events(trail{n: r.ring.trailN, buf: r.part(partTrail)}, keyring(r.part(partKeys)), r.ring.origin, 0)
-			}
-			return err
-		}
+		return formatRolling, r.decode
 	case "session":
 		r := &session{rule: w}
 		return formatSession, func(b []byte) error {

@@ -58,6 +58,7 @@ type rule struct {
 	accs   []agg.Acc
 	aggs   []event.Value
 	values []event.Value
+	copies []int // by value: the aggregate that it is, -1 where it is more
 	args   []event.Value
 	state  []byte // where a new state is put together
 	packed []byte // one event of it
@@ -75,6 +76,13 @@ func newRule(r *prog.Rule) *rule {
 	n := len(r.Window.Aggs.List)
 	w.accs, w.aggs, w.args = make([]agg.Acc, n), make([]event.Value, n), make([]event.Value, n)
 	w.values = make([]event.Value, len(r.Window.Values))
+	for i := range r.Window.Values {
+		slot, ok := r.Window.Values[i].Expr.WindowAgg()
+		if !ok {
+			slot = -1
+		}
+		w.copies = append(w.copies, slot)
+	}
 	w.frame = expr.Frame{Aggs: w.aggs, Values: w.values}
 	return w
 }
@@ -182,7 +190,9 @@ func (w *rule) judge(at int64, out *match.Output) bool {
 	w.frame.Time, w.frame.Facts = at, w.facts
 	clear(w.values)
 	for i := range w.Window.Values {
-		if v, ok := w.Window.Values[i].Expr.Eval(&w.frame); ok {
+		if slot := w.copies[i]; slot >= 0 && w.aggs[slot].Type() == w.Window.Values[i].Expr.Type {
+			w.values[i] = w.aggs[slot]
+		} else if v, ok := w.Window.Values[i].Expr.Eval(&w.frame); ok {
 			w.values[i] = v
 		}
 	}

@@ -247,10 +247,10 @@ func TestT11NewerBuildIsRefused(t *testing.T) {
 
 var fixture = flag.Bool("fixture", false, "write a checkpoint of this build's format to testdata, unless there is one")
 
-const fixtureDir = "testdata/format-3"
+const fixtureDir = "testdata/format-4"
 
-// Fault 11, the other half: a checkpoint that an earlier build wrote. Format 3
-// of a task is the first that later builds read; 1 and 2 were never released.
+// Fault 11, the other half: a checkpoint that an earlier build wrote. Format 4
+// of a task is the first that later builds read; 1 to 3 were never released.
 // The files are made once (-fixture) and never again.
 func TestT11CheckpointOfAnEarlierBuild(t *testing.T) {
 	h := twoSaved(t)

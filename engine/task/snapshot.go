@@ -16,7 +16,7 @@ import (
 // A snapshot is a format byte, the header as JSON behind its length, the held
 // events and the remembered ids of each stream. Held events are in the
 // compact form of package event.
-const snapshotFormat = 3
+const snapshotFormat = 4
 
 var errSnapshot = errors.New("not a task's snapshot")
 
