@@ -225,19 +225,19 @@ func pad(b []byte, n int) []byte {
 
 // create makes the draft the state of a key without events.
 func (r *rolling) create(stream int, ev *event.Event) {
-	d := &r.draft
+	d, g := &r.draft, &r.ring
+	*g = ring{first: ev.Time, last: ev.Time, base: ev.Time, lost: neverLost}
+	r.resetSlots()
 	d.own = true
-	d.spare = pad(d.spare[:0], ringBytes)
+	d.spare = r.appendSlots(pad(d.spare[:0], ringBytes))
+	keys := len(d.spare)
 	d.spare = r.appendKeyring(d.spare, stream, ev)
 	d.buf = d.spare
-	r.ring = ring{first: ev.Time, last: ev.Time, base: ev.Time, lost: neverLost}
-	n := len(d.buf) - ringBytes
-	for i := range r.ring.parts {
-		r.ring.parts[i].at = len(d.buf)
+	for i := range g.parts {
+		g.parts[i].at = len(d.buf)
 	}
-	r.ring.parts[partSlots].at = ringBytes
-	r.ring.parts[partKeys] = span{ringBytes, n, n}
-	r.resetSlots()
+	g.parts[partSlots] = span{ringBytes, keys - ringBytes, keys - ringBytes}
+	g.parts[partKeys] = span{keys, len(d.buf) - keys, len(d.buf) - keys}
 }
 
 // restart empties a window that no event is left in: what follows is as in the
