@@ -6,8 +6,8 @@ import "github.com/caltrop/caltrop/cep/event"
 const (
 	hotKeysMax     = 128     // counters
 	hotKeyBytesMax = 256     // a key that is longer is not counted
-	hotEvery       = 8       // of so many accepted events one is counted
-	hotDecay       = 1 << 14 // counted events after which all counts are halved
+	hotEvery       = 32      // of so many accepted events one is counted
+	hotDecay       = 1 << 12 // counted events after which all counts are halved
 )
 
 // A HotKey is a key that brings much of a stream's traffic, about the last
@@ -27,15 +27,16 @@ type HotKey struct {
 // that a task emits depends on it, and a restart begins it anew.
 type hotKeys struct {
 	seen    uint64
-	counted uint64         // since the last halving, and half of those before
-	at      map[string]int // where a key stands in heap
-	heap    []hotCount     // the least count first
+	counted uint64 // since the last halving, and half of those before
+	at      map[string]*hotCount
+	heap    []*hotCount // the least count first
 	scratch []byte
 }
 
 type hotCount struct {
 	key         string
 	count, over uint64
+	place       int // in the heap
 }
 
 // add counts an accepted event, now and then.
@@ -54,25 +55,33 @@ func (h *hotKeys) count(key []byte) {
 	if h.counted++; h.counted >= hotDecay {
 		h.halve()
 	}
-	if i, ok := h.at[string(key)]; ok {
-		h.heap[i].count++
-		h.down(i)
+	if c := h.at[string(key)]; c != nil {
+		c.count++
+		h.down(c.place)
 		return
 	}
 	if h.at == nil {
-		h.at = make(map[string]int, hotKeysMax)
+		h.at = make(map[string]*hotCount, hotKeysMax)
 	}
+	c := h.room()
+	c.key = string(key)
+	h.at[c.key] = c
+	h.up(c.place)
+	h.down(c.place)
+}
+
+// room returns a counter for a new key: another one, or the least.
+func (h *hotKeys) room() *hotCount {
 	if len(h.heap) < hotKeysMax {
-		h.heap = append(h.heap, hotCount{key: string(key), count: 1})
-		h.at[string(key)] = len(h.heap) - 1
-		h.up(len(h.heap) - 1)
-		return
+		c := &hotCount{count: 1, place: len(h.heap)}
+		h.heap = append(h.heap, c)
+		return c
 	}
-	least := &h.heap[0]
-	delete(h.at, least.key)
-	*least = hotCount{key: string(key), count: least.count + 1, over: least.count}
-	h.at[least.key] = 0
-	h.down(0)
+	c := h.heap[0]
+	delete(h.at, c.key)
+	c.over = c.count
+	c.count++
+	return c
 }
 
 // halve makes the past count half. The order of counts stays.
@@ -113,7 +122,7 @@ func (h *hotKeys) down(i int) {
 
 func (h *hotKeys) swap(i, j int) {
 	h.heap[i], h.heap[j] = h.heap[j], h.heap[i]
-	h.at[h.heap[i].key], h.at[h.heap[j].key] = i, j
+	h.heap[i].place, h.heap[j].place = i, j
 }
 
 // appendKeyText writes a key as alerts do.
