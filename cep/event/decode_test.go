@@ -250,6 +250,29 @@ func TestLinesNameTheirStream(t *testing.T) {
 	}
 }
 
+// A name is told from its neighbours, whatever its length, where the decoder
+// expects it and at the end of a record.
+func TestNamesAreToldApart(t *testing.T) {
+	for n := 1; n <= 40; n++ {
+		name := strings.Repeat("n", n)
+		d := NewDecoder(Decl{Schema: NewSchema("s", []Field{{Name: name, Type: Int, Path: []string{name}, Optional: true}}), Time: []string{"ts"}})
+		others := []string{name + "n", name[1:], name + `\"`}
+		for i := range n {
+			others = append(others, name[:i]+"m"+name[i+1:])
+		}
+		for _, form := range []string{`{"%s":1,"ts":1700000000000}`, `{"ts":1700000000000,"%s":1}`, `{"%s" : 1 ,"ts" :1700000000000}`} {
+			for _, other := range others {
+				for _, as := range []string{name, other} {
+					var ev Event
+					if err := d.Decode(fmt.Appendf(nil, form, as), &ev); err != nil || ev.Values[0].Present() != (as == name) {
+						t.Fatalf("%s as %s: read %v, %v", name, as, ev.Values[0].Present(), err)
+					}
+				}
+			}
+		}
+	}
+}
+
 func benchRecord() []byte {
 	return record(`"card":{"country":"BR","pan":"x"},"status":"declined","merchant":"m-000123","device":"d-000442","tries":3,` +
 		`"channel":"web","currency":"EUR","mcc":"5411",`)

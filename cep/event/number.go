@@ -1,6 +1,9 @@
 package event
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // numberDigitsMax bounds the digits and the exponent that an exact number may
 // be written with: far more than an int64 can use.
@@ -11,10 +14,8 @@ const numberDigitsMax = 400
 // scale are rounded down; without, they are refused unless they are zero. The
 // reason is empty on success.
 func exact(text []byte, scale int, floor bool) (int64, Reason) {
-	if n, digits, ok := plainNumber(text); ok && scale >= digits && scale-digits < len(powers) {
-		if power := powers[scale-digits]; n <= math.MaxInt64/power && n >= math.MinInt64/power {
-			return n * power, ""
-		}
+	if n, digits, ok := plainNumber(text); ok && scale >= digits && len(text)+scale-digits <= plainDigitsMax {
+		return n * powers[scale-digits], ""
 	}
 	n, ok := scanNumber(text)
 	switch {
@@ -45,6 +46,14 @@ func plainNumber(text []byte) (n int64, fraction int, ok bool) {
 	if len(text)-from > plainDigitsMax || len(text) == from {
 		return 0, 0, false
 	}
+	for len(text)-i >= wordBytes {
+		w := binary.LittleEndian.Uint64(text[i:])
+		if !eightDigits(w) {
+			break
+		}
+		n = n*1e8 + valueOfEight(w)
+		i += wordBytes
+	}
 	for ; i < len(text); i++ {
 		d := text[i] - '0'
 		switch {
@@ -63,6 +72,21 @@ func plainNumber(text []byte) (n int64, fraction int, ok bool) {
 		n = -n
 	}
 	return n, max(len(text)-point-1, 0), true
+}
+
+// Eight digits at a time. (As D. Lemire, "Quickly parsing eight digits", 2018.)
+
+// eightDigits reports whether every byte is a digit: its high half is 3, and
+// still is when 6 is added.
+func eightDigits(w uint64) bool {
+	return w&(ones*0xf0) == ones*0x30 && (w+ones*6)&(ones*0xf0) == ones*0x30
+}
+
+// valueOfEight joins neighbours: digits to pairs, pairs to fours, those to eight.
+func valueOfEight(w uint64) int64 {
+	w = (w & (ones * 0x0f)) * (10<<8 + 1) >> 8
+	w = (w & 0x00ff00ff00ff00ff) * (100<<16 + 1) >> 16
+	return int64((w & 0x0000ffff0000ffff) * (10000<<32 + 1) >> 32)
 }
 
 // A number is JSON number text taken apart: ±whole.frac × 10^exp.

@@ -1,6 +1,9 @@
 package event
 
-import "strings"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // A plan is what a scanner looks for in records: the wanted paths as a tree of
 // objects, each end of a path a leaf. A scanner learns from each record in
@@ -23,7 +26,8 @@ type object struct {
 // A member is a name within an object. Names that nobody wants are learned
 // too, up to learnedMax, so that they are passed over at a glance.
 type member struct {
-	text   string  // the name and the quote that ends it; "" where a record would write it otherwise
+	text   string  // the name, the quote that ends it and the colon; "" where a record would write it otherwise
+	words  [2]word // its beginning
 	leaf   int     // where its value goes, or noLeaf
 	inside *object // what is wanted of its members; nil: nothing
 	next   *member // the one that came after it last time
@@ -68,12 +72,41 @@ func (p *plan) want(path []string) int {
 }
 
 func (o *object) add(name string) *member {
-	m := &member{text: name + `"`, leaf: noLeaf}
-	if strings.ContainsAny(name, `"\`) {
-		m.text = ""
+	m := &member{leaf: noLeaf}
+	if !strings.ContainsAny(name, `"\`) {
+		m.text = name + `":`
+		m.words[0].take(m.text)
+		m.words[1].take(m.text[min(len(m.text), wordBytes):])
 	}
 	o.members[name] = m
 	return m
+}
+
+// A word is up to eight bytes that are compared at once.
+type word struct {
+	is   uint64
+	mask uint64 // of the bytes that count
+}
+
+const wordBytes = 8
+
+func (w *word) take(text string) {
+	var is, mask [wordBytes]byte
+	for i := range copy(is[:], text) {
+		mask[i] = 0xff
+	}
+	w.is, w.mask = binary.LittleEndian.Uint64(is[:]), binary.LittleEndian.Uint64(mask[:])
+}
+
+// differs is zero where the first eight bytes of b are the word's.
+func (w *word) differs(b []byte) uint64 { return (binary.LittleEndian.Uint64(b) ^ w.is) & w.mask }
+
+// stands reports whether b begins with the member's text.
+func (m *member) stands(b []byte) bool {
+	if len(b) >= 2*wordBytes && len(m.text) <= 2*wordBytes {
+		return m.words[0].differs(b)|m.words[1].differs(b[wordBytes:]) == 0
+	}
+	return len(b) >= len(m.text) && string(b[:len(m.text)]) == m.text
 }
 
 // learn returns the member of a name as it stands in a record, without

@@ -56,6 +56,7 @@ type scanner struct {
 	texts   int     // length of those that are texts, as they are written
 	members int     // of the top object
 	name    []byte  // of a member with escapes
+	passed  token   // the last value that nobody wants
 }
 
 // failed is the place of a scan that met text that is no JSON.
@@ -103,7 +104,7 @@ func (s *scanner) object(o *object, i, depth int) int {
 			return failed
 		}
 		m := *guess
-		if i++; m != nil && len(b)-i >= len(m.text) && string(b[i:i+len(m.text)]) == m.text {
+		if i++; m != nil && m.stands(b[i:]) {
 			i += len(m.text)
 		} else if m, i = s.memberAt(o, i); i == failed {
 			return failed
@@ -111,10 +112,7 @@ func (s *scanner) object(o *object, i, depth int) int {
 			*guess = m
 		}
 		guess = &m.next
-		if i = space(b, i); i >= len(b) || b[i] != ':' {
-			return failed
-		}
-		if i = s.take(m, space(b, i+1), depth+1); i == failed {
+		if i = s.take(m, space(b, i), depth+1); i == failed {
 			return failed
 		}
 		if i = space(b, i); i >= len(b) {
@@ -132,47 +130,60 @@ func (s *scanner) object(o *object, i, depth int) int {
 	}
 }
 
-// memberAt reads a name, from behind its quote, and finds its member.
+// memberAt reads a name, from behind its quote, and the colon, and finds the
+// name's member.
 func (s *scanner) memberAt(o *object, i int) (*member, int) {
+	from := i
 	end, escaped := text(s.b, i)
 	if end == failed {
 		return nil, failed
 	}
+	if i = space(s.b, end+1); i >= len(s.b) || s.b[i] != ':' {
+		return nil, failed
+	}
 	if !escaped {
-		return o.learn(s.b[i:end]), end + 1
+		return o.learn(s.b[from:end]), i + 1
 	}
-	s.name = unescape(s.name[:0], s.b[i:end])
+	s.name = unescape(s.name[:0], s.b[from:end])
 	if m := o.members[string(s.name)]; m != nil {
-		return m, end + 1
+		return m, i + 1
 	}
-	return &o.other, end + 1
+	return &o.other, i + 1
 }
 
 // take reads the value of a member and keeps it when it is wanted.
 func (s *scanner) take(m *member, i, depth int) int {
-	var t token
 	if m.record == s.plan.record || m.leaf == noLeaf && m.inside == nil {
-		return s.value(&t, i, depth)
+		return s.value(&s.passed, i, depth)
 	}
 	m.record = s.plan.record
-	if m.inside != nil && i < len(s.b) && s.b[i] == '{' {
-		if depth > DepthMax {
-			return failed
-		}
-		t.kind, t.from = isObject, i
-		i = s.object(m.inside, i+1, depth)
-		t.to = i
-	} else {
-		i = s.value(&t, i, depth)
+	if m.leaf == noLeaf {
+		return s.enter(m, &s.passed, i, depth)
 	}
-	if m.leaf != noLeaf && t.kind != isNull {
-		s.tokens[m.leaf] = t
-		s.found = append(s.found, m.leaf)
-		if t.kind == isString {
-			s.texts += t.to - t.from
-		}
+	t := &s.tokens[m.leaf]
+	i = s.enter(m, t, i, depth)
+	if t.kind == isNull {
+		t.kind = absent
+		return i
+	}
+	s.found = append(s.found, m.leaf)
+	if t.kind == isString {
+		s.texts += t.to - t.from
 	}
 	return i
+}
+
+// enter reads the value of a member; of an object what is wanted inside.
+func (s *scanner) enter(m *member, t *token, i, depth int) int {
+	if m.inside == nil || i >= len(s.b) || s.b[i] != '{' {
+		return s.value(t, i, depth)
+	}
+	if depth > DepthMax {
+		return failed
+	}
+	t.kind, t.from = isObject, i
+	t.to = s.object(m.inside, i+1, depth)
+	return t.to
 }
 
 // value reads any value.
