@@ -17,6 +17,7 @@ type group struct {
 	streams   []int  // positions in Task.streams, rising
 	asides    []int  // those of streams that only profiles read
 	above     bool   // its rules read alerts
+	ahead     bool   // something of it looks ahead of the watermark
 	mark      int64  // the watermark applied
 	first     int64  // time of the first event read by rules; unset before
 	held      queue
@@ -79,9 +80,11 @@ func (t *Task) hold(st *stream, ev *event.Event) {
 			r.group.begin(ev.Time)
 		}
 		h := held{time: ev.Time, ev: ev, epoch: t.epoch, feed: r.feed}
-		t.foretell(r.group, &h)
-		t.foresee(r.group, &h)
-		t.rectify(r.group)
+		if r.group.ahead {
+			t.foretell(r.group, &h)
+			t.foresee(r.group, &h)
+			t.rectify(r.group)
+		}
 		r.group.held.push(h)
 	}
 }

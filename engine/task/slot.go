@@ -470,11 +470,12 @@ func (t *Task) fill(g *group) {
 func (g *group) wire(t *Task) {
 	g.held.forget()
 	g.feeds = make([]feed, len(g.streams))
-	g.dying = 0
+	g.dying, g.ahead = 0, false
 	for _, s := range g.slots {
 		if s.died != alive {
 			g.dying++
 		}
+		g.ahead = g.ahead || s.ahead != nil
 		for i, sch := range s.rule.Streams {
 			f := &g.feeds[g.feedOf(t, sch.Stream)]
 			p := tap{slot: s}
@@ -488,6 +489,7 @@ func (g *group) wire(t *Task) {
 		f := &g.feeds[g.feedOf(t, h.prog.Stream.Stream)]
 		h.keyer = f.keyer(h.prog.Key, t.cfg.Owns)
 		f.histories = append(f.histories, h)
+		g.ahead = g.ahead || h.ahead != nil
 	}
 	for i := range g.feeds {
 		g.feeds[i].sift()

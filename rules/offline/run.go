@@ -29,7 +29,9 @@ type Run struct {
 	effects task.Effects
 	record  task.Record
 	sources map[*event.Schema]int
-	offsets []int64 // next, by source
+	last    *event.Schema // of the event before, which the next one is often like
+	source  int           // its source
+	offsets []int64       // next, by source
 	next    int64
 }
 
@@ -75,13 +77,16 @@ var errForeign = errors.New("the event's stream is not in the set")
 // Step takes one decoded event; its offset is its number in its stream. The
 // run owns ev from here on.
 func (r *Run) Step(ev *event.Event) error {
-	src, ok := r.sources[ev.Schema]
-	if !ok {
-		return errForeign
+	if ev.Schema != r.last || r.last == nil {
+		src, ok := r.sources[ev.Schema]
+		if !ok {
+			return errForeign
+		}
+		r.last, r.source = ev.Schema, src
 	}
-	r.record = task.Record{Offset: r.next, Source: src, SourceOffset: r.offsets[src], Event: ev}
+	r.record = task.Record{Offset: r.next, Source: r.source, SourceOffset: r.offsets[r.source], Event: ev}
 	r.next++
-	r.offsets[src]++
+	r.offsets[r.source]++
 	if err := r.task.Step(&r.record, &r.effects); err != nil {
 		return fmt.Errorf("event %d: %w", r.next, err)
 	}
