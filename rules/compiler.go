@@ -9,7 +9,7 @@ import (
 	"github.com/caltrop/caltrop/engine/task"
 )
 
-// compiledMax bounds the rules, profiles and views, each, that a registry keeps compiled. Streams are
+// compiledMax bounds the rules, profiles, views and silences, each, that a registry keeps compiled. Streams are
 // kept for ever: a task holds on to their schemas.
 const compiledMax = 4 * DocumentsMax
 
@@ -21,6 +21,7 @@ type compiler struct {
 	lists    map[Ref]*List
 	profiles map[Ref]*profileOver
 	views    map[Ref]*viewOver
+	silences map[Ref]*Silence
 	alerts   map[string]*Stream // by its measures: a task holds on to its schema
 	key      []byte             // of fields with pii: hash; empty: there is none
 }
@@ -43,6 +44,7 @@ func (c *compiler) init() {
 	c.alerts = map[string]*Stream{}
 	c.profiles = map[Ref]*profileOver{}
 	c.views = map[Ref]*viewOver{}
+	c.silences = map[Ref]*Silence{}
 }
 
 // set compiles exactly refs. A reference that revisions lacks is an error; a
@@ -62,6 +64,9 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 	if len(c.views) > compiledMax {
 		clear(c.views)
 	}
+	if len(c.silences) > compiledMax {
+		clear(c.silences)
+	}
 	var rules, profiles, views []*Revision
 	for _, ref := range refs {
 		rev := revisions[ref]
@@ -74,6 +79,8 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 			profiles = append(profiles, rev)
 		case ref.Kind == KindView:
 			views = append(views, rev)
+		case ref.Kind == KindSilence:
+			c.silence(set, rev)
 		case ref.Kind == KindList:
 			c.list(set, rev)
 		default:

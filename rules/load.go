@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
@@ -145,6 +146,8 @@ func (c *checker) parse(src *Source) {
 			c.profiles = append(c.profiles, profileIn{doc: d, file: file})
 		case *syntax.View:
 			c.views = append(c.views, viewIn{doc: d, file: file})
+		case *syntax.Silence:
+			c.set.Silences = append(c.set.Silences, silence(d, time.Time{}, 1))
 		case *syntax.Rule:
 			if c.timing != "" {
 				d.Timing = c.timing
@@ -153,7 +156,7 @@ func (c *checker) parse(src *Source) {
 		default:
 			m := doc.Header()
 			c.report(file, syntax.Problem{Line: m.Pos.Line, Col: m.Pos.Col, Pointer: "/kind",
-				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream, List, Profile, Rule and View"})
+				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream, List, Profile, Rule, Silence and View"})
 		}
 	}
 }

@@ -19,9 +19,10 @@ const (
 	KindList    Kind = "list"
 	KindProfile Kind = "profile"
 	KindView    Kind = "view"
+	KindSilence Kind = "silence"
 )
 
-var kinds = []Kind{KindStream, KindRule, KindList, KindProfile, KindView}
+var kinds = []Kind{KindStream, KindRule, KindList, KindProfile, KindView, KindSilence}
 
 // title is the kind as documents spell it.
 func (k Kind) title() string {
@@ -34,6 +35,8 @@ func (k Kind) title() string {
 		return "Profile"
 	case KindView:
 		return "View"
+	case KindSilence:
+		return "Silence"
 	}
 	return "Rule"
 }

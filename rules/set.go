@@ -29,6 +29,7 @@ type Set struct {
 	Lists    []*List    // sorted by name
 	Profiles []*Profile // sorted by name
 	Views    []*View    // sorted by name
+	Silences []*Silence // sorted by name
 	Alerts   *Stream    // the built-in stream of alerts; nil when no rule reads it
 	Faults   []Fault    // stored documents that this build cannot compile
 
@@ -162,6 +163,7 @@ func (s *Set) env() *prog.Env {
 }
 
 func (s *Set) sort() {
+	slices.SortFunc(s.Silences, func(a, b *Silence) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Views, func(a, b *View) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Profiles, func(a, b *Profile) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Streams, func(a, b *Stream) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })

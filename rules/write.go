@@ -309,6 +309,8 @@ func (s *state) check(c Change) error {
 		return s.checkProfile(found.Profile(c.Name), file)
 	case KindView:
 		return s.checkView(found.View(c.Name), found, file)
+	case KindSilence:
+		return s.checkSilence(c.Name, file)
 	}
 	return s.checkStream(found.Stream(c.Name), file)
 }

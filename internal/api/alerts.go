@@ -1,10 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,6 +50,10 @@ func (s *server) listAlerts(w http.ResponseWriter, r *http.Request) error {
 		return noHistory(err)
 	}
 	for _, a := range found.Alerts {
+		a, err := s.noted(a)
+		if err != nil {
+			return err
+		}
 		page.Alerts = append(page.Alerts, a)
 	}
 	page.Next = found.Next
@@ -121,7 +128,32 @@ func (s *server) getAlert(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return noHistory(err)
 	}
+	if body, err = s.noted(body); err != nil {
+		return err
+	}
 	return encode(w, http.StatusOK, json.RawMessage(body))
+}
+
+// noted is an alert of the history with the silences that hold for it.
+func (s *server) noted(body []byte) ([]byte, error) {
+	set := s.rules.Current()
+	if len(set.Silences) == 0 {
+		return body, nil
+	}
+	a, err := alert.ParseJSON(body)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the silences of an alert: %w", err)
+	}
+	names := set.Silencing(a)
+	if len(names) == 0 {
+		return body, nil
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		return nil, fmt.Errorf("naming the silences of an alert: %w", err)
+	}
+	head := bytes.TrimSuffix(bytes.TrimSpace(body), []byte("}"))
+	return slices.Concat(head, []byte(`,"silenced":`), list, []byte("}")), nil
 }
 
 // noHistory says that the history does not answer; matching goes on meanwhile.

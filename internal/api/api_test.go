@@ -585,6 +585,30 @@ func TestOneAlertIsFoundByItsID(t *testing.T) {
 	}
 }
 
+// An alert is answered with the silences of its time, and as the history has it
+// where none holds.
+func TestAlertsNameTheirSilences(t *testing.T) {
+	g := newRig(t)
+	const text = `{"id":"000102030405060708090a0b0c0d0e0f","version":1,"status":"raised","rule":"probe","revision":1,"key":"c1","at":"2026-03-01T11:00:00.000000Z"}`
+	g.history.one[alert.ID{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}] = text
+	const quiet = "apiVersion: caltrop/v1\nkind: Silence\nname: quiet\nmatch: {rule: probe, key: c1}\nreason: a test\nowner: ops\nfrom: 2026-03-01T10:00:00Z\nuntil: "
+	get := func() string {
+		return strings.TrimSpace(g.want(http.StatusOK, "GET", "/v1/alerts/000102030405060708090a0b0c0d0e0f", "").Body.String())
+	}
+	g.want(http.StatusCreated, "PUT", "/v1/silences/quiet", quiet+"2026-03-01T11:00:00Z\n", "Content-Type", "application/yaml")
+	if got := get(); got != text {
+		t.Errorf("after the silence: %s", got)
+	}
+	g.want(http.StatusOK, "PUT", "/v1/silences/quiet", quiet+"2026-03-01T11:00:01Z\n", "Content-Type", "application/yaml")
+	if want := strings.TrimSuffix(text, "}") + `,"silenced":["quiet"]}`; get() != want {
+		t.Errorf("silenced: %s, want %s", get(), want)
+	}
+	g.want(http.StatusNoContent, "DELETE", "/v1/silences/quiet", "")
+	if got := get(); got != text {
+		t.Errorf("after the silence was deleted: %s", got)
+	}
+}
+
 func TestMetricsCountRequestsByRoute(t *testing.T) {
 	g := newRig(t)
 	g.want(http.StatusNotFound, "GET", "/v1/rules/secret-name", "")

@@ -213,6 +213,11 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	documents.Put("/v1/views/{name}", s.handle(s.putDocument(rules.KindView)))
 	documents.Delete("/v1/views/{name}", s.handle(s.deleteDocument(rules.KindView)))
 
+	documents.Get("/v1/silences", s.handle(s.listDocuments(rules.KindSilence)))
+	documents.Get("/v1/silences/{name}", s.handle(s.getDocument(rules.KindSilence)))
+	documents.Put("/v1/silences/{name}", s.handle(s.putDocument(rules.KindSilence)))
+	documents.Delete("/v1/silences/{name}", s.handle(s.deleteDocument(rules.KindSilence)))
+
 	documents.Get("/v1/sessions/{name}/{key}", s.handle(s.getSession))
 
 	documents.Get("/v1/alerts", s.handle(s.listAlerts, "rule", "key", "status", "from", "to", "after", "limit"))
