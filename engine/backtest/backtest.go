@@ -10,21 +10,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/avro"
+	"github.com/caltrop/caltrop/engine/state"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/sinks/alert"
 	"golang.org/x/sync/errgroup"
 )
 
-// A Plan says what to run over what. Set and History are required.
+// A Plan says what to run over what. Set and History are required, or Live.
 type Plan struct {
 	Set     *rules.Set
 	History History
+	// Live, where it is not nil, asks for what the live tasks did: they are run
+	// again from their own logs and journals, with the rules that each had at each
+	// place, and their alerts are compared with those that were written. Set,
+	// History and Lead do not count.
+	Live *Live
+	// Schemas are those of streams with format avro; nil: there are none.
+	Schemas avro.Schemas
 	// From and To bound the alerts: those with From <= at < To are wanted. Reading
 	// ends where the watermark has passed To. A zero From means the oldest record
 	// that is kept, a zero To the present end.
@@ -55,6 +66,7 @@ type Result struct {
 	Alerts []alert.Alert // every version, by lane and in the order they were raised
 	Inputs []Input       // by topic and partition
 	Rules  []RuleTotals  // by name
+	Live   *Comparison   // nil: nothing was compared
 }
 
 // Suppressed returns the suppressed matches of each rule.
@@ -102,6 +114,9 @@ func Run(ctx context.Context, p Plan, progress *Progress) (*Result, error) {
 		progress = &Progress{}
 	}
 	p = p.withDefaults()
+	if p.Live != nil {
+		return p.repeat(ctx, progress)
+	}
 	lanes, err := p.lanes(ctx)
 	if err != nil {
 		return nil, err
@@ -111,21 +126,80 @@ func Run(ctx context.Context, p Plan, progress *Progress) (*Result, error) {
 			progress.total.Add(in.span.To - in.span.From)
 		}
 	}
-	kept := &atomic.Int64{}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(p.Parallel)
-	for _, l := range lanes {
-		g.Go(func() error {
-			if err := l.run(ctx, &p, progress, kept); err != nil {
-				return fmt.Errorf("%s: %w", l.name, err)
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	kept := p.basket()
+	err = p.each(ctx, len(lanes), func(ctx context.Context, i int) error {
+		if err := lanes[i].run(ctx, &p, progress, kept); err != nil {
+			return fmt.Errorf("%s: %w", lanes[i].name, err)
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return gather(lanes), nil
+}
+
+// each calls do with 0 to n-1, as many at once as the plan allows. A panic is
+// an error: beside a live engine a backtest must not end the process.
+func (p *Plan) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(p.Parallel)
+	for i := range n {
+		g.Go(func() (err error) {
+			defer func() {
+				if v := recover(); v != nil {
+					err = &panicError{v, debug.Stack()}
+				}
+			}()
+			return do(ctx, i)
+		})
+	}
+	return g.Wait()
+}
+
+// openState opens the state of one of the tasks that run at once.
+func (p *Plan) openState(name string) (*state.Store, error) {
+	share := p.Bytes / int64(p.Parallel)
+	store, err := state.Open(state.Disk{Dir: filepath.Join(p.Dir, name), CacheBytes: share / 4}, state.Options{Bytes: int(share) * 3 / 4})
+	if err != nil {
+		return nil, fmt.Errorf("opening state: %w", err)
+	}
+	return store, nil
+}
+
+// A basket takes the alerts that the plan wants. It is safe for concurrent use.
+type basket struct {
+	most     int64
+	kept     atomic.Int64
+	from, to int64 // µs; alerts outside are not wanted; 0: no bound
+}
+
+func (p *Plan) basket() *basket {
+	b := &basket{most: int64(p.AlertsMax)}
+	if !p.From.IsZero() {
+		b.from = p.From.UnixMicro()
+	}
+	if !p.To.IsZero() {
+		b.to = p.To.UnixMicro()
+	}
+	return b
+}
+
+// wants reports whether an alert of that time lies in the plan's.
+func (b *basket) wants(at int64) bool { return at >= b.from && (b.to == 0 || at < b.to) }
+
+// put adds those raised that are wanted to the alerts of one task.
+func (b *basket) put(alerts *[]alert.Alert, raised []alert.Alert) error {
+	for i := range raised {
+		if !b.wants(raised[i].At) {
+			continue
+		}
+		if b.kept.Add(1) > b.most {
+			return ErrTooMany
+		}
+		*alerts = append(*alerts, raised[i])
+	}
+	return nil
 }
 
 func (p Plan) withDefaults() Plan {
@@ -138,7 +212,7 @@ func (p Plan) withDefaults() Plan {
 	if p.AlertsMax == 0 {
 		p.AlertsMax = AlertsMax
 	}
-	if p.Lead == 0 {
+	if p.Lead == 0 && p.Live == nil {
 		p.Lead = Lead(p.Set)
 	}
 	return p
@@ -211,15 +285,25 @@ func gather(lanes []*lane) *Result {
 		for _, in := range l.inputs {
 			r.Inputs = append(r.Inputs, in.Input)
 		}
-		for name, c := range l.rules {
-			sum := totals[name]
-			sum.Add(c)
-			totals[name] = sum
-		}
+		addCounts(totals, l.rules)
 	}
-	for name, c := range totals {
-		r.Rules = append(r.Rules, RuleTotals{name, c})
-	}
-	slices.SortFunc(r.Rules, func(a, b RuleTotals) int { return strings.Compare(a.Name, b.Name) })
+	r.Rules = sorted(totals)
 	return r
+}
+
+func addCounts(totals, more map[string]task.RuleCounts) {
+	for name, c := range more {
+		sum := totals[name]
+		sum.Add(c)
+		totals[name] = sum
+	}
+}
+
+func sorted(totals map[string]task.RuleCounts) []RuleTotals {
+	var all []RuleTotals
+	for name, c := range totals {
+		all = append(all, RuleTotals{name, c})
+	}
+	slices.SortFunc(all, func(a, b RuleTotals) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }

@@ -34,5 +34,6 @@ type Reader interface {
 type Record struct {
 	Offset     int64
 	Time       int64 // µs; when it was appended, or made where the topic keeps that instead
+	Append     int64 // µs; when it was appended, 0 where the topic does not keep that
 	Key, Value []byte
 }

@@ -1,9 +1,6 @@
 package backtest
 
 import (
-	"errors"
-
-	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/task"
 )
@@ -42,18 +39,9 @@ func (r *run) route(in *input) error {
 	return nil
 }
 
-// schema returns the schema of a frame's stream: the plan's, there is no other.
-func (r *run) schema(ref task.Ref) (*event.Schema, error) {
-	st := r.set.Stream(ref.Name)
-	if st == nil || st.Revision != ref.Revision {
-		return nil, errors.New("a frame of a stream that is not in the plan")
-	}
-	return st.Schema, nil
-}
-
-func (r *run) stepRouter(in *input) error {
+func (r *run) stepRouter(in *input, unknown bool) error {
 	rec := &in.next
-	r.record = task.Record{Offset: rec.Offset, SourceOffset: rec.Offset, Key: rec.Key, Value: rec.Value, Append: rec.Time}
+	r.record = task.Record{Offset: rec.Offset, SourceOffset: rec.Offset, Key: rec.Key, Value: rec.Value, Append: rec.Time, NoSchema: unknown}
 	before := in.router.Counts()
 	in.router.Step(&r.record, &r.frames.routed)
 	after := in.router.Counts()
@@ -104,18 +92,13 @@ func (r *run) beat(until int64) error {
 		return nil
 	}
 	f.beatAt = until - (until-f.beatAt)%tickEvery + tickEvery
-	return r.idle(f.beatAt-tickEvery, func(in *input, idle int64) bool {
-		return idle > 0 && f.beatAt-tickEvery-max(in.seen, f.began) > idle
-	})
-}
-
-// idle says of each input that is silent that the clock counts for it.
-func (r *run) idle(now int64, silent func(in *input, idle int64) bool) error {
+	now := f.beatAt - tickEvery
 	for _, in := range r.inputs {
-		if !silent(in, r.set.Stream(in.stream).Doc.Idle.Microseconds()) {
+		idle := r.set.Stream(in.stream).Doc.Idle.Microseconds()
+		if idle == 0 || now-max(in.seen, f.began) <= idle {
 			continue
 		}
-		in.router.Beat(now, true, &r.frames.routed)
+		in.router.Beat(now, true, &f.routed)
 		if err := r.deliver(in); err != nil {
 			return err
 		}

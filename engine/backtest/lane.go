@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"runtime/debug"
-	"sync/atomic"
 
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/engine/avro"
 	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/state"
 	"github.com/caltrop/caltrop/engine/task"
@@ -51,34 +50,21 @@ type run struct {
 	*lane
 	plan     *Plan
 	progress *Progress
-	kept     *atomic.Int64 // alerts of all lanes
+	kept     *basket // of all lanes
 	task     *task.Task
 	record   task.Record
 	effects  task.Effects
 	offset   int64
-	from, to int64  // µs; alerts outside are not wanted; 0: no bound
+	to       int64  // µs; reading ends where event time has come here; 0: no bound
 	frames   frames // of a keyed lane
 }
 
-// run runs the lane. A panic is an error of it: beside a live engine a backtest
-// must not end the process.
-func (l *lane) run(ctx context.Context, p *Plan, progress *Progress, kept *atomic.Int64) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{v, debug.Stack()}
-		}
-	}()
-	r := &run{lane: l, plan: p, progress: progress, kept: kept}
-	if !p.From.IsZero() {
-		r.from = p.From.UnixMicro()
-	}
-	if !p.To.IsZero() {
-		r.to = p.To.UnixMicro()
-	}
-	store, err := state.Open(state.Disk{Dir: filepath.Join(p.Dir, l.name), CacheBytes: p.Bytes / int64(p.Parallel) / 4},
-		state.Options{Bytes: int(p.Bytes) / p.Parallel * 3 / 4})
+// run runs the lane.
+func (l *lane) run(ctx context.Context, p *Plan, progress *Progress, kept *basket) (err error) {
+	r := &run{lane: l, plan: p, progress: progress, kept: kept, to: kept.to}
+	store, err := p.openState(l.name)
 	if err != nil {
-		return fmt.Errorf("opening state: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	defer r.closeReaders()
@@ -121,7 +107,7 @@ func (r *run) begin(ctx context.Context, store *state.Store) (err error) {
 		}
 	}
 	r.task = task.New(conf)
-	r.frames.decoder = route.Decoder{Schema: r.schema, Event: r.task.NewEvent}
+	r.frames.decoder = route.NewDecoder(r.set, r.task)
 	return r.apply(task.Entry{Kind: task.Switch, Set: r.set.Names()})
 }
 
@@ -142,7 +128,7 @@ func (r *run) read(ctx context.Context) error {
 		if err := r.silence(in.at); err != nil {
 			return err
 		}
-		if err := r.step(i, in); err != nil {
+		if err := r.step(ctx, i, in); err != nil {
 			return fmt.Errorf("%s/%d offset %d: %w", in.Topic, in.Partition, in.next.Offset, err)
 		}
 		if err := in.advance(ctx); err != nil {
@@ -177,13 +163,17 @@ func (r *run) earliest() int {
 	return first
 }
 
-func (r *run) step(source int, in *input) error {
+func (r *run) step(ctx context.Context, source int, in *input) error {
 	rec := &in.next
 	in.sum()
-	if r.keyed {
-		return r.stepRouter(in)
+	unknown, err := r.teach(ctx, source)
+	if err != nil {
+		return err
 	}
-	r.record = task.Record{Offset: r.offset, Source: source, SourceOffset: rec.Offset, Key: rec.Key, Value: rec.Value, Append: rec.Time}
+	if r.keyed {
+		return r.stepRouter(in, unknown)
+	}
+	r.record = task.Record{Offset: r.offset, Source: source, SourceOffset: rec.Offset, Key: rec.Key, Value: rec.Value, Append: rec.Time, NoSchema: unknown}
 	r.offset++
 	before := r.task.Counts()
 	r.effects.Reset()
@@ -193,6 +183,26 @@ func (r *run) step(source int, in *input) error {
 	in.count(&before, r.task.Counts())
 	r.done(in)
 	return r.collect()
+}
+
+// teach tells the decoder of an input the schema that its next record names. It
+// returns true when nobody knows that.
+func (r *run) teach(ctx context.Context, source int) (unknown bool, err error) {
+	var decoder task.Decoder
+	if in := r.inputs[source]; r.keyed {
+		decoder = in.router.Decoder()
+	} else {
+		decoder = r.task.Decoder(source)
+	}
+	return r.plan.teach(ctx, decoder, r.inputs[source].next.Value)
+}
+
+func (p *Plan) teach(ctx context.Context, decoder task.Decoder, value []byte) (unknown bool, err error) {
+	d, ok := decoder.(*event.AvroDecoder)
+	if !ok {
+		return false, nil
+	}
+	return avro.Teach(ctx, p.Schemas, d, value)
 }
 
 // count adds what became of one record.
@@ -248,14 +258,14 @@ const reportEvery = 1024
 
 func (r *run) report(in *input) {
 	if in.Records%reportEvery == 0 {
-		r.tell(in, in.next.Offset+1)
+		in.tell(r.progress, in.next.Offset+1)
 	}
 }
 
 // tell reports that the input was read up to an offset.
-func (r *run) tell(in *input, offset int64) {
+func (in *input) tell(p *Progress, offset int64) {
 	read := offset - in.span.From
-	r.progress.read.Add(read - in.told)
+	p.read.Add(read - in.told)
 	in.told = read
 }
 
@@ -268,19 +278,7 @@ func (r *run) apply(e task.Entry) error {
 }
 
 // collect keeps the alerts of the last call that lie in the plan's time.
-func (r *run) collect() error {
-	for i := range r.effects.Alerts {
-		a := &r.effects.Alerts[i]
-		if a.At < r.from || r.to != 0 && a.At >= r.to {
-			continue
-		}
-		if r.kept.Add(1) > int64(r.plan.AlertsMax) {
-			return ErrTooMany
-		}
-		r.alerts = append(r.alerts, *a)
-	}
-	return nil
-}
+func (r *run) collect() error { return r.kept.put(&r.alerts, r.effects.Alerts) }
 
 // silence moves the watermark of each stream by the records' times, as the live
 // engine does by its clock: once none of its partitions had a record for the
@@ -332,13 +330,19 @@ func (r *run) end() error {
 		return err
 	}
 	for _, in := range r.inputs {
-		r.tell(in, in.span.To)
+		in.tell(r.progress, in.span.To)
 	}
-	r.lane.rules = map[string]task.RuleCounts{}
-	for _, st := range r.task.Rules() {
-		r.lane.rules[st.Ref.Name] = st.Counts
-	}
+	r.lane.rules = ruleCounts(r.task)
 	return nil
+}
+
+// ruleCounts returns the totals of a task's rules, by name.
+func ruleCounts(t *task.Task) map[string]task.RuleCounts {
+	counts := map[string]task.RuleCounts{}
+	for _, st := range t.Rules() {
+		counts[st.Ref.Name] = st.Counts
+	}
+	return counts
 }
 
 // endTime moves all watermarks to a time.

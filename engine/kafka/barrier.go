@@ -75,27 +75,38 @@ func (r *reader) through(ctx context.Context, offset int64, do func(*ck.Message)
 }
 
 // lastBefore returns the newest committed record of a partition before the mark
-// at offset, nil when there is none. It looks just before the mark first and
-// further back only as far as it must: offsets near it may be taken by other
-// marks and by what ends a transaction.
+// at offset, nil when there is none.
 func (c *Cluster) lastBefore(ctx context.Context, topic string, partition int32, offset int64) (*ck.Message, error) {
+	return c.last(topic, partition, offset, func(r *reader, do func(*ck.Message) error) error { return r.through(ctx, offset, do) })
+}
+
+// last returns the newest record that read hands on, marks apart, nil when there
+// is none. It looks just before offset end first, the present end where that is
+// negative, and further back only as far as it must: offsets near it may be taken
+// by marks and by what ends a transaction.
+func (c *Cluster) last(topic string, partition int32, end int64, read func(r *reader, do func(*ck.Message) error) error) (*ck.Message, error) {
 	r, err := c.newReader(topic, partition)
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
-	low, _, err := r.bounds()
+	low, high, err := r.bounds()
 	if err != nil {
 		return nil, err
 	}
+	if end < 0 {
+		end = high
+	}
 	var newest *ck.Message
 	for step := int64(16); newest == nil; step *= 8 {
-		from := max(low, offset-step)
+		from := max(low, end-step)
 		if err := r.seek(ck.Offset(from)); err != nil {
 			return nil, err
 		}
-		err := r.through(ctx, offset, func(m *ck.Message) error {
-			newest = m
+		err := read(r, func(m *ck.Message) error {
+			if !isMark(m) {
+				newest = m
+			}
 			return nil
 		})
 		if err != nil || from == low {

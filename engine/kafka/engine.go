@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/avro"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -28,7 +29,7 @@ type EngineOptions struct {
 	Savepoints Savepoints
 	Metrics    *Metrics     // nil: none
 	Tracer     trace.Tracer // of the way from a record to its alerts; nil: no traces
-	Schemas    Schemas      // of streams with format avro; nil: their tasks wait for one
+	Schemas    avro.Schemas // of streams with format avro; nil: their tasks wait for one
 	// CommitEvery is the longest a transaction stays open. Default 20 ms.
 	CommitEvery time.Duration
 	// CommitRecords is the most records in a transaction. Default 1000.
@@ -101,7 +102,11 @@ type place struct {
 
 // NewEngine returns an engine that has not started.
 func NewEngine(c *Cluster, r Rules, o EngineOptions) *Engine {
-	e := &Engine{cluster: c, rules: r, opts: o.withDefaults(), assigned: map[place]bool{}, workers: map[TaskID]*worker{}}
+	o = o.withDefaults()
+	if o.Schemas != nil {
+		o.Schemas = counted{o.Schemas, o.Metrics}
+	}
+	e := &Engine{cluster: c, rules: r, opts: o, assigned: map[place]bool{}, workers: map[TaskID]*worker{}}
 	e.skews = skews{cluster: c, watched: map[string]*skewWatch{}}
 	e.mu.err = errors.New("waiting for kafka")
 	e.mu.tasks, e.mu.halted = map[TaskID]TaskStatus{}, map[string]string{}

@@ -112,6 +112,9 @@ func (s *spanReader) Next(ctx context.Context, r *backtest.Record) error {
 			if m.TimestampType != ck.TimestampNotAvailable {
 				r.Time = m.Timestamp.UnixMicro()
 			}
+			if m.TimestampType == ck.TimestampLogAppendTime {
+				r.Append = r.Time
+			}
 			s.read = r.Offset == s.span.To-1
 			return nil
 		}

@@ -93,15 +93,7 @@ func (o *output) alert(a *alert.Alert, headers []ck.Header, now time.Time) *ck.M
 	if a.Mode == "shadow" {
 		topic = o.topics.Shadow()
 	}
-	o.buf = a.AppendJSON(o.buf[:0])
-	if len(o.buf) > alert.BytesMax {
-		a.Fit(alert.BytesMax)
-		o.buf = a.AppendJSON(o.buf[:0])
-	}
-	if len(o.buf) > rejectedBytesMax { // names and ids alone fill it: no broker would take it
-		a.Evidence, a.Truncated = nil, true
-		o.buf = a.AppendJSON(o.buf[:0])
-	}
+	o.buf = a.AppendRecord(o.buf[:0])
 	return record(topic, ck.PartitionAny, []byte(a.KeyText()), o.buf, headers...)
 }
 

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/caltrop/caltrop/cep/event"
@@ -12,15 +11,18 @@ import (
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
-// Schemas answers which Avro schema an id names: *avro.Registry. Safe for
-// concurrent use.
-type Schemas interface {
-	// Schema returns the schema of an id. An error that matches avro.ErrUnknown
-	// says that there is none, any other that it could not be asked.
-	Schema(ctx context.Context, id uint32) (avro.Schema, error)
+// counted counts what a registry is asked.
+type counted struct {
+	avro.Schemas
+	metrics *Metrics
 }
 
-var errNoRegistry = errors.New("no schema registry is configured")
+// Schema implements avro.Schemas.
+func (c counted) Schema(ctx context.Context, id uint32) (avro.Schema, error) {
+	s, err := c.Schemas.Schema(ctx, id)
+	c.metrics.schema(s, err)
+	return s, err
+}
 
 // schema tells the decoder the schema that a record names, where it needs
 // one. It returns true when nobody knows it, and an error when nobody can say.
@@ -36,22 +38,7 @@ func (t *tenured) learn(ctx context.Context, decoder task.Decoder, m *ck.Message
 	if !ok {
 		return false, nil
 	}
-	id, needs := d.Needs(m.Value)
-	switch {
-	case !needs:
-		return false, nil
-	case t.opts.Schemas == nil:
-		return false, errNoRegistry
-	}
-	s, err := t.opts.Schemas.Schema(ctx, id)
-	t.opts.Metrics.schema(s, err)
-	if errors.Is(err, avro.ErrUnknown) {
-		return true, nil
-	}
-	if err == nil {
-		d.Learn(id, s.Schema, s.Problem)
-	}
-	return false, err
+	return avro.Teach(ctx, t.opts.Schemas, d, m.Value)
 }
 
 // await keeps a record for later, because nobody can say what its schema is.

@@ -127,7 +127,7 @@ func TestWithoutARegistryAvroStreamsWait(t *testing.T) {
 	b.produce(b.paid(1, avroFirst, "declined", 0))
 	b.until("a task that says so", func() bool {
 		for _, s := range e.Status().Tasks {
-			if strings.Contains(s.Reason, errNoRegistry.Error()) {
+			if strings.Contains(s.Reason, avro.ErrNoRegistry.Error()) {
 				return true
 			}
 		}

@@ -134,7 +134,7 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 		return fmt.Errorf("restoring %s: %w", t.id, err)
 	}
 	t.kept, t.task = kept, kept.Task()
-	t.frames = newFrames(t.task, t.rules)
+	t.frames = frames{decoder: route.NewDecoder(t.rules, t.task)}
 	if kept.Imported() && *progress == (task.Progress{}) {
 		*progress = t.task.Progress()
 	}
@@ -167,8 +167,7 @@ func (t *tenure) config(partitions int) task.Config {
 	if !rules.IsKeyed(t.id.Input) {
 		return task.Config{Sources: []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}}, Resolver: t.rules, Partitions: partitions}
 	}
-	own := t.id.Partition
-	return task.Config{Keyed: true, Resolver: t.rules, Owns: func(key []byte) bool { return route.PartitionOf(key, partitions) == own }}
+	return route.KeyedConfig(t.id.Partition, partitions, t.rules)
 }
 
 // replay repeats the input and the journal up to what was committed, without

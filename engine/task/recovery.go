@@ -11,8 +11,8 @@ import (
 var ErrDiverged = errors.New("the replay differs from what was committed")
 
 // A Recovery replays a restored task up to the committed progress. What it
-// emits was emitted before, so the effects are dropped and only the digest is
-// kept.
+// emits was emitted before: its driver drops the effects, and the digests are
+// compared.
 type Recovery struct {
 	task    *Task
 	target  Progress
@@ -39,10 +39,15 @@ func Recover(t *Task, committed Progress, journal []Entry) (*Recovery, error) {
 // on the driver calls the task itself.
 func (r *Recovery) Done() bool { return !r.task.pos.Before(r.target.Position) }
 
+// Effects are those of what the last call of Step, or Recover, has replayed, an
+// error included. They are valid until the next one.
+func (r *Recovery) Effects() *Effects { return &r.eff }
+
 // Step replays one record with the journal entries that stand before it. It
 // returns false, the record unread, when the replay is done without it: the
 // record is the first of those to be read live.
 func (r *Recovery) Step(rec *Record) (replayed bool, err error) {
+	r.eff.Reset()
 	if r.Done() {
 		return false, nil
 	}
@@ -56,7 +61,6 @@ func (r *Recovery) Step(rec *Record) (replayed bool, err error) {
 	}
 	quiet := *rec
 	quiet.Now, quiet.NoSchema = 0, false
-	r.eff.Reset()
 	if err := r.task.Step(&quiet, &r.eff); err != nil {
 		return false, err
 	}
@@ -78,7 +82,6 @@ func (r *Recovery) settle() error {
 }
 
 func (r *Recovery) next() error {
-	r.eff.Reset()
 	if err := r.task.Apply(r.journal[0], &r.eff); err != nil {
 		return err
 	}

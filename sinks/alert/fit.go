@@ -13,10 +13,28 @@ import (
 const (
 	EvidenceMax = 200      // events; the first and last half are kept
 	BytesMax    = 64 << 10 // of the JSON object
+	RecordMax   = 1 << 20  // of the JSON object whose names and ids alone are over BytesMax
 	summaryMax  = 4 << 10  // bytes of a summary in an alert over BytesMax
 	measureMax  = 1 << 10  // bytes of a string measure in an alert over BytesMax
 	ellipsis    = "\u2026" // ends a text that was cut
 )
+
+// AppendRecord appends the alert as a record of the alerts topic: as its JSON,
+// after it was made to fit BytesMax. One whose names and ids alone are over
+// RecordMax loses its evidence.
+func (a *Alert) AppendRecord(dst []byte) []byte {
+	begin := len(dst)
+	dst = a.AppendJSON(dst)
+	if len(dst)-begin > BytesMax {
+		a.Fit(BytesMax)
+		dst = a.AppendJSON(dst[:begin])
+	}
+	if len(dst)-begin > RecordMax {
+		a.Evidence, a.Truncated = nil, true
+		dst = a.AppendJSON(dst[:begin])
+	}
+	return dst
+}
 
 // Fit brings the alert within EvidenceMax events and bytesMax bytes of JSON,
 // and marks it truncated where anything had to go. It drops evidence from the
