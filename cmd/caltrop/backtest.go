@@ -30,7 +30,7 @@ const listedDefault = 20
 func backtestCommand() *cobra.Command {
 	var o backtestOptions
 	cmd := &cobra.Command{
-		Use:   "backtest --rules FILE… --events FILE|- | --brokers HOST:PORT [--from T] [--to T] [--labels FILE]",
+		Use:   "backtest --rules FILE… --events FILE|- | --brokers HOST:PORT [--from T] [--to T] [--labels FILE] | --brokers HOST:PORT --source journal",
 		Short: "Say what rules would have caught in a history",
 		Long: `Run rules over a history, in a file or in the source topics of their streams,
 and print their alerts a day.
@@ -39,6 +39,12 @@ Over topics it has readers and state of its own, so that it may run beside the
 live engine. Alerts from --from up to --to are reported; reading begins as far
 before as the rules look back. What was read is named with a hash: a second run
 over the same offsets prints the same bytes.
+
+With --source journal it runs the tasks of a live job again, from their own logs
+and journals, with the rules and lists that each had at each place, and compares
+what comes out with the topic of alerts, version by version: the report says
+that they are equal, or each difference. The logs must still begin where the
+tasks did.
 
 With --labels, known incidents as 'caltrop gen --labels' writes them, it also
 prints recall and precision, and lists what was missed and what was raised for
@@ -67,27 +73,11 @@ Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 }
 
 func runBacktest(ctx context.Context, cmd *cobra.Command, o backtestOptions) error {
-	if len(o.rules) == 0 {
-		return errors.New("no rules: give --rules FILE")
-	}
 	labels, err := readLabels(o.labels)
 	if err != nil {
 		return err
 	}
-	key, err := hashKeyOf(o.key)
-	if err != nil {
-		return err
-	}
-	set, err := overridden(cmd, rules.Override{HashKey: key}, o.rules, o.json)
-	if err != nil {
-		return err
-	}
-	var report *backtest.Report
-	if o.kafka.cluster.given() {
-		report, err = o.overTopics(ctx, cmd, set, labels)
-	} else {
-		report, err = o.overFile(ctx, cmd, set, labels)
-	}
+	report, err := o.report(ctx, cmd, labels)
 	if err != nil {
 		return err
 	}
@@ -98,6 +88,33 @@ func runBacktest(ctx context.Context, cmd *cobra.Command, o backtestOptions) err
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
+}
+
+// report runs what the flags ask for.
+func (o *backtestOptions) report(ctx context.Context, cmd *cobra.Command, labels []backtest.Label) (*backtest.Report, error) {
+	journal, err := o.kafka.journal()
+	switch {
+	case err != nil:
+		return nil, err
+	case journal && len(o.rules) > 0:
+		return nil, errors.New("--source journal runs the rules that ran: leave --rules out")
+	case journal:
+		return o.overJournal(ctx, cmd, labels)
+	case len(o.rules) == 0:
+		return nil, errors.New("no rules: give --rules FILE")
+	}
+	key, err := hashKeyOf(o.key)
+	if err != nil {
+		return nil, err
+	}
+	set, err := overridden(cmd, rules.Override{HashKey: key}, o.rules, o.json)
+	if err != nil {
+		return nil, err
+	}
+	if o.kafka.cluster.given() {
+		return o.overTopics(ctx, cmd, set, labels)
+	}
+	return o.overFile(ctx, cmd, set, labels)
 }
 
 func (o *backtestOptions) overFile(ctx context.Context, cmd *cobra.Command, set *rules.Set, labels []backtest.Label) (*backtest.Report, error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/avro"
 	topics "github.com/caltrop/caltrop/engine/backtest"
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/rules/backtest"
@@ -26,6 +27,8 @@ type topicOptions struct {
 	memory   int
 	alerts   string
 	examples int
+	source   string
+	registry []string // addresses
 }
 
 const memoryMiB = 256 // of a backtest, where nothing is said
@@ -37,12 +40,45 @@ func (o *topicOptions) add(f *pflag.FlagSet) {
 	f.IntVar(&o.parallel, "parallel", 1, "partitions that run at once")
 	f.IntVar(&o.memory, "memory", memoryMiB, "MiB of state in memory; more goes to temporary files")
 	f.StringVar(&o.alerts, "alerts", "", "also write each version of each alert as a line of JSON to this file")
+	f.StringVar(&o.source, "source", sourceTopics, "topics: the source topics; journal: what the live tasks did, from their own logs and journals")
+	f.StringVar(&o.cluster.job, "job", "", "job whose tasks are run again, with --source journal (default that of --config, else main)")
+	f.StringSliceVar(&o.registry, "schema-registry", nil, "addresses of the schema registry, for streams of Avro (default those of --config)")
 	f.IntVar(&o.examples, "examples", 0, "show so many alerts of each rule whole")
 }
 
+// What a backtest reads.
+const (
+	sourceTopics  = "topics"
+	sourceJournal = "journal"
+)
+
+// journal reports whether live tasks are to be run again.
+func (o *topicOptions) journal() (bool, error) {
+	if o.source != sourceTopics && o.source != sourceJournal {
+		return false, fmt.Errorf("--source is %q, want %s or %s", o.source, sourceTopics, sourceJournal)
+	}
+	return o.source == sourceJournal, nil
+}
+
+// schemas are those of the registry that the flags name; nil: they name none.
+func (o *topicOptions) schemas() (avro.Schemas, error) {
+	c := registryConfig{URLs: o.registry}
+	if len(o.registry) == 0 && o.cluster.config != "" {
+		conf, err := readConfig(o.cluster.config)
+		if err != nil {
+			return nil, err
+		}
+		c = conf.Registry
+	}
+	if r, err := c.open(); r != nil || err != nil { // a nil *Registry in an interface is no nil
+		return r, err
+	}
+	return nil, nil
+}
+
 // plan is the backtest that the flags ask for, without its directory.
-func (o *topicOptions) plan(set *rules.Set) (p topics.Plan, err error) {
-	p = topics.Plan{Set: set, Parallel: o.parallel, Bytes: int64(o.memory) << 20}
+func (o *topicOptions) plan() (p topics.Plan, err error) {
+	p = topics.Plan{Parallel: o.parallel, Bytes: int64(o.memory) << 20}
 	if o.parallel < 1 || o.memory < 1 {
 		return p, errors.New("--parallel and --memory are at least 1")
 	}
@@ -55,11 +91,12 @@ func (o *topicOptions) plan(set *rules.Set) (p topics.Plan, err error) {
 	if !p.To.IsZero() && !p.From.Before(p.To) {
 		return p, fmt.Errorf("--from %s is not before --to %s", o.from, o.to)
 	}
-	return p, nil
+	p.Schemas, err = o.schemas()
+	return p, err
 }
 
 func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, set *rules.Set, labels []backtest.Label) (*backtest.Report, error) {
-	plan, err := o.kafka.plan(set)
+	plan, err := o.kafka.plan()
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +105,56 @@ func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, se
 		return nil, err
 	}
 	defer cluster.Close()
-	plan.History = cluster.History()
+	plan.Set, plan.History = set, cluster.History()
+	return o.run(ctx, cmd, plan, labels)
+}
+
+// overJournal runs the tasks of a live job again.
+func (o *backtestOptions) overJournal(ctx context.Context, cmd *cobra.Command, labels []backtest.Label) (*backtest.Report, error) {
+	plan, err := o.kafka.plan()
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := o.kafka.cluster.open()
+	if err != nil {
+		return nil, err
+	}
+	defer cluster.Close()
+	key, err := o.hashKey()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	registry := rules.NewRegistry(rules.Options{Log: cluster.RulesLog(), Lists: cluster.Lists(), HashKey: key})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cancel(registry.Run(ctx))
+	}()
+	defer func() { cancel(nil); <-ended }()
+	select {
+	case <-registry.Ready():
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	plan.Live = &topics.Live{Job: cluster.History(), Rules: registry}
+	return o.run(ctx, cmd, plan, labels)
+}
+
+// hashKey is that of the flag, else of the configuration.
+func (o *backtestOptions) hashKey() ([]byte, error) {
+	if o.key != "" || o.kafka.cluster.config == "" {
+		return hashKeyOf(o.key)
+	}
+	c, err := readConfig(o.kafka.cluster.config)
+	if err != nil {
+		return nil, err
+	}
+	return c.PII.hashKey()
+}
+
+// run runs a plan in a directory that it removes.
+func (o *backtestOptions) run(ctx context.Context, cmd *cobra.Command, plan topics.Plan, labels []backtest.Label) (report *backtest.Report, err error) {
 	if plan.Dir, err = os.MkdirTemp("", "caltrop-backtest-"); err != nil {
 		return nil, fmt.Errorf("making a directory for state: %w", err)
 	}
@@ -78,7 +164,7 @@ func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, se
 	if err != nil {
 		return nil, err
 	}
-	report := reportOf(set, result, labels, o.shown(result.Suppressed()))
+	report = reportOf(result, labels, o.shown(result.Suppressed()))
 	if err := writeAlerts(o.kafka.alerts, result.Alerts); err != nil {
 		return nil, err
 	}
@@ -92,10 +178,14 @@ func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, se
 }
 
 // reportOf puts the alerts in order and scores them.
-func reportOf(set *rules.Set, result *topics.Result, labels []backtest.Label, o backtest.Options) *backtest.Report {
+func reportOf(result *topics.Result, labels []backtest.Label, o backtest.Options) *backtest.Report {
 	offline.Sort(result.Alerts)
-	report := backtest.Score(ruleNames(set), result.Alerts, labels, o)
-	report.Inputs = result.Inputs
+	var names []string
+	for _, r := range result.Rules {
+		names = append(names, r.Name)
+	}
+	report := backtest.Score(names, result.Alerts, labels, o)
+	report.Inputs, report.Live = result.Inputs, result.Live
 	return report
 }
 
@@ -103,8 +193,8 @@ func reportOf(set *rules.Set, result *topics.Result, labels []backtest.Label, o 
 const examplesShown = 3
 
 // backtestReport is the report of a backtest over REST.
-func backtestReport(p topics.Plan, result *topics.Result) ([]byte, error) {
-	report := reportOf(p.Set, result, nil, backtest.Options{Examples: examplesShown, Suppressed: result.Suppressed()})
+func backtestReport(result *topics.Result) ([]byte, error) {
+	report := reportOf(result, nil, backtest.Options{Examples: examplesShown, Suppressed: result.Suppressed()})
 	text, err := json.Marshal(report)
 	if err != nil {
 		return nil, fmt.Errorf("writing the report: %w", err)

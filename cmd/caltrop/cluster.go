@@ -11,6 +11,7 @@ import (
 // clusterFlags name the Kafka cluster of a command that is no process of a job.
 type clusterFlags struct {
 	config, prefix string
+	job            string // where a command has a flag for it
 	brokers        []string
 }
 
@@ -28,7 +29,7 @@ func (o *clusterFlags) open() (*kafka.Cluster, error) {
 	if (o.config == "") == (len(o.brokers) == 0) {
 		return nil, errors.New("give --config FILE or --brokers HOST:PORT, one of them")
 	}
-	opts := kafka.Options{Brokers: o.brokers, Prefix: o.prefix}
+	opts := kafka.Options{Brokers: o.brokers, Prefix: o.prefix, Job: o.job}
 	if o.config != "" {
 		c, err := readConfig(o.config)
 		if err != nil {
@@ -37,7 +38,7 @@ func (o *clusterFlags) open() (*kafka.Cluster, error) {
 		if opts, err = c.Kafka.options(); err != nil {
 			return nil, err
 		}
-		opts.Prefix = cmp.Or(o.prefix, opts.Prefix)
+		opts.Prefix, opts.Job, opts.Generation = cmp.Or(o.prefix, opts.Prefix), cmp.Or(o.job, c.Job), c.Generation
 	}
 	return kafka.Open(opts)
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/avro"
 	"github.com/caltrop/caltrop/engine/backtest"
 	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/kafka"
@@ -65,6 +66,7 @@ type node struct {
 	exports  []export     // of logs and traces
 
 	backtests *backtest.Operations
+	schemas   avro.Schemas // nil: there is no schema registry
 
 	savepoints *checkpoint.Savepoints
 }
@@ -180,7 +182,7 @@ func (n *node) openEngine() error {
 	case err != nil:
 		return err
 	case schemas != nil:
-		o.Schemas = schemas
+		o.Schemas, n.schemas = schemas, schemas
 	}
 	n.engine = kafka.NewEngine(n.cluster, n.registry, o)
 	return m.Observe(n.engine.Status)
@@ -188,7 +190,7 @@ func (n *node) openEngine() error {
 
 func (n *node) openHandler() (err error) {
 	n.backtests = backtest.NewOperations(backtest.OperationsOptions{
-		History: n.cluster.History(), Dir: filepath.Join(n.conf.Data, "backtests"), Bytes: int64(n.conf.Memory) / backtestShare,
+		History: n.cluster.History(), Live: backtest.Live{Job: n.cluster.History(), Rules: n.registry}, Schemas: n.schemas, Dir: filepath.Join(n.conf.Data, "backtests"), Bytes: int64(n.conf.Memory) / backtestShare,
 		Report: backtestReport, Log: n.log,
 	})
 	var sessions api.Sessions

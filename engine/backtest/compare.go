@@ -118,6 +118,9 @@ func (p *Plan) compared(ctx context.Context, pasts []*past, written []pinned, ke
 		}
 		addCounts(totals, l.rules)
 	}
+	for i := range r.Alerts { // of rules that were deleted since, too
+		addCounts(totals, map[string]task.RuleCounts{r.Alerts[i].Rule: {}})
+	}
 	r.Rules = sorted(totals)
 	c := &comparing{all: map[versionKey]*repeated{}, kept: kept}
 	at := 0

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/caltrop/caltrop/engine/avro"
 )
 
 // Bounds of Operations.
@@ -49,13 +51,16 @@ type Operation struct {
 	Report      []byte    // of one that is done
 }
 
-// OperationsOptions are what operations share. All but Log are required.
+// OperationsOptions are what operations share. All but Schemas and Log are
+// required.
 type OperationsOptions struct {
 	History History
-	Dir     string // for state files; what is in it is removed at the start
-	Bytes   int64  // budget of state
+	Live    Live         // the job beside which they run
+	Schemas avro.Schemas // nil: there are none
+	Dir     string       // for state files; what is in it is removed at the start
+	Bytes   int64        // budget of state
 	// Report makes an operation's report of its result.
-	Report func(Plan, *Result) ([]byte, error)
+	Report func(*Result) ([]byte, error)
 	Log    *slog.Logger // nil: nothing is logged
 }
 
@@ -87,13 +92,17 @@ func NewOperations(o OperationsOptions) *Operations {
 	return &Operations{opts: o, queue: make(chan *operation, WaitingMax)}
 }
 
-// Start adds an operation: the plan's set, From and To count. ErrBusy when too
-// many wait.
+// Start adds an operation: the plan's From and To count, and its set; where that
+// is nil, the live tasks are run again. ErrBusy when too many wait.
 func (s *Operations) Start(p Plan) (Operation, error) {
 	op := &operation{plan: p}
 	op.ID, op.State, op.From, op.To = rand.Text(), Waiting, p.From, p.To
-	for _, r := range p.Set.Rules {
-		op.Rules = append(op.Rules, r.Doc.Name)
+	if p.Set == nil {
+		op.plan.Live = &s.opts.Live
+	} else {
+		for _, r := range p.Set.Rules {
+			op.Rules = append(op.Rules, r.Doc.Name)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +212,7 @@ func (s *Operations) run(ctx context.Context, op *operation) {
 		return
 	}
 	p := op.plan
-	p.History, p.Bytes, p.Dir, p.Parallel = s.opts.History, s.opts.Bytes, filepath.Join(s.opts.Dir, op.ID), 1
+	p.History, p.Schemas, p.Bytes, p.Dir, p.Parallel = s.opts.History, s.opts.Schemas, s.opts.Bytes, filepath.Join(s.opts.Dir, op.ID), 1
 	report, err := s.report(ctx, p, &op.progress)
 	if removed := os.RemoveAll(p.Dir); removed != nil {
 		s.opts.Log.Warn("state of a backtest not removed", "dir", p.Dir, "error", removed)
@@ -216,7 +225,7 @@ func (s *Operations) report(ctx context.Context, p Plan, progress *Progress) ([]
 	if err != nil {
 		return nil, err
 	}
-	return s.opts.Report(p, result)
+	return s.opts.Report(result)
 }
 
 func (s *Operations) begin(op *operation, cancel context.CancelFunc) bool {

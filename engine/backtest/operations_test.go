@@ -32,7 +32,7 @@ func operations(t *testing.T, h backtest.History) (ops *backtest.Operations, dir
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "backtests")
 	ops = backtest.NewOperations(backtest.OperationsOptions{History: h, Dir: dir, Bytes: 32 << 20,
-		Report: func(_ backtest.Plan, r *backtest.Result) ([]byte, error) {
+		Report: func(r *backtest.Result) ([]byte, error) {
 			return fmt.Appendf(nil, "%d alerts", len(r.Alerts)), nil
 		}})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -57,14 +57,23 @@ func stamp(t time.Time) string {
 }
 
 // startBacktest starts a backtest of the rules in the body, or of live ones
-// when there is no body.
+// when there is no body; or of what the live tasks did.
 func (s *server) startBacktest(w http.ResponseWriter, r *http.Request) error {
 	plan, err := planTimes(r)
 	if err != nil {
 		return err
 	}
-	if plan.Set, err = s.backtestRules(w, r); err != nil {
-		return err
+	switch source := r.URL.Query().Get("source"); source {
+	case "", "topics":
+		if plan.Set, err = s.backtestRules(w, r); err != nil {
+			return err
+		}
+	case "journal": // without a set: what the live tasks did
+		if r.ContentLength != 0 || r.URL.Query().Get("rules") != "" {
+			return badRequest("", "with source=journal the rules are those that ran: give none")
+		}
+	default:
+		return badRequest("", "parameter source is %q, want topics or journal", source)
 	}
 	op, err := s.backtests.Start(plan)
 	if errors.Is(err, backtest.ErrBusy) {

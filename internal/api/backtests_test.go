@@ -46,7 +46,7 @@ func (p *payments) Close() {}
 
 func startBacktests(t *testing.T) *backtest.Operations {
 	ops := backtest.NewOperations(backtest.OperationsOptions{History: threePayments{}, Dir: filepath.Join(t.TempDir(), "b"), Bytes: 32 << 20,
-		Report: func(_ backtest.Plan, r *backtest.Result) ([]byte, error) {
+		Report: func(r *backtest.Result) ([]byte, error) {
 			return append(append([]byte(`{"first":`), r.Alerts[0].AppendJSON(nil)...), '}'), nil
 		}})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -22,6 +22,8 @@ type Report struct {
 	Unwatched []Unwatched `json:"unwatched,omitempty"`
 	// Inputs are what was read of source topics; none of a file.
 	Inputs []backtest.Input `json:"inputs,omitempty"`
+	// Live is the comparison with what a live job wrote; nil: there was none.
+	Live *backtest.Comparison `json:"live,omitempty"`
 }
 
 // A Rule is the outcome for one rule. Its own scenario is the one of its name.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/caltrop/caltrop/engine/backtest"
 )
 
 // Text writes the report as tables: the rules, their alerts a day, and what
@@ -20,6 +22,7 @@ func (r *Report) Text(w io.Writer) error {
 	}
 	r.examples(&b)
 	r.inputs(&b)
+	r.live(&b)
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
@@ -76,6 +79,30 @@ func (r *Report) inputs(b *strings.Builder) {
 			fmt.Fprintf(w, "%s\t%d\t%d-%d\t%d\t%d\t%d\t%d\t%s\n", in.Topic, in.Partition, in.From, in.To, in.Records, in.Late, in.Duplicates, in.Dead, in.Hash)
 		}
 	})
+}
+
+// live says whether the alerts are those of the live job.
+func (r *Report) live(b *strings.Builder) {
+	c := r.Live
+	if c == nil {
+		return
+	}
+	if c.Equal {
+		fmt.Fprintf(b, "\nequal to live: %d versions of alerts, of %d tasks\n", c.Alerts, c.Tasks)
+		return
+	}
+	fmt.Fprintf(b, "\nNOT equal to live: %d versions of alerts are, of %d tasks; %d differences\n", c.Alerts, c.Tasks, len(c.Differences)+c.More)
+	table(b, func(w io.Writer) {
+		for i := range c.Differences {
+			d := &c.Differences[i]
+			if d.What == backtest.TaskDiffers {
+				fmt.Fprintf(w, "  %s\t%s\t%s\n", d.What, d.Task, d.Detail)
+				continue
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\tversion %d\n", d.What, d.At, d.Rule, d.Key, d.ID, d.Version)
+		}
+	})
+	more(b, c.More)
 }
 
 func number(v *float64) string {
