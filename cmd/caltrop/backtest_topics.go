@@ -24,6 +24,7 @@ type topicOptions struct {
 	cluster  clusterFlags
 	from, to string
 	parallel int
+	share    float64
 	memory   int
 	alerts   string
 	examples int
@@ -38,6 +39,7 @@ func (o *topicOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.from, "from", "", "first time of alerts, RFC 3339; default: as far back as the topics go")
 	f.StringVar(&o.to, "to", "", "time before which alerts are, RFC 3339; default: up to the topics' present end")
 	f.IntVar(&o.parallel, "parallel", 1, "partitions that run at once")
+	f.Float64Var(&o.share, "share", 1, "part of the time for which each of them works, 0.5 for half; what runs beside has the rest")
 	f.IntVar(&o.memory, "memory", memoryMiB, "MiB of state in memory; more goes to temporary files")
 	f.StringVar(&o.alerts, "alerts", "", "also write each version of each alert as a line of JSON to this file")
 	f.StringVar(&o.source, "source", sourceTopics, "topics: the source topics; journal: what the live tasks did, from their own logs and journals")
@@ -78,9 +80,12 @@ func (o *topicOptions) schemas() (avro.Schemas, error) {
 
 // plan is the backtest that the flags ask for, without its directory.
 func (o *topicOptions) plan() (p topics.Plan, err error) {
-	p = topics.Plan{Parallel: o.parallel, Bytes: int64(o.memory) << 20}
+	p = topics.Plan{Parallel: o.parallel, Share: o.share, Bytes: int64(o.memory) << 20}
 	if o.parallel < 1 || o.memory < 1 {
 		return p, errors.New("--parallel and --memory are at least 1")
+	}
+	if !(o.share > 0 && o.share <= 1) {
+		return p, fmt.Errorf("--share is %g, want more than 0 and at most 1", o.share)
 	}
 	if p.From, err = timeFlag("from", o.from, time.Time{}); err != nil {
 		return p, err

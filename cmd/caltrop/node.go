@@ -32,8 +32,11 @@ import (
 // shutdownMost is the longest that a process goes on after it was told to end.
 const shutdownMost = 9 * time.Second
 
-// backtestShare is the part of the memory budget that backtests take beside it.
-const backtestShare = 4
+// What backtests over REST take.
+const (
+	backtestShare = 4   // of the memory budget, beside it: one part in so many
+	backtestTime  = 0.5 // of the time of one core, in slices of a millisecond
+)
 
 // listsKept is for how many times the time between checkpoints a version of a
 // list must be readable again: as long as the oldest of three that are kept.
@@ -190,7 +193,7 @@ func (n *node) openEngine() error {
 
 func (n *node) openHandler() (err error) {
 	n.backtests = backtest.NewOperations(backtest.OperationsOptions{
-		History: n.cluster.History(), Live: backtest.Live{Job: n.cluster.History(), Rules: n.registry}, Schemas: n.schemas, Dir: filepath.Join(n.conf.Data, "backtests"), Bytes: int64(n.conf.Memory) / backtestShare,
+		History: n.cluster.History(), Live: backtest.Live{Job: n.cluster.History(), Rules: n.registry}, Schemas: n.schemas, Dir: filepath.Join(n.conf.Data, "backtests"), Bytes: int64(n.conf.Memory) / backtestShare, Share: backtestTime,
 		Report: backtestReport, Log: n.log,
 	})
 	var sessions api.Sessions

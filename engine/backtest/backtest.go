@@ -45,6 +45,9 @@ type Plan struct {
 	Lead time.Duration
 	// Parallel is how many partitions run at once; 0 means 1.
 	Parallel int
+	// Share is the part of the time for which each of them may work, up to 1; 0
+	// means 1.
+	Share float64
 	// Bytes is the budget of all state in the heap; 0 means BytesDefault. What is
 	// over it goes to Dir.
 	Bytes int64
@@ -205,6 +208,9 @@ func (b *basket) put(alerts *[]alert.Alert, raised []alert.Alert) error {
 func (p Plan) withDefaults() Plan {
 	if p.Parallel == 0 {
 		p.Parallel = 1
+	}
+	if p.Share == 0 {
+		p.Share = 1
 	}
 	if p.Bytes == 0 {
 		p.Bytes = BytesDefault

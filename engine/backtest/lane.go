@@ -51,6 +51,7 @@ type run struct {
 	plan     *Plan
 	progress *Progress
 	kept     *basket // of all lanes
+	pace     pace
 	task     *task.Task
 	record   task.Record
 	effects  task.Effects
@@ -61,7 +62,7 @@ type run struct {
 
 // run runs the lane.
 func (l *lane) run(ctx context.Context, p *Plan, progress *Progress, kept *basket) (err error) {
-	r := &run{lane: l, plan: p, progress: progress, kept: kept, to: kept.to}
+	r := &run{lane: l, plan: p, progress: progress, kept: kept, pace: p.pace(), to: kept.to}
 	store, err := p.openState(l.name)
 	if err != nil {
 		return err
@@ -125,6 +126,7 @@ func (r *run) read(ctx context.Context) error {
 			return nil
 		}
 		in := r.inputs[i]
+		r.pace.turn(ctx)
 		if err := r.silence(in.at); err != nil {
 			return err
 		}

@@ -131,7 +131,7 @@ func (l *past) run(ctx context.Context, p *Plan, progress *Progress, kept *baske
 		conf = route.KeyedConfig(l.Partition, l.Partitions, p.Live.Rules)
 	}
 	conf.State = store
-	again := &again{past: l, plan: p, progress: progress, kept: kept, task: task.New(conf)}
+	again := &again{past: l, plan: p, progress: progress, kept: kept, pace: p.pace(), task: task.New(conf)}
 	if err := again.begin(ctx, journal); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (l *past) journal(ctx context.Context, p *Plan) ([]task.Entry, error) {
 		return nil, err
 	}
 	if len(entries) == 0 || entries[0].Seq != 1 {
-		return nil, errors.New("its journal has no beginning any more: a task that is taken over trims what its checkpoints make needless")
+		return nil, errors.New("its journal has no beginning any more: who takes a task over trims what is far behind its checkpoints")
 	}
 	past := func(e task.Entry) bool { return e.Seq > l.Committed.Position.Seq }
 	if i := slices.IndexFunc(entries, past); i >= 0 {
@@ -178,6 +178,7 @@ type again struct {
 	plan     *Plan
 	progress *Progress
 	kept     *basket
+	pace     pace
 	task     *task.Task
 	recovery *task.Recovery
 	in       input
@@ -211,6 +212,7 @@ func (a *again) read(ctx context.Context) error {
 		if a.in.ended {
 			return fmt.Errorf("topic %s has no record between %d and %d any more, which the task has read", a.Topic, a.task.Position().Offset, a.Committed.Position.Offset)
 		}
+		a.pace.turn(ctx)
 		if err := a.fill(ctx); err != nil {
 			return err
 		}

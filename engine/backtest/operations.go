@@ -59,6 +59,7 @@ type OperationsOptions struct {
 	Schemas avro.Schemas // nil: there are none
 	Dir     string       // for state files; what is in it is removed at the start
 	Bytes   int64        // budget of state
+	Share   float64      // of the time for which they may work; 0 means 1
 	// Report makes an operation's report of its result.
 	Report func(*Result) ([]byte, error)
 	Log    *slog.Logger // nil: nothing is logged
@@ -96,7 +97,7 @@ func NewOperations(o OperationsOptions) *Operations {
 // is nil, the live tasks are run again. ErrBusy when too many wait.
 func (s *Operations) Start(p Plan) (Operation, error) {
 	op := &operation{plan: p}
-	op.ID, op.State, op.From, op.To = rand.Text(), Waiting, p.From, p.To
+	op.ID, op.State, op.From, op.To, op.Rules = rand.Text(), Waiting, p.From, p.To, []string{}
 	if p.Set == nil {
 		op.plan.Live = &s.opts.Live
 	} else {
@@ -212,7 +213,8 @@ func (s *Operations) run(ctx context.Context, op *operation) {
 		return
 	}
 	p := op.plan
-	p.History, p.Schemas, p.Bytes, p.Dir, p.Parallel = s.opts.History, s.opts.Schemas, s.opts.Bytes, filepath.Join(s.opts.Dir, op.ID), 1
+	p.History, p.Schemas, p.Bytes, p.Share, p.Parallel = s.opts.History, s.opts.Schemas, s.opts.Bytes, s.opts.Share, 1
+	p.Dir = filepath.Join(s.opts.Dir, op.ID)
 	report, err := s.report(ctx, p, &op.progress)
 	if removed := os.RemoveAll(p.Dir); removed != nil {
 		s.opts.Log.Warn("state of a backtest not removed", "dir", p.Dir, "error", removed)

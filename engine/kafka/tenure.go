@@ -229,7 +229,11 @@ func (t *tenure) repeat(ctx context.Context, recovery *task.Recovery, m *ck.Mess
 	return nil
 }
 
-// entries returns the journal and trims what no kept checkpoint needs.
+// journalKept is how many entries a journal keeps before those that the kept
+// checkpoints need: a backtest of the journal begins with the first.
+const journalKept = 50_000
+
+// entries returns the journal and trims what is too old.
 func (t *tenure) entries(ctx context.Context, ends barrier) ([]task.Entry, error) {
 	topic := t.out.journal
 	r, err := t.cluster.openReader(topic, t.id.Partition, ck.OffsetBeginning)
@@ -238,7 +242,7 @@ func (t *tenure) entries(ctx context.Context, ends barrier) ([]task.Entry, error
 	}
 	defer r.close()
 	var entries []task.Entry
-	oldest, needless := t.kept.Oldest().Seq, ck.Offset(0)
+	oldest, needless := t.kept.Oldest().Seq, []ck.Offset{}
 	err = r.through(ctx, ends.journal, func(m *ck.Message) error {
 		e, err := task.DecodeEntry(m.Value)
 		if err != nil {
@@ -246,12 +250,12 @@ func (t *tenure) entries(ctx context.Context, ends barrier) ([]task.Entry, error
 		}
 		entries = append(entries, e)
 		if e.Seq <= oldest {
-			needless = m.TopicPartition.Offset + 1
+			needless = append(needless, m.TopicPartition.Offset)
 		}
 		return nil
 	})
-	if err == nil && needless > 0 {
-		t.cluster.trim(ctx, topic, t.id.Partition, needless)
+	if n := len(needless); err == nil && n > journalKept {
+		t.cluster.trim(ctx, topic, t.id.Partition, needless[n-journalKept])
 	}
 	return entries, err
 }

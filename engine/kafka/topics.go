@@ -86,7 +86,7 @@ func (c *Cluster) ensureInput(ctx context.Context, input string, count int) (int
 		return n, nil
 	}
 	err := c.ensure(ctx, []ck.TopicSpecification{
-		c.deleted(journal, count, -1), // trimmed behind the oldest kept checkpoint instead
+		c.deleted(journal, count, -1), // trimmed some way behind the oldest kept checkpoint instead
 		c.compacted(c.Topics().Progress(input, c.opts.Generation), count),
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/engine/backtest"
+	"github.com/caltrop/caltrop/engine/task"
 )
 
 // threePayments is a history of one partition in which the rule of this
@@ -28,6 +29,13 @@ func (threePayments) Open(context.Context, string, backtest.Span) (backtest.Read
 	}}, nil
 }
 
+// noTasks is a job of which nothing is known.
+type noTasks struct{ threePayments }
+
+func (noTasks) Tasks(context.Context) ([]backtest.Task, error)                { return nil, nil }
+func (noTasks) Journal(context.Context, *backtest.Task) ([]task.Entry, error) { return nil, nil }
+func (noTasks) Alerts() []string                                              { return nil }
+
 type payments struct {
 	next int64
 	rest []string
@@ -45,7 +53,7 @@ func (p *payments) Next(_ context.Context, r *backtest.Record) error {
 func (p *payments) Close() {}
 
 func startBacktests(t *testing.T) *backtest.Operations {
-	ops := backtest.NewOperations(backtest.OperationsOptions{History: threePayments{}, Dir: filepath.Join(t.TempDir(), "b"), Bytes: 32 << 20,
+	ops := backtest.NewOperations(backtest.OperationsOptions{History: threePayments{}, Live: backtest.Live{Job: noTasks{}}, Dir: filepath.Join(t.TempDir(), "b"), Bytes: 32 << 20,
 		Report: func(r *backtest.Result) ([]byte, error) {
 			return append(append([]byte(`{"first":`), r.Alerts[0].AppendJSON(nil)...), '}'), nil
 		}})
@@ -95,7 +103,7 @@ func TestBacktestsOfLiveRules(t *testing.T) {
 	g := newRig(t)
 	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
 	g.want(http.StatusCreated, "PUT", "/v1/rules/probe?state=live", rule)
-	for _, target := range []string{"/v1/backtests", "/v1/backtests?rules=probe"} {
+	for _, target := range []string{"/v1/backtests", "/v1/backtests?rules=probe", "/v1/backtests?source=topics"} {
 		if op := read[backtestAnswer](t, g.want(http.StatusAccepted, "POST", target, "")); len(op.Rules) != 1 || op.Rules[0] != "probe" {
 			t.Errorf("%s: %+v", target, op)
 		}
@@ -104,10 +112,16 @@ func TestBacktestsOfLiveRules(t *testing.T) {
 		"/v1/backtests?rules=nothing":                                     http.StatusUnprocessableEntity,
 		"/v1/backtests?from=yesterday":                                    http.StatusBadRequest,
 		"/v1/backtests?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": http.StatusBadRequest,
+		"/v1/backtests?source=yesterday":                                  http.StatusBadRequest,
+		"/v1/backtests?source=journal&rules=probe":                        http.StatusBadRequest,
 		"/v1/backtests?until=2026-01-02T00:00:00Z":                        http.StatusBadRequest,
 	} {
 		g.want(want, "POST", target, "")
 	}
+	if op := read[backtestAnswer](t, g.want(http.StatusAccepted, "POST", "/v1/backtests?source=journal", "")); len(op.Rules) != 0 {
+		t.Errorf("of the journal: %+v", op)
+	}
 	g.want(http.StatusBadRequest, "POST", "/v1/backtests?rules=probe", rule)
+	g.want(http.StatusBadRequest, "POST", "/v1/backtests?source=journal", rule)
 	g.want(http.StatusUnprocessableEntity, "POST", "/v1/backtests", "kind: Rule")
 }

@@ -231,7 +231,7 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 		r.Get("/v1/jobs/{job}/savepoints/{name}", s.handle(s.getSavepoint))
 	}
 	if s.backtests != nil {
-		documents.Post("/v1/backtests", s.handle(s.startBacktest, "rules", "from", "to"))
+		documents.Post("/v1/backtests", s.handle(s.startBacktest, "source", "rules", "from", "to"))
 		r.Get("/v1/backtests", s.handle(s.listBacktests))
 		r.Get("/v1/backtests/{id}", s.handle(s.getBacktest))
 		r.Delete("/v1/backtests/{id}", s.handle(s.cancelBacktest))

@@ -94,13 +94,21 @@ func (r *rig) drained(within time.Duration, all ...*process) {
 	r.t.Helper()
 	ends := r.ends()
 	eventually(r.t, within, func() string {
-		behind := len(ends)
 		var tasks []taskView
 		for _, p := range all {
 			tasks = append(tasks, p.tasks()...)
 		}
+		read := map[string]bool{} // by all tasks on it
 		for _, t := range tasks {
-			if t.State == "live" && t.Position.Offset >= ends[fmt.Sprintf("%s/%d", t.Stream, t.Partition)] {
+			name := fmt.Sprintf("%s/%d", t.Stream, t.Partition)
+			if end, ok := ends[name]; ok {
+				others, known := read[name]
+				read[name] = t.State == "live" && t.Position.Offset >= end && (others || !known)
+			}
+		}
+		behind := len(ends)
+		for _, all := range read {
+			if all {
 				behind--
 			}
 		}

@@ -27,6 +27,7 @@ type rig struct {
 	streams, rules []byte   // the documents, with this rig's topics
 	views          []byte   // likewise; nil: none
 	only           []string // the streams that are used; nil: all
+	keyedLogs      int      // that the rules have
 	newest         alertSet // of what matched said, the last version of each alert
 	apart          string   // a rule that is left out of what is compared; "": none
 }
@@ -174,7 +175,7 @@ func (r *rig) settled(within time.Duration, all ...*process) {
 				live[fmt.Sprintf("%s/%d", t.Stream, t.Partition)]++
 			}
 		}
-		if want := partitionCount * len(r.streamNames()); len(live) != want {
+		if want := partitionCount*len(r.streamNames()) + r.keyedLogs*r.Keyed; len(live) != want {
 			return fmt.Sprintf("%d partitions are live with rules %d, want %d: %+v", len(live), newest, want, tasks)
 		}
 		return ""
