@@ -131,8 +131,7 @@ func TestBacktestOfTheJournalEqualsLive(t *testing.T) {
 
 // TestT39BacktestBesideLive runs backtests over REST, of the rules that are live
 // and of what the live tasks did, while events come in: the live alerts are those
-// of match, each once, and two backtests of one history are equal. What it does
-// to the latency is TestFigureBacktest.
+// of match, each once, and two backtests of one history are equal.
 func TestT39BacktestBesideLive(t *testing.T) {
 	r, in := newBacktestRig(t, 6000)
 	want := r.matched(in)
