@@ -102,6 +102,20 @@ func (p *plain) Passed(wheel uint32, watermark int64) {
 	}
 }
 
+// Each implements task.State.
+func (p *plain) Each(slot uint32, visit func(key, value []byte, dies, timer int64)) {
+	for k, r := range p.records {
+		if k.slot == slot {
+			visit([]byte(k.key), r.value, r.dies, p.timers[k])
+		}
+	}
+	for k, at := range p.timers {
+		if _, has := p.records[k]; k.slot == slot && !has {
+			visit([]byte(k.key), nil, task.Never, at)
+		}
+	}
+}
+
 // Drop implements task.State.
 func (p *plain) Drop(slot uint32) {
 	maps.DeleteFunc(p.records, func(k plainKey, _ plainRecord) bool { return k.slot == slot })

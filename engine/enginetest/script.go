@@ -17,6 +17,9 @@ type Script struct {
 	Records []task.Record // by offset, with gaps
 	// Acts are new journal entries by the task's offset at which they are made.
 	Acts map[int64][]task.Entry
+	// Start tells how a revision starts: "warm", "carry", or else empty; nil:
+	// all start empty.
+	Start func(task.Ref) string
 }
 
 const paymentText = `

@@ -100,6 +100,7 @@ type Sim struct {
 	Saved     int // checkpoints
 	Rejected  int // checkpoints passed over at a restore
 	Replayed  int // records
+	Warmed    int // rules
 
 	rand  *rand.Rand
 	blobs *vfs.MemFS
@@ -314,12 +315,12 @@ func (p *incarnation) act() error {
 	acts := p.Script.Acts[at]
 	done := 0
 	for _, e := range slices.Concat(p.Committed.Journal, p.tx.journal) {
-		if e.Kind != task.Clock && e.At == at {
+		if e.Kind != task.Clock && e.Kind != task.Imported && e.At == at {
 			done++
 		}
 	}
 	for ; done < len(acts); done++ {
-		if err := p.task.Apply(acts[done], &p.eff); err != nil {
+		if err := p.apply(acts[done]); err != nil {
 			return err
 		}
 		if err := p.after(); err != nil {

@@ -204,6 +204,27 @@ func (d *disk) deadlines(wheel uint32, from int64, n int, visit func(at int64, s
 	return next, nil
 }
 
+// each visits the records of a slot.
+func (d *disk) each(slot uint32, visit func(key []byte, img image)) error {
+	if err := d.commit(); err != nil {
+		return err
+	}
+	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: recordName(nil, slot, nil), UpperBound: recordName(nil, slot+1, nil)})
+	if err != nil {
+		return fmt.Errorf("reading the records of slot %d: %w", slot, err)
+	}
+	for it.First(); it.Valid() && err == nil; it.Next() {
+		var img image
+		if img, err = parseImage(it.Value()); err == nil {
+			visit(it.Key()[len(recordName(nil, slot, nil)):], img)
+		}
+	}
+	if err = errors.Join(err, it.Close()); err != nil {
+		return fmt.Errorf("reading the records of slot %d: %w", slot, err)
+	}
+	return nil
+}
+
 // forget removes the records of slots and the deadlines that have passed.
 func (d *disk) forget(slots []uint32, marks map[uint32]int64) error {
 	b := d.db.NewBatch()

@@ -430,6 +430,26 @@ func (s *Store) expire(r record, hash uint32) {
 	s.settle(r, hash)
 }
 
+// Each implements task.State.
+func (s *Store) Each(slot uint32, visit func(key, value []byte, dies, timer int64)) {
+	for _, e := range s.table.entries {
+		if e == 0 {
+			continue
+		}
+		if r := record(s.arena.at(ref(e))); r.slot() == slot && !r.empty() {
+			visit(r.key(), r.value(), r.dies(), r.timer())
+		}
+	}
+	if s.db == nil {
+		return
+	}
+	s.fail(s.db.each(slot, func(key []byte, img image) {
+		if s.table.find(&s.arena, hashOf(slot, key), slot, key) < 0 { // the heap has no newer one
+			visit(key, img.value, img.dies, img.timer)
+		}
+	}))
+}
+
 // Drop implements task.State.
 func (s *Store) Drop(slot uint32) {
 	var names []string

@@ -14,17 +14,19 @@ var errEntry = errors.New("not a journal entry")
 // entryJSON is the stored form of an entry, after the format byte. Journal
 // entries are rare, so a form that a person can read is worth its bytes.
 type entryJSON struct {
-	At     int64  `json:"at"`
-	Seq    uint64 `json:"seq"`
-	Kind   Kind   `json:"kind"`
-	Now    int64  `json:"now,omitempty"`
-	Stream string `json:"stream,omitempty"`
-	Set    *Set   `json:"set,omitempty"`
+	At     int64    `json:"at"`
+	Seq    uint64   `json:"seq"`
+	Kind   Kind     `json:"kind"`
+	Now    int64    `json:"now,omitempty"`
+	Stream string   `json:"stream,omitempty"`
+	Set    *Set     `json:"set,omitempty"`
+	Carry  []string `json:"carry,omitempty"`
+	Import *Import  `json:"import,omitempty"`
 }
 
 // AppendTo encodes a numbered entry at the end of b.
 func (e *Entry) AppendTo(b []byte) []byte {
-	j := entryJSON{At: e.At, Seq: e.Seq, Kind: e.Kind, Now: e.Now, Stream: e.Stream}
+	j := entryJSON{At: e.At, Seq: e.Seq, Kind: e.Kind, Now: e.Now, Stream: e.Stream, Carry: e.Carry, Import: e.Import}
 	if e.Kind == Switch {
 		j.Set = &e.Set
 	}
@@ -44,11 +46,11 @@ func DecodeEntry(b []byte) (Entry, error) {
 	if err := json.Unmarshal(b[1:], &j); err != nil {
 		return Entry{}, fmt.Errorf("%w: %w", errEntry, err)
 	}
-	e := Entry{At: j.At, Seq: j.Seq, Kind: j.Kind, Now: j.Now, Stream: j.Stream}
+	e := Entry{At: j.At, Seq: j.Seq, Kind: j.Kind, Now: j.Now, Stream: j.Stream, Carry: j.Carry, Import: j.Import}
 	if j.Set != nil {
 		e.Set = *j.Set
 	}
-	if e.Kind < Switch || e.Kind > Strange || e.Seq == 0 {
+	if e.Kind < Switch || e.Kind > Imported || e.Seq == 0 || (e.Kind == Imported) != (e.Import != nil) {
 		return Entry{}, fmt.Errorf("%w: kind %d, seq %d", errEntry, e.Kind, e.Seq)
 	}
 	return e, nil

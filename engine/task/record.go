@@ -52,10 +52,11 @@ type Kind uint8
 
 // The kinds of journal entries. The numbers are stored.
 const (
-	Switch  Kind = 1 // the rule set changes here
-	Tick    Kind = 2 // all partitions of a stream are silent; its watermark follows the clock
-	Clock   Kind = 3 // a record stamped in the future, judged by the reader's clock
-	Strange Kind = 4 // a record whose schema nobody knew
+	Switch   Kind = 1 // the rule set changes here
+	Tick     Kind = 2 // all partitions of a stream are silent; its watermark follows the clock
+	Clock    Kind = 3 // a record stamped in the future, judged by the reader's clock
+	Strange  Kind = 4 // a record whose schema nobody knew
+	Imported Kind = 5 // what a rule remembers when the Switch that follows starts it
 )
 
 // ofRecord reports whether an entry says something of the record at its offset,
@@ -72,6 +73,10 @@ type Entry struct {
 	Now    int64
 	Stream string // of a Tick
 	Set    Set    // of a Switch
+	// Carry names the rules whose new revision, of a Switch, goes on with what the
+	// one before it remembers.
+	Carry  []string
+	Import *Import // of Imported
 }
 
 // A Set names the streams, rules, profiles, views and versions of lists that are

@@ -188,7 +188,8 @@ func (s *slot) mentions(schema *event.Schema) bool {
 
 // install makes set the live one. Revisions that stay keep their state, those
 // that go finish the events held now, new ones start empty.
-func (t *Task) install(set Set) error {
+func (t *Task) install(set Set, carry []string) error {
+	defer func() { t.imports = nil }()
 	live, err := t.cfg.Resolver.Resolve(set)
 	if err != nil {
 		return fmt.Errorf("resolving the rule set: %w", err)
@@ -203,12 +204,12 @@ func (t *Task) install(set Set) error {
 	t.useStreams(set, live)
 	t.killSlots(set)
 	for i := range live.Rules {
-		if err := t.start(live.Rules[i], set); err != nil {
+		if err := t.start(live.Rules[i], set, carry); err != nil {
 			return err
 		}
 	}
 	for _, v := range live.Views {
-		if err := t.start(ruleFor(v), set); err != nil {
+		if err := t.start(ruleFor(v), set, nil); err != nil {
 			return err
 		}
 	}
@@ -298,7 +299,7 @@ func schemasOf(r *prog.Rule) []*event.Schema {
 }
 
 // start brings a live rule to work unless a slot of it goes on.
-func (t *Task) start(r Rule, set Set) error {
+func (t *Task) start(r Rule, set Set, carry []string) error {
 	g, err := t.groupOf(r.Rule)
 	if err != nil {
 		return err
@@ -324,7 +325,28 @@ func (t *Task) start(r Rule, set Set) error {
 		s.covered = g.first
 	}
 	t.attach(g, s)
-	return t.share(g, s)
+	if err := t.share(g, s); err != nil {
+		return err
+	}
+	if slices.Contains(carry, ref.Name) {
+		t.inherit(g, s)
+	}
+	return t.settleIn(g, s)
+}
+
+// inherit gives a slot that starts what the revision before it remembers, which
+// this Switch ended: the two run the same automaton over the same conditions.
+func (t *Task) inherit(g *group, s *slot) {
+	for _, was := range g.slots {
+		if was == s || was.rule.Name != s.rule.Name || was.died != t.epoch || was.shown != nil || !slices.Equal(was.streams, s.streams) || !slices.Equal(was.profiles, s.profiles) {
+			continue
+		}
+		s.covered = was.covered
+		t.copyInto(s.id, t.recordsOf(was.id))
+		if s.paged() {
+			t.copyInto(s.id|pagesBit, t.recordsOf(was.id|pagesBit))
+		}
+	}
 }
 
 // coverage returns from when on a slot that starts now sees every event: from

@@ -32,6 +32,10 @@ type State interface {
 	// Passed tells that the wheel's event time has reached watermark: records
 	// that died at or before it may go.
 	Passed(wheel uint32, watermark int64)
+	// Each visits the records of a slot in any order, with the time from which
+	// each is of no use and its timer, 0 where it has none. The bytes are valid
+	// during the visit, which must not call the State.
+	Each(slot uint32, visit func(key, value []byte, dies, timer int64))
 	// Drop removes all records and timers of a slot.
 	Drop(slot uint32)
 	// Err returns the first error; the state is unusable from then on.

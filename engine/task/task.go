@@ -134,7 +134,8 @@ type Task struct {
 	dues      []dueTimer
 	touched   []touch
 	spare     []*event.Event
-	effect    *Effects // of the call under way
+	imports   []*Import // for the Switch that follows
+	effect    *Effects  // of the call under way
 }
 
 const (
@@ -214,7 +215,10 @@ func (t *Task) Apply(e Entry, eff *Effects) error {
 func (t *Task) apply(e *Entry) error {
 	switch e.Kind {
 	case Switch:
-		return t.install(e.Set)
+		return t.install(e.Set, e.Carry)
+	case Imported:
+		t.imports = append(t.imports, e.Import)
+		return nil
 	case Tick:
 		return t.tick(e)
 	case Clock, Strange:
