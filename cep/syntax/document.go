@@ -88,6 +88,8 @@ type Rule struct {
 	EmitPos     Pos
 	Timing      string // "" | early | final
 	TimingPos   Pos
+	State       string // of a new revision: warm | reset | carry
+	StatePos    Pos
 	Alert       Alert
 	Limits      Limits
 	Salts       int // of hot_keys; 0 when absent

@@ -35,6 +35,10 @@ func (r *reader) rule(o *object, m Meta) *Rule {
 	if v := o.get("timing"); v != nil {
 		d.Timing, d.TimingPos = v.word("", "early", "final"), v.at()
 	}
+	d.State = "warm"
+	if v := o.get("state"); v != nil {
+		d.State, d.StatePos = v.word("warm", "warm", "reset", "carry"), v.at()
+	}
 	r.body(o, d)
 	r.alert(o.get("alert").object("`alert`"), d)
 	d.Limits = r.limits(o.get("limits"), d)

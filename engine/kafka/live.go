@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/route"
@@ -30,7 +29,7 @@ func (t *tenure) serve(ctx context.Context) error {
 	}
 	t.awaitLists(ctx)
 	t.say(StateLive, "")
-	if err := t.adopt(time.Now()); err != nil {
+	if err := t.adopt(ctx, time.Now()); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
@@ -67,6 +66,11 @@ func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
 	if err := t.makeRoom(ctx); err != nil {
 		return err
 	}
+	if t.live.warm != nil {
+		if err := t.followed(ctx, now); err != nil {
+			return err
+		}
+	}
 	if now.Sub(t.published) < publishEvery {
 		return nil
 	}
@@ -81,7 +85,7 @@ func (t *tenure) attend(ctx context.Context, now time.Time) error {
 	}
 	select {
 	case <-t.changed:
-		if err := t.adopt(now); err != nil {
+		if err := t.adopt(ctx, now); err != nil {
 			return err
 		}
 	default:
@@ -134,6 +138,9 @@ func (t *tenure) emit(now time.Time) error {
 	if t.fx.Empty() {
 		return nil
 	}
+	if t.live.warm != nil {
+		t.live.warm.tell(t.fx.Journal)
+	}
 	t.opts.Metrics.count(t.id.Input, &t.fx)
 	t.traces.match(t.fx.Alerts, now)
 	return t.out.write(&t.fx, t.task.Source, t.traces, now)
@@ -146,45 +153,6 @@ func (t *tenure) decide(e task.Entry, now time.Time) error {
 		return fmt.Errorf("deciding at offset %d: %w", t.task.Position().Offset, err)
 	}
 	return t.emit(now)
-}
-
-// awaitLists lets a task without rules wait until the lists from topics that it
-// is to begin with have been read.
-func (t *tenure) awaitLists(ctx context.Context) {
-	for reflect.DeepEqual(t.task.Set(), task.Set{}) {
-		changed := t.rules.Changed()
-		unread := t.rules.Current().Restrict(t.id.Input).Unread()
-		if len(unread) == 0 {
-			return
-		}
-		t.say(StatePaused, fmt.Sprintf("waiting until the topics of the lists %v have been read", unread))
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// adopt switches the task to the rules that are live now, where they differ
-// from those it runs. While the topic of a list has not been read it keeps those.
-func (t *tenure) adopt(now time.Time) error {
-	t.changed = t.rules.Changed()
-	set := t.rules.Current()
-	part := set.Restrict(t.id.Input)
-	t.mute = set.Routes(t.id.Input)
-	if len(part.Unread()) > 0 {
-		return nil
-	}
-	t.status.RulesVersion = part.Version
-	want := part.Names()
-	if reflect.DeepEqual(want, t.task.Set()) {
-		return nil
-	}
-	if err := t.decide(task.Entry{Kind: task.Switch, Set: want}, now); err != nil {
-		return fmt.Errorf("switching to %d rules: %w", len(want.Rules), err)
-	}
-	return nil
 }
 
 // idle moves the stream's watermark by the clock once the partition has been

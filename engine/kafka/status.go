@@ -45,6 +45,8 @@ type TaskStatus struct {
 	CheckpointAt    task.Position         // where the task was when it was known to be made
 	CheckpointError string                // of the last attempt; "" when it went well
 	RulesVersion    int64                 // of the rule set that is live in the task
+	Rules           []task.RuleStatus     // at work; nil of a routing task
+	Warming         *WarmUp               // rules on their way in; nil: none
 }
 
 // say tells the engine what the task is doing.
@@ -73,6 +75,7 @@ func (t *tenure) publish(now time.Time) {
 		t.countHastened(t.status.Counts.Hastened)
 		t.countTotals()
 		t.status.Watermark = t.watermark()
+		t.status.Rules, t.status.Warming = t.task.Rules(), t.warmUp()
 	}
 	if t.reader != nil {
 		t.status.Lag = t.reader.lag(t.status.Position.Offset)

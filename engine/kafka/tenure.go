@@ -37,6 +37,8 @@ type tenure struct {
 		cutAt    time.Time  // the last cut
 
 		retry     time.Time       // a savepoint that was not made is not tried again before
+		warm      *warming        // under way; nil: none is
+		warmError string          // why it began anew
 		savepoint string          // that the checkpoint under way is, JOB/NAME; "": none
 		made      map[string]bool // savepoints of this tenure
 	}
@@ -261,6 +263,7 @@ func (t *tenure) entries(ctx context.Context, ends barrier) ([]task.Entry, error
 }
 
 func (t *tenure) close() {
+	t.stopWarming()
 	if t.live.saving != nil {
 		<-t.live.saving
 	}

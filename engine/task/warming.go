@@ -61,8 +61,8 @@ func (w *Warming) Tell(e Entry) {
 // Position returns how far it has read.
 func (w *Warming) Position() Position { return w.task.pos }
 
-// Decoder is as that of a Task.
-func (w *Warming) Decoder(source int) Decoder { return w.task.Decoder(source) }
+// Task returns the task that it steps, for its decoder and its events.
+func (w *Warming) Task() *Task { return w.task }
 
 // Step reads one record as the task has read it.
 func (w *Warming) Step(r *Record) error {

@@ -1,0 +1,175 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/caltrop/caltrop/cep/prog"
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/rules"
+)
+
+// adopt brings the task to the rules that are live now, where they differ from
+// those it runs. What starts warm is warmed up beside the task first: until then
+// the revision before it goes on, and all else is adopted at once.
+func (t *tenure) adopt(ctx context.Context, now time.Time) error {
+	t.changed = t.rules.Changed()
+	set := t.rules.Current()
+	part := set.Restrict(t.id.Input)
+	t.mute = set.Routes(t.id.Input)
+	want := part.Names()
+	cold := t.coldRules(part, want)
+	if w := t.live.warm; w != nil && !w.isOf(cold) {
+		t.stopWarming()
+	}
+	switch {
+	case len(cold.Rules) > 0:
+		return t.adoptWarm(ctx, part, want, cold, now)
+	case reflect.DeepEqual(want, t.task.Set()):
+		t.status.RulesVersion = part.Version
+		return nil
+	}
+	return t.switchTo(part, want, nil, now)
+}
+
+// switchTo journals what the rules that start remember, then the set.
+func (t *tenure) switchTo(part *rules.Set, want task.Set, imports []task.Entry, now time.Time) error {
+	for _, e := range append(imports, task.Entry{Kind: task.Switch, Set: want, Carry: t.carried(part)}) {
+		if err := t.decide(e, now); err != nil {
+			return fmt.Errorf("switching to %d rules: %w", len(want.Rules), err)
+		}
+	}
+	t.status.RulesVersion = part.Version
+	return nil
+}
+
+// carried names the rules whose new revision goes on with the runs of the one
+// that the task has.
+func (t *tenure) carried(part *rules.Set) []string {
+	var names []string
+	for _, r := range part.Rules {
+		if r.Doc.State == "carry" && t.carries(r) {
+			names = append(names, r.Doc.Name)
+		}
+	}
+	return names
+}
+
+// carries reports whether the task has a revision of the rule whose runs the
+// rule can go on with.
+func (t *tenure) carries(r *rules.Rule) bool {
+	at := slices.IndexFunc(t.task.Set().Rules, func(ref task.Ref) bool { return ref.Name == r.Doc.Name })
+	if at < 0 || t.task.Set().Rules[at].Revision == r.Revision {
+		return false
+	}
+	one := t.task.Set()
+	one.Rules, one.Views = one.Rules[at:at+1], nil
+	live, err := t.rules.Resolve(one)
+	return err == nil && rules.Uncarried(live.Rules[0].Rule, r.Prog) == ""
+}
+
+// coldRules is the part of the set of the rules to be warmed up.
+func (t *tenure) coldRules(part *rules.Set, want task.Set) task.Set {
+	cold := want
+	cold.Rules, cold.Views = nil, nil
+	for i, r := range part.Rules {
+		isNew := !slices.Contains(t.task.Set().Rules, want.Rules[i])
+		if isNew && r.Prog.Upstream == nil && r.Doc.State != "reset" && !(r.Doc.State == "carry" && t.carries(r)) {
+			cold.Rules = append(cold.Rules, want.Rules[i])
+		}
+	}
+	cold.Streams = slices.DeleteFunc(slices.Clone(cold.Streams), func(r task.Ref) bool { return r.Name == prog.AlertsStream })
+	if len(cold.Rules) == 0 {
+		return cold
+	}
+	_, _, needed, err := t.task.Past(cold)
+	if err != nil || !needed { // nothing has been read that could be read again
+		cold.Rules = nil
+	}
+	return cold
+}
+
+// adoptWarm begins to warm up rules and adopts the rest of the set.
+func (t *tenure) adoptWarm(ctx context.Context, part *rules.Set, want, cold task.Set, now time.Time) error {
+	rest := t.without(want, cold)
+	if _, err := t.rules.Resolve(rest); err != nil { // the revisions before do not go with the rest
+		return t.switchTo(part, want, nil, now)
+	}
+	if !reflect.DeepEqual(rest, t.task.Set()) {
+		if err := t.switchTo(&rules.Set{Version: t.status.RulesVersion, Rules: part.Rules}, rest, nil, now); err != nil {
+			return err
+		}
+	}
+	if t.live.warm != nil {
+		return nil
+	}
+	if err := t.commit(ctx, false); err != nil { // the warm-up reads the journal
+		return err
+	}
+	return t.warm(ctx, cold)
+}
+
+// without is the set with the revisions that the task has in place of the cold
+// ones, and what those read.
+func (t *tenure) without(want, cold task.Set) task.Set {
+	rest, has := want, t.task.Set()
+	rest.Rules = nil
+	for _, ref := range want.Rules {
+		if slices.Contains(cold.Rules, ref) {
+			at := slices.IndexFunc(has.Rules, func(r task.Ref) bool { return r.Name == ref.Name })
+			if at < 0 {
+				continue
+			}
+			ref = has.Rules[at]
+		}
+		rest.Rules = append(rest.Rules, ref)
+	}
+	rest.Profiles, rest.Lists = joined(want.Profiles, has.Profiles), joined(want.Lists, has.Lists)
+	return rest
+}
+
+// joined returns refs and those of others whose names they lack.
+func joined(refs, others []task.Ref) []task.Ref {
+	all := slices.Clone(refs)
+	for _, ref := range others {
+		if !slices.ContainsFunc(all, func(r task.Ref) bool { return r.Name == ref.Name }) {
+			all = append(all, ref)
+		}
+	}
+	return all
+}
+
+// warmed makes the switch for which a warm-up has come to where the task is.
+// One that cannot succeed leaves its rules to start empty; any other error is of
+// now, and it begins anew.
+func (t *tenure) warmed(ctx context.Context, now time.Time) error {
+	w := t.live.warm
+	entries, err := w.finish(ctx, t.task)
+	t.stopWarming()
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil && !hopeless(err):
+		t.cluster.opts.Log.Warn("a warm-up begins anew", "partition", t.id.String(), "error", err)
+		t.live.warmError = err.Error()
+		return t.warm(ctx, w.set)
+	case err != nil:
+		t.cluster.opts.Log.Warn("rules start empty", "partition", t.id.String(), "rules", len(w.set.Rules), "error", err)
+	}
+	t.live.warmError = ""
+	part := t.rules.Current().Restrict(t.id.Input)
+	if err := t.switchTo(part, part.Names(), entries, now); err != nil {
+		return err
+	}
+	t.live.cutDue = now // from a checkpoint on, nothing is imported again
+	return t.commit(ctx, false)
+}
+
+// hopeless reports whether a warm-up would fail the same way again.
+func hopeless(err error) bool {
+	return errors.Is(err, task.ErrAhead) || errors.Is(err, task.ErrTooLarge)
+}
