@@ -109,3 +109,18 @@ func windowParts(d *syntax.Rule, add func(name, format string, args ...any), tex
 		text("value "+values[i].Name, &values[i].Text)
 	}
 }
+
+// uncarried refuses a rule that is to go on with runs that are not its own.
+func uncarried(r *Rule, set *Set) []syntax.Problem {
+	if r.Doc.State != "carry" {
+		return nil
+	}
+	detail, was := "there is no live revision to carry on from", set.Rule(r.Doc.Name)
+	if was != nil {
+		if detail = Uncarried(was.Prog, r.Prog); detail == "" {
+			return nil
+		}
+	}
+	return []syntax.Problem{{Line: r.Doc.StatePos.Line, Col: r.Doc.StatePos.Col, Pointer: "/state",
+		Detail: "`state: carry` cannot be kept: " + detail, Hint: "`state: warm` reads the past again"}}
+}

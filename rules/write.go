@@ -345,6 +345,7 @@ func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
 	next.Streams = found.Streams
 	problems := append(unplaced(rule, next), syntax.Saved(rule.Doc)...)
 	problems = append(problems, displaced(rule, next)...)
+	problems = append(problems, uncarried(rule, s.set)...)
 	if s.set.Rule(rule.Doc.Name) == nil && len(s.set.Rules) >= DocumentsMax {
 		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d rules, the limit is %d", len(s.set.Rules), DocumentsMax)})
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/kafka"
@@ -40,6 +41,19 @@ func taskOf(t *kafka.TaskStatus) api.Task {
 	}
 	if m := t.Misplaced; m.Records > 0 {
 		shown.Misplaced = &api.Misplaced{Revision: m.Revision, Records: m.Records, First: m.First, Why: m.Why}
+	}
+	for _, r := range t.Rules {
+		at := api.RuleAtWork{Name: r.Ref.Name, Revision: r.Ref.Revision, View: r.View, Ending: !r.Live}
+		if r.Covered != 0 {
+			at.Covered = timeText(time.UnixMicro(r.Covered))
+		}
+		shown.Running = append(shown.Running, at)
+	}
+	if w := t.Warming; w != nil {
+		shown.Warming = &api.WarmUp{Read: w.Read, Left: w.Left, Error: w.Error}
+		for _, ref := range w.Rules {
+			shown.Warming.Rules = append(shown.Warming.Rules, fmt.Sprintf("%s/%d", ref.Name, ref.Revision))
+		}
 	}
 	if t.Watermark != 0 {
 		shown.Watermark = timeText(time.UnixMicro(t.Watermark))

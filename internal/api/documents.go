@@ -93,9 +93,9 @@ func (s *server) putRule(w http.ResponseWriter, r *http.Request) error {
 	case string(rules.Live):
 		return s.putDocument(rules.KindRule)(w, r)
 	case "":
-		return badRequest("", "the state is missing: say ?state=live, which makes the revision live at once with empty state")
+		return badRequest("", "the state is missing: say ?state=live, which makes the revision live")
 	default:
-		return badRequest("", "state=%s is not supported yet: say ?state=live, which makes the revision live at once with empty state", state)
+		return badRequest("", "state=%s is not supported yet: say ?state=live, which makes the revision live", state)
 	}
 }
 

@@ -67,21 +67,23 @@ type Path struct {
 
 // A Task is one partition of one input at this instance.
 type Task struct {
-	Input           string     `json:"input"`  // the topic
-	Role            string     `json:"role"`   // direct: it matches a stream's own partition; route: it brings events to keyed logs; keyed: it matches one
-	Stream          string     `json:"stream"` // or keyed.KEY
-	Partition       int32      `json:"partition"`
-	State           string     `json:"state"`           // e.g. restoring, live, halted
-	Error           string     `json:"error,omitempty"` // why it is not live
-	Position        Position   `json:"position"`
-	Lag             int64      `json:"lag"`                 // records to read, as last seen
-	Watermark       string     `json:"watermark,omitempty"` // RFC 3339; "" before the first event
-	Rules           int64      `json:"rules_version"`       // Set.Version that the task runs
-	Counts          Counts     `json:"counts"`
-	HeldBytes       int64      `json:"held_bytes"`                 // of events that wait for the watermark
-	Misplaced       *Misplaced `json:"misplaced,omitempty"`        // nil: no record is
-	Checkpoint      string     `json:"last_checkpoint,omitempty"`  // RFC 3339, wall clock; "" when there is none yet
-	CheckpointError string     `json:"checkpoint_error,omitempty"` // of the last attempt
+	Input           string       `json:"input"`  // the topic
+	Role            string       `json:"role"`   // direct: it matches a stream's own partition; route: it brings events to keyed logs; keyed: it matches one
+	Stream          string       `json:"stream"` // or keyed.KEY
+	Partition       int32        `json:"partition"`
+	State           string       `json:"state"`           // e.g. restoring, live, halted
+	Error           string       `json:"error,omitempty"` // why it is not live
+	Position        Position     `json:"position"`
+	Lag             int64        `json:"lag"`                 // records to read, as last seen
+	Watermark       string       `json:"watermark,omitempty"` // RFC 3339; "" before the first event
+	Rules           int64        `json:"rules_version"`       // Set.Version that the task runs
+	Counts          Counts       `json:"counts"`
+	HeldBytes       int64        `json:"held_bytes"` // of events that wait for the watermark
+	Running         []RuleAtWork `json:"rules,omitempty"`
+	Warming         *WarmUp      `json:"warming,omitempty"`          // nil: no rule is on its way in
+	Misplaced       *Misplaced   `json:"misplaced,omitempty"`        // nil: no record is
+	Checkpoint      string       `json:"last_checkpoint,omitempty"`  // RFC 3339, wall clock; "" when there is none yet
+	CheckpointError string       `json:"checkpoint_error,omitempty"` // of the last attempt
 }
 
 // A Misplaced tells of records that their stream's declared partitioner puts
@@ -92,6 +94,23 @@ type Misplaced struct {
 	Records  uint64 `json:"records"`
 	First    int64  `json:"first_offset"`
 	Why      string `json:"why"` // of the first one
+}
+
+// A RuleAtWork is a revision of a rule or view at work in a task.
+type RuleAtWork struct {
+	Name     string `json:"name"`
+	Revision int    `json:"revision"`
+	View     bool   `json:"view,omitempty"`
+	Ending   bool   `json:"ending,omitempty"`        // it only finishes what was held when it was replaced
+	Covered  string `json:"covered_since,omitempty"` // RFC 3339, event time; "" before the first event
+}
+
+// A WarmUp is rules that read a task's log again before they go live.
+type WarmUp struct {
+	Rules []string `json:"rules"` // NAME/REVISION
+	Read  int64    `json:"read"`  // records
+	Left  int64    `json:"left"`  // offsets to where the task is, as last seen
+	Error string   `json:"error,omitempty"`
 }
 
 // A Position is how far a task has read.
