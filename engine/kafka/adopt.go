@@ -13,14 +13,36 @@ import (
 	"github.com/caltrop/caltrop/rules"
 )
 
+// awaitLists lets a task without rules wait until the lists from topics that it
+// is to begin with have been read.
+func (t *tenure) awaitLists(ctx context.Context) {
+	for reflect.DeepEqual(t.task.Set(), task.Set{}) {
+		changed := t.rules.Changed()
+		unread := t.rules.Current().Restrict(t.id.Input).Unread()
+		if len(unread) == 0 {
+			return
+		}
+		t.say(StatePaused, fmt.Sprintf("waiting until the topics of the lists %v have been read", unread))
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // adopt brings the task to the rules that are live now, where they differ from
 // those it runs. What starts warm is warmed up beside the task first: until then
-// the revision before it goes on, and all else is adopted at once.
+// the revision before it goes on, and all else is adopted at once. While the topic
+// of a list has not been read it keeps the rules it runs.
 func (t *tenure) adopt(ctx context.Context, now time.Time) error {
 	t.changed = t.rules.Changed()
 	set := t.rules.Current()
 	part := set.Restrict(t.id.Input)
 	t.mute = set.Routes(t.id.Input)
+	if len(part.Unread()) > 0 {
+		return nil
+	}
 	want := part.Names()
 	cold := t.coldRules(part, want)
 	if w := t.live.warm; w != nil && !w.isOf(cold) {

@@ -217,7 +217,7 @@ func TestT12RuleChangedWhileNothingRan(t *testing.T) {
 	b.produce(append(two, b.payment("other", "approved", 30))...)
 	b.until("two of three read", func() bool { return status(e).Position.Offset == 3 })
 	stop()
-	b.put(rules.KindRule, "failed", strings.Replace(ruleText, "{3}", "{4}", 1))
+	b.put(rules.KindRule, "failed", strings.Replace(ruleText, "{3}", "{4}", 1)+"state: reset\n")
 	b.produce(b.payment("c1", "declined", 40), b.payment("other", "approved", 70))
 	e, _ = b.start(EngineOptions{Keeper: keeper, CheckpointEvery: often})
 	b.until("two live tasks", func() bool { return b.live(e) == 2 })

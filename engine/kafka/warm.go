@@ -298,6 +298,14 @@ func (t *tenure) followed(ctx context.Context, now time.Time) error {
 	if !w.ended() {
 		return nil
 	}
+	select {
+	case <-t.changed: // what the switch would bring is not all warm
+		return t.adopt(ctx, now)
+	default:
+	}
+	if len(t.rules.Current().Restrict(t.id.Input).Unread()) > 0 {
+		return nil
+	}
 	return t.warmed(ctx, now)
 }
 

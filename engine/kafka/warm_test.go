@@ -1,10 +1,12 @@
 package kafka
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caltrop/caltrop/cep/ceptest"
@@ -70,8 +72,8 @@ func isOf(events []string, id string) bool {
 	return slices.ContainsFunc(events, func(v string) bool { return strings.Contains(v, fmt.Sprintf("%q", id)) })
 }
 
-// raisedBy lists the alerts of a rule as afterwards does.
-func (b *bench) raisedBy(rule string) []string {
+// lastOf lists the alerts of a rule as afterwards does.
+func (b *bench) lastOf(rule string) []string {
 	var all []string
 	for _, a := range b.alerts() {
 		if a.Rule == rule {
@@ -90,16 +92,19 @@ func TestARuleStartsWarm(t *testing.T) {
 	cases := []struct {
 		name  string
 		rules []string // stored before the events come
-		how   string
+		alone bool
+		crash Point // after the rule was stored, once a task
 	}{
-		{"beside another rule", nil, ""},
-		{"where no rule has read the stream", nil, "alone"},
-		{"as a new revision", []string{strings.Replace(stormText, "40s", "20s", 1)}, ""},
+		{"beside another rule", nil, false, ""},
+		{"where no rule has read the stream", nil, true, ""},
+		{"as a new revision", []string{strings.Replace(stormText, "40s", "20s", 1)}, false, ""},
+		{"crash before the switch is committed", nil, false, BeforeTxnCommit},
+		{"crash after it", nil, true, AfterTxnCommit},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
-			if c.how == "alone" {
+			if c.alone {
 				if err := b.rules.Delete(testContext(t), rules.KindRule, "failed", rules.Condition{}); err != nil {
 					t.Fatal(err)
 				}
@@ -107,21 +112,43 @@ func TestARuleStartsWarm(t *testing.T) {
 			for _, text := range c.rules {
 				b.put(rules.KindRule, "storm", text)
 			}
-			e, _ := b.engine()
+			var crashes sync.Map
+			stored := make(chan struct{})
+			e, _ := b.start(EngineOptions{Keeper: forgetful{}, Fail: func(id TaskID, at Point) error {
+				select {
+				case <-stored:
+				default:
+					return nil
+				}
+				if at != c.crash {
+					return nil
+				}
+				if _, again := crashes.LoadOrStore(id, true); again {
+					return nil
+				}
+				return errors.New("crash")
+			}})
+			b.until("two live tasks", func() bool { return b.live(e) == 2 })
 			r := rand.New(rand.NewPCG(7, 7))
 			earlier := b.traffic(r, 0, 200)
 			earlier = earlier[:len(earlier)-1] // events are held when the rule comes
 			b.produce(earlier...)
 			b.until("all to be read", func() bool { return b.read(e) >= len(earlier) })
-			had := len(b.raisedBy("storm"))
+			had := len(b.lastOf("storm"))
+			close(stored)
 			b.put(rules.KindRule, "storm", stormText)
 			b.until("the rule to be live", func() bool { return b.live(e) == 2 })
 			later := b.traffic(r, 600, 100)
 			b.produce(later...)
 			want := afterwards(t, stormText, earlier, later)
-			b.until("the last alert", func() bool { return slices.Contains(b.raisedBy("storm"), want[len(want)-1]) && len(b.raisedBy("storm")) >= had+len(want) })
-			got := b.raisedBy("storm")
+			b.until("the last alert", func() bool {
+				return slices.Contains(b.lastOf("storm"), want[len(want)-1]) && len(b.lastOf("storm")) >= had+len(want)
+			})
+			got := b.lastOf("storm")
 			got = slices.DeleteFunc(got, func(a string) bool { return isOf(earlier, a[strings.LastIndex(a, " ")+1:]) })
+			if _, crashed := crashes.Load(e.task("payment", 0)); crashed != (c.crash != "") {
+				t.Errorf("crashed: %t", crashed)
+			}
 			if !slices.Equal(got, want) || len(want) < 5 {
 				t.Errorf("after the switch\n got %v\nwant %v", got, want)
 			}
@@ -134,6 +161,47 @@ func (b *bench) read(e *Engine) int {
 	n := 0
 	for _, t := range e.Status().Tasks {
 		n += int(t.Counts.Records)
+	}
+	return n
+}
+
+// TestAKeyedRuleStartsWarm stores a second rule on a keyed log that has been
+// read for a while.
+func TestAKeyedRuleStartsWarm(t *testing.T) {
+	stream := strings.Replace(streamText, "partition_key: card_id", "partition_key: status", 1)
+	b := newBenchOf(t, stream)
+	e, _ := b.start(EngineOptions{Keeper: forgetful{}})
+	b.until("all tasks live", func() bool { return b.live(e) == 4 })
+	r := rand.New(rand.NewPCG(7, 7))
+	earlier := b.traffic(r, 0, 200)
+	b.produce(earlier...)
+	b.write("payments", 1, b.payment("other", "approved", 3*200+30))
+	b.wantSome("failed")
+	b.until("all to be read", func() bool { return b.keyedRead(e) > len(earlier) })
+	b.put(rules.KindRule, "storm", stormText)
+	b.until("the rule to be live", func() bool { return b.live(e) == 4 })
+	later := b.traffic(r, 620, 100)
+	b.produce(later...)
+	b.write("payments", 1, b.payment("other", "approved", 620+3*100+30))
+	want := afterwards(t, stormText, earlier, later)
+	b.until("the last alert", func() bool { return len(b.lastOf("storm")) >= len(want) })
+	if got := b.lastOf("storm"); !slices.Equal(got, want) || len(want) < 5 {
+		t.Errorf("after the switch\n got %v\nwant %v", got, want)
+	}
+}
+
+func (b *bench) wantSome(rule string) {
+	b.t.Helper()
+	b.until("an alert of "+rule, func() bool { return len(b.lastOf(rule)) > 0 })
+}
+
+// keyedRead counts the events that tasks of keyed logs have read.
+func (b *bench) keyedRead(e *Engine) int {
+	n := 0
+	for _, t := range e.Status().Tasks {
+		if rules.IsKeyed(t.ID.Input) {
+			n += int(t.Counts.Records)
+		}
 	}
 	return n
 }
