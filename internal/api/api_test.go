@@ -102,6 +102,7 @@ func (oneJob) Jobs(context.Context) ([]api.Job, error) {
 	return []api.Job{{Name: "job", Instance: "a", Rules: []string{"probe"}, Paths: []api.Path{{Rule: "probe", Input: "payment"}}, Missing: []string{"logins"}, Tasks: []api.Task{{
 		Input: "payments", Role: "direct", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
 		Watermark: "2026-03-01T11:00:00Z", Rules: 4, Counts: api.Counts{Records: 7, Accepted: 6, Late: 1},
+		Running: []api.RuleAtWork{{Name: "probe", Revision: 2, Covered: "2026-03-01T10:00:00Z"}}, Warming: &api.WarmUp{Rules: []string{"storm/1"}, Read: 10, Left: 3},
 	}}}}, nil
 }
 
