@@ -117,7 +117,7 @@ func (w *warming) open(ctx context.Context, since int64, all bool, future time.D
 		return err
 	}
 	w.at.Store(span[0].From)
-	if err := w.reader.lend(); err != nil {
+	if err := w.reader.lend(""); err != nil {
 		return err
 	}
 	return errors.Join(w.reader.seek(ck.Offset(span[0].From)), ctx.Err())
