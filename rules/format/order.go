@@ -27,7 +27,7 @@ var orders = map[string][]string{
 	"Stream/time":     {"field", "unit"},
 	"Stream/fields/*": fieldKeys,
 	"Rule": whole("severity", "score", "tags", "owner", "key", "within", "pattern", "steps", "window", "values", "having",
-		"after_match", "emit", "timing", "alert", "limits", "hot_keys", "tests"),
+		"after_match", "emit", "timing", "state", "alert", "limits", "hot_keys", "tests"),
 	"Rule/steps/*":          {"stream", "key", "where", "gap"},
 	"Rule/window":           windowKeys,
 	"Rule/alert":            {"summary", "measures", "suppress"},
