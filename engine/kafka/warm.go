@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/engine/backtest"
+	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/state"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
@@ -81,7 +82,7 @@ func (t *tenure) warm(ctx context.Context, set task.Set) error {
 		w.close()
 		return fmt.Errorf("opening a warm-up: %w", err)
 	}
-	w.frames = newFrames(w.warm.Task(), t.rules)
+	w.frames = frames{decoder: route.NewDecoder(t.rules, w.warm.Task())}
 	ctx, w.cancel = context.WithCancel(ctx)
 	go func() { w.done <- w.run(ctx) }()
 	t.live.warm = w
