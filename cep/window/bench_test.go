@@ -95,7 +95,7 @@ func BenchmarkWindow(b *testing.B) {
 		{"stddev", "rolling: %ds", "n: count(), dev: stddev(m)"},
 		{"percentile", "rolling: %ds", "n: count(), p: 'percentile(m, 0.95)'"},
 		{"tumbling", "tumbling: %ds", "n: count(), total: sum(m), most: max(m)"},
-		{"sliding", "sliding: %ds, every: 10s", "n: count(), total: sum(m), most: max(m)"},
+		{"sliding", "sliding: %ds, every: 25s", "n: count(), total: sum(m), most: max(m)"},
 		{"session", "session: %ds", "n: count(), total: sum(m), most: max(m)"},
 	} {
 		for _, size := range []int{50, 1000, 40_000} {
