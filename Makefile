@@ -19,7 +19,7 @@ FUZZTIME ?= 60s
 E2E_SERVICES := kafka cassandra redis s3 registry toxiproxy
 E2E_DIR      := $(CURDIR)/.services/e2e
 E2E_OFFSET   := $(shell printf %s '$(CURDIR)' | cksum | awk '{print 1000 + 100*($$1 % 24)}')
-E2E_TIMEOUT  ?= 15m
+E2E_TIMEOUT  ?= 30m
 
 part = @printf '\n== %s\n' '$@: $(1)'
 
