@@ -58,7 +58,7 @@ having: n >= 3`
 // committed alerts with those of match and of the oracle.
 func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
 	r := newRig(t)
-	r.only, r.History, r.Keyed = []string{"payment", "login"}, "pebble", 2
+	r.only, r.History, r.Keyed, r.keyedLogs = []string{"payment", "login"}, "pebble", 2, 2
 	r.streams = []byte(strings.ReplaceAll(routedStreams, "TOPIC-", r.Name+"-"))
 	r.rules = []byte(routedRules)
 	in := r.generate(*seed, 6000)
@@ -69,7 +69,7 @@ func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
 	a, b := newProcess(t, r.binary, r.settings, "a"), newProcess(t, r.binary, r.settings, "b")
 	a.start()
 	b.start()
-	r.store(a)
+	r.install(a, a, b) // a process that hears of a rule later routes for it from there on
 
 	live := in.records[:len(in.records)-in.closing]
 	took := 12 * time.Second
