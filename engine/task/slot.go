@@ -350,10 +350,13 @@ func (t *Task) inherit(g *group, s *slot) {
 }
 
 // coverage returns from when on a slot that starts now sees every event: from
-// the watermark, as the held events are shown to it; past them when they are
-// of another revision of a stream.
+// the watermark, as the held events are shown to it, but not before the group's
+// first event; past them when they are of another revision of a stream.
 func (t *Task) coverage(g *group, s *slot) int64 {
 	from := g.mark + 1
+	if !t.cfg.Covered {
+		from = max(from, g.first)
+	}
 	for schema, last := range g.spans {
 		if s.mentions(schema) && !s.reads(schema) {
 			from = max(from, last+1)

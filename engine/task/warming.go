@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/prog"
 )
 
 // A Warming fills what revisions of rules remember from the past of a task's
@@ -219,18 +220,33 @@ func (p *parts) event(ev ImportEvent) {
 	im.Held = append(im.Held, ev)
 }
 
+// hasRead reports whether the task has read events of all streams of a rule.
+func (t *Task) hasRead(r *prog.Rule) bool {
+	for _, schema := range schemasOf(r) {
+		i := slices.IndexFunc(t.streams, func(s stream) bool { return s.name == schema.Stream })
+		if i < 0 || t.streams[i].mark == unset {
+			return false
+		}
+	}
+	return true
+}
+
 // Past returns how far back in event time a Warming of the rules of a set must read, in
 // µs: all that is stamped later than since. Twice the rules' windows: what a window
 // raises, and what a match leaves for the next one, depends on what was before it.
 // all says that nothing bounds it. needed is false where the task has seen no event
-// of a stream yet.
+// yet of the streams of each rule.
 func (t *Task) Past(set Set) (since int64, all, needed bool, err error) {
 	live, err := t.cfg.Resolver.Resolve(set)
 	if err != nil {
 		return 0, false, false, fmt.Errorf("resolving %d rules: %w", len(set.Rules), err)
 	}
-	since, needed = ended, true
+	since = ended
 	for _, r := range live.Rules {
+		if !t.hasRead(r.Rule) {
+			continue
+		}
+		needed = true
 		back := 2 * retention(r.Rule)
 		if w := r.Rule.Window; w == nil && r.Rule.Within == 0 || w != nil && w.Kind == "session" {
 			all, back = true, 0
@@ -241,9 +257,6 @@ func (t *Task) Past(set Set) (since int64, all, needed bool, err error) {
 		}
 		for _, schema := range schemasOf(r.Rule) {
 			i := slices.IndexFunc(t.streams, func(s stream) bool { return s.name == schema.Stream })
-			if i < 0 || t.streams[i].mark == unset {
-				return 0, false, false, nil
-			}
 			since = min(since, t.streams[i].mark-back-kept-t.streams[i].lateness)
 		}
 	}
