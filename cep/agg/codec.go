@@ -113,18 +113,18 @@ func (a *Acc) Decode(buf []byte, s Spec) ([]byte, error) {
 	if buf[0] != format {
 		return nil, fmt.Errorf("format %d of an accumulator is unknown: %w", buf[0], ErrCorrupt)
 	}
-	r := reader{buf: buf[1:]}
-	a.n = int64(r.uvarint())
+	r := reader{event.Cursor{Buf: buf[1:]}}
+	a.n = int64(r.Uvarint())
 	if a.n <= 0 {
 		*a = Acc{}
 		return nil, fmt.Errorf("reading the count of function %d: %w", s.Func, ErrCorrupt)
 	}
 	a.decode(&r, s)
-	if r.bad {
+	if r.Bad {
 		*a = Acc{}
 		return nil, fmt.Errorf("reading an accumulator of function %d: %w", s.Func, ErrCorrupt)
 	}
-	return r.buf, nil
+	return r.Buf, nil
 }
 
 func (a *Acc) decode(r *reader, s Spec) {
@@ -143,8 +143,8 @@ func (a *Acc) decode(r *reader, s Spec) {
 	case Distinct:
 		a.detail().set = r.set(s)
 	case Percentile:
-		if a.n > int64(len(r.buf)) {
-			r.bad = true
+		if a.n > int64(len(r.Buf)) {
+			r.Bad = true
 			return
 		}
 		values := make([]event.Value, a.n)
@@ -155,58 +155,23 @@ func (a *Acc) decode(r *reader, s Spec) {
 	}
 }
 
-// A reader takes encodings from the front of buf; bad says that one was
-// missing or wrong.
-type reader struct {
-	buf []byte
-	bad bool
-}
-
-func (r *reader) uvarint() uint64 {
-	n, w := binary.Uvarint(r.buf)
-	if w <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.buf = r.buf[w:]
-	return n
-}
-
-func (r *reader) varint() int64 {
-	n, w := binary.Varint(r.buf)
-	if w <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.buf = r.buf[w:]
-	return n
-}
+// A reader reads an encoded aggregate, whose numbers of fixed width have the
+// highest byte first.
+type reader struct{ event.Cursor }
 
 func (r *reader) uint64() uint64 {
-	if len(r.buf) < 8 {
-		r.bad = true
-		return 0
+	if b := r.Take(8); b != nil {
+		return binary.BigEndian.Uint64(b)
 	}
-	n := binary.BigEndian.Uint64(r.buf)
-	r.buf = r.buf[8:]
-	return n
+	return 0
 }
 
 func (r *reader) float() float64 { return math.Float64frombits(r.uint64()) }
 
-func (r *reader) text() string {
-	n := r.uvarint()
-	if n > uint64(len(r.buf)) {
-		r.bad = true
-		return ""
-	}
-	s := string(r.buf[:n])
-	r.buf = r.buf[n:]
-	return s
-}
+func (r *reader) text() string { return string(r.Bytes()) }
 
 func (r *reader) wide() wide {
-	n := r.uvarint()
+	n := r.Uvarint()
 	if n&1 == 1 {
 		return wide{hi: int64(r.uint64()), lo: r.uint64()}
 	}
@@ -222,7 +187,7 @@ func (r *reader) value(s Spec) event.Value {
 	case event.Double:
 		return event.DoubleOf(r.float())
 	}
-	n := r.varint()
+	n := r.Varint()
 	switch s.Type {
 	case event.Bool:
 		return event.BoolOf(n != 0)
@@ -237,22 +202,22 @@ func (r *reader) value(s Spec) event.Value {
 }
 
 func (r *reader) set(s Spec) *set {
-	n := r.uvarint()
+	n := r.Uvarint()
 	if n > 0 {
 		return r.items(s, n-1)
 	}
 	data := r.text()
 	sketch := &hyperloglog.Sketch{}
-	if r.bad || sketch.UnmarshalBinary([]byte(data)) != nil {
-		r.bad = true
+	if r.Bad || sketch.UnmarshalBinary([]byte(data)) != nil {
+		r.Bad = true
 		return nil
 	}
 	return &set{sketch: sketch}
 }
 
 func (r *reader) items(s Spec, n uint64) *set {
-	if n > exactMax || n > uint64(len(r.buf)) {
-		r.bad = true
+	if n > exactMax || n > uint64(len(r.Buf)) {
+		r.Bad = true
 		return nil
 	}
 	items := make([]element, n)
@@ -260,7 +225,7 @@ func (r *reader) items(s Spec, n uint64) *set {
 		if s.Type == event.String {
 			items[i].str = r.text()
 		} else {
-			items[i].num = r.varint()
+			items[i].num = r.Varint()
 		}
 	}
 	return &set{items: items}

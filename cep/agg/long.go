@@ -287,23 +287,23 @@ const longWordsMax = 160
 // long reads what appendTo wrote into l, whose memory it uses.
 func (r *reader) long(l *long) {
 	l.reset()
-	head := r.uvarint()
+	head := r.Uvarint()
 	if head > 1 {
-		l.low = int(r.uvarint())
+		l.low = int(r.Uvarint())
 	}
 	n := head >> 2
-	if n > longWordsMax || l.low < 0 || l.low > longWordsMax || 4*n > uint64(len(r.buf)) {
-		r.bad = true
+	if n > longWordsMax || l.low < 0 || l.low > longWordsMax || 4*n > uint64(len(r.Buf)) {
+		r.Bad = true
 		return
 	}
 	for i := range n {
-		l.words = append(l.words, int64(binary.LittleEndian.Uint32(r.buf[4*i:])))
+		l.words = append(l.words, int64(binary.LittleEndian.Uint32(r.Buf[4*i:])))
 	}
-	r.buf = r.buf[4*n:]
+	r.Buf = r.Buf[4*n:]
 	if head&2 != 0 {
 		l.words = append(l.words, -1)
 	}
 	if head&1 != 0 {
-		l.odd = odds{int64(r.uvarint()), int64(r.uvarint()), int64(r.uvarint())}
+		l.odd = odds{int64(r.Uvarint()), int64(r.Uvarint()), int64(r.Uvarint())}
 	}
 }

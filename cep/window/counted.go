@@ -276,31 +276,31 @@ func (c *counted) append(buf []byte) []byte {
 
 func (c *counted) decode(r *cursor) {
 	c.reset()
-	switch c.mode = countMode(r.byte()); c.mode {
+	switch c.mode = countMode(r.Byte()); c.mode {
 	case countSketch:
-		c.total = int(r.uvarint())
-		if b := r.take(agg.CensusBytes); r.bad || c.census.Decode(b) != nil {
-			r.bad = true
+		c.total = int(r.Uvarint())
+		if b := r.Take(agg.CensusBytes); r.Bad || c.census.Decode(b) != nil {
+			r.Bad = true
 		}
 	case countFar:
-		c.n = int(r.uvarint())
+		c.n = int(r.Uvarint())
 	case countNear:
-		c.n = int(r.uvarint())
-		c.items = append(c.items, r.take(r.uvarint())...)
+		c.n = int(r.Uvarint())
+		c.items = append(c.items, r.Bytes()...)
 		if c.items.count() != c.n {
-			r.bad = true
+			r.Bad = true
 		}
 	default:
-		r.bad = true
+		r.Bad = true
 	}
 }
 
 // count returns the number of items, -1 when they are corrupt.
 func (t tally) count() (n int) {
-	for c := (cursor{buf: t}); len(c.buf) > 0; n++ {
-		c.take(c.uvarint())
-		c.take(tallyBytes)
-		if c.bad {
+	for c := cursorOn(t); len(c.Buf) > 0; n++ {
+		c.Bytes()
+		c.Take(tallyBytes)
+		if c.Bad {
 			return -1
 		}
 	}

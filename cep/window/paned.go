@@ -59,26 +59,26 @@ func newPaned(w *rule) *paned {
 }
 
 func (p *paned) decode(state []byte) (frames, error) {
-	c := cursor{buf: state}
+	c := cursorOn(state)
 	var f frames
-	if c.byte() != formatPaned {
+	if c.Byte() != formatPaned {
 		return f, errCorrupt
 	}
-	f.origin = c.varint()
+	f.origin = c.Varint()
 	f.keys = c.keyring(len(p.KeyTypes))
-	f.next = c.varint() + f.origin
-	f.older = c.take(c.uvarint())
+	f.next = c.Varint() + f.origin
+	f.older = c.Bytes()
 	f.newest = c.pane(f.origin)
 	f.trail = c.trail()
-	if len(c.buf) != 0 {
-		c.bad = true
+	if len(c.Buf) != 0 {
+		c.Bad = true
 	}
 	return f, c.err()
 }
 
 func (c *cursor) pane(origin int64) pane {
-	p := pane{start: c.varint() + origin, n: int(c.uvarint())}
-	p.accs = c.take(c.uvarint())
+	p := pane{start: c.Varint() + origin, n: int(c.Uvarint())}
+	p.accs = c.Bytes()
 	return p
 }
 
@@ -147,7 +147,7 @@ func (p *paned) spread(f *frames, start int64, ev *event.Event) {
 		p.accs[i].Reset()
 	}
 	if f.newest.n > 0 {
-		c := cursor{buf: f.newest.accs}
+		c := cursorOn(f.newest.accs)
 		p.accumulators(&c, p.accs)
 		p.mustRead(c.err())
 	}
@@ -199,16 +199,16 @@ func (p *paned) Deadline(key []byte, at int64, s match.Store, out *match.Output)
 // pass moves on to the next window with an event; false when there is none.
 func (p *paned) pass(f *frames) bool {
 	f.next += p.every
-	c := cursor{buf: f.older}
+	c := cursorOn(f.older)
 	oldest := f.newest.start
-	for len(c.buf) > 0 {
-		from := c.buf
-		if q := c.pane(f.origin); q.start >= f.next || c.bad {
+	for len(c.Buf) > 0 {
+		from := c.Buf
+		if q := c.pane(f.origin); q.start >= f.next || c.Bad {
 			p.mustRead(c.err())
 			f.older, oldest = from, q.start
 			break
 		}
-		f.older = c.buf
+		f.older = c.Buf
 	}
 	f.next = max(f.next, oldest+p.every-p.Window.Size)
 	return oldest >= f.next
@@ -240,8 +240,8 @@ func (p *paned) merge(f *frames) (events int) {
 	}
 	end := f.next + p.Window.Size
 	for salt := range p.salts {
-		c := cursor{buf: f.older}
-		for len(c.buf) > 0 {
+		c := cursorOn(f.older)
+		for len(c.Buf) > 0 {
 			q := c.pane(f.origin)
 			p.mustRead(c.err())
 			if q.start < end {
@@ -258,7 +258,7 @@ func (p *paned) merge(f *frames) (events int) {
 // mergePane merges one salt of a pane into p.total. It returns the pane's
 // events at the first salt.
 func (p *paned) mergePane(q *pane, salt int) (events int) {
-	c := cursor{buf: q.accs}
+	c := cursorOn(q.accs)
 	for range salt + 1 {
 		p.accumulators(&c, p.part)
 	}

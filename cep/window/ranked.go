@@ -164,14 +164,14 @@ func (r *ranked) append(buf []byte) []byte {
 
 func (r *ranked) decode(c *cursor) {
 	r.dir, r.n = r.dir[:0], 0
-	n := c.uvarint()
-	r.next = c.uvarint()
-	for ; n > 0 && !c.bad; n-- {
-		most := c.take(rankedBytes)
-		if c.bad {
+	n := c.Uvarint()
+	r.next = c.Uvarint()
+	for ; n > 0 && !c.Bad; n-- {
+		most := c.Take(rankedBytes)
+		if c.Bad {
 			return
 		}
-		s := stretch{binary.BigEndian.Uint64(most), int(c.uvarint()), c.uvarint()}
+		s := stretch{binary.BigEndian.Uint64(most), int(c.Uvarint()), c.Uvarint()}
 		r.dir, r.n = append(r.dir, s), r.n+s.n
 	}
 }

@@ -64,9 +64,9 @@ func (r *rolling) latest(n int) []*event.Event {
 
 // proof appends events, of which the first comes after a time.
 func (r *rolling) proof(all []*event.Event, buf []byte, at int64, keys keyring) []*event.Event {
-	for c := (cursor{buf: buf}); len(c.buf) > 0; {
-		at += int64(c.uvarint())
-		ev, err := r.unpack(c.take(c.uvarint()), at, keys)
+	for c := cursorOn(buf); len(c.Buf) > 0; {
+		at += int64(c.Uvarint())
+		ev, err := r.unpack(c.Bytes(), at, keys)
 		r.mustRead(err)
 		all = append(all, ev)
 	}

@@ -41,10 +41,10 @@ func (r *rolling) decode(state []byte) error {
 		return err
 	}
 	r.draft.buf = state
-	c := cursor{buf: r.part(partSlots)}
+	c := cursorOn(r.part(partSlots))
 	r.readSlots(&c)
-	if len(c.buf) != 0 {
-		c.bad = true
+	if len(c.Buf) != 0 {
+		c.Bad = true
 	}
 	return c.err()
 }

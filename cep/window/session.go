@@ -33,20 +33,20 @@ type sitting struct {
 }
 
 func (r *session) decode(state []byte) (sitting, error) {
-	c := cursor{buf: state}
+	c := cursorOn(state)
 	var t sitting
-	if c.byte() != formatSession {
+	if c.Byte() != formatSession {
 		return t, errCorrupt
 	}
-	t.start = c.varint()
-	t.last = t.start + int64(c.uvarint())
+	t.start = c.Varint()
+	t.last = t.start + int64(c.Uvarint())
 	t.keys = c.keyring(len(r.KeyTypes))
-	t.n = int(c.uvarint())
+	t.n = int(c.Uvarint())
 	t.accs = r.accs
 	r.accumulators(&c, t.accs)
 	t.trail = c.trail()
-	if len(c.buf) != 0 {
-		c.bad = true
+	if len(c.Buf) != 0 {
+		c.Bad = true
 	}
 	return t, c.err()
 }

@@ -245,7 +245,7 @@ func (r *rolling) readSlots(c *cursor) {
 		s := &r.slots[i]
 		switch s.kind {
 		case plain:
-			if b := c.take(agg.PlainBytes); b != nil {
+			if b := c.Take(agg.PlainBytes); b != nil {
 				s.acc.SetPlain(b)
 			}
 		case summed:
@@ -266,14 +266,14 @@ func (r *rolling) readSlots(c *cursor) {
 // pick reads a cell of a pick.
 func (c *cursor) pick(k *kept, text bool) {
 	k.clear()
-	tag := c.byte()
+	tag := c.Byte()
 	switch {
 	case !text:
-		k.num = int64(c.uint64())
+		k.num = int64(c.Uint64())
 	case tag != pickNone:
-		k.text = append(k.text, c.take(c.uvarint())...)
+		k.text = append(k.text, c.Bytes()...)
 	}
-	k.ok = tag != pickNone && !c.bad
+	k.ok = tag != pickNone && !c.Bad
 }
 
 // resetSlots empties the aggregates.

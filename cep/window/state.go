@@ -17,109 +17,46 @@ const (
 
 var errCorrupt = errors.New("corrupt window state")
 
-// A cursor reads state. After the first fault every read gives zero and bad
-// stays set.
-type cursor struct {
-	buf []byte
-	bad bool
-}
+// A cursor reads a window state.
+type cursor struct{ event.Cursor }
 
-func (c *cursor) byte() byte {
-	if c.bad || len(c.buf) == 0 {
-		c.bad = true
-		return 0
-	}
-	b := c.buf[0]
-	c.buf = c.buf[1:]
-	return b
-}
-
-func (c *cursor) uvarint() uint64 {
-	if len(c.buf) > 0 && c.buf[0] < 0x80 && !c.bad {
-		n := c.buf[0]
-		c.buf = c.buf[1:]
-		return uint64(n)
-	}
-	n, w := binary.Uvarint(c.buf)
-	if c.bad || w <= 0 {
-		c.bad = true
-		return 0
-	}
-	c.buf = c.buf[w:]
-	return n
-}
-
-func (c *cursor) uint64() uint64 {
-	b := c.take(8)
-	if b == nil {
-		return 0
-	}
-	return binary.LittleEndian.Uint64(b)
-}
-
-func (c *cursor) varint() int64 {
-	n := c.uvarint()
-	return int64(n>>1) ^ -int64(n&1)
-}
-
-func (c *cursor) take(n uint64) []byte {
-	if c.bad || n > uint64(len(c.buf)) {
-		c.bad = true
-		return nil
-	}
-	b := c.buf[:n:n]
-	c.buf = c.buf[n:]
-	return b
-}
-
-func (c *cursor) value() event.Value {
-	if c.bad {
-		return event.Value{}
-	}
-	v, rest, err := event.DecodeValue(c.buf)
-	if err != nil {
-		c.bad = true
-		return event.Value{}
-	}
-	c.buf = rest
-	return v
-}
+func cursorOn(buf []byte) cursor { return cursor{event.Cursor{Buf: buf}} }
 
 // skipValue passes over what event.AppendValue wrote without building it.
 func (c *cursor) skipValue() {
-	switch event.Type(c.byte()) {
+	switch event.Type(c.Byte()) {
 	case event.Invalid:
 	case event.String:
-		c.take(c.uvarint())
+		c.Bytes()
 	case event.Double:
-		c.take(8)
+		c.Take(8)
 	case event.Bool:
-		c.take(1)
+		c.Take(1)
 	case event.Decimal:
-		c.take(1)
-		c.uvarint()
+		c.Take(1)
+		c.Uvarint()
 	case event.StringList:
-		c.uvarint()
-		c.take(c.uvarint())
+		c.Uvarint()
+		c.Bytes()
 	default:
-		c.uvarint()
+		c.Uvarint()
 	}
 }
 
 func (c *cursor) acc(acc *agg.Acc, s agg.Spec) {
-	if c.bad {
+	if c.Bad {
 		return
 	}
-	rest, err := acc.Decode(c.buf, s)
+	rest, err := acc.Decode(c.Buf, s)
 	if err != nil {
-		c.bad = true
+		c.Bad = true
 		return
 	}
-	c.buf = rest
+	c.Buf = rest
 }
 
 func (c *cursor) err() error {
-	if c.bad {
+	if c.Bad {
 		return errCorrupt
 	}
 	return nil
@@ -136,11 +73,11 @@ func (w *rule) appendKeyring(buf []byte, stream int, ev *event.Event) []byte {
 }
 
 func (c *cursor) keyring(fields int) keyring {
-	from := c.buf
+	from := c.Buf
 	for range fields {
 		c.skipValue()
 	}
-	return keyring(from[:len(from)-len(c.buf)])
+	return keyring(from[:len(from)-len(c.Buf)])
 }
 
 // A trail is the latest events of a window, oldest first, each as its length
@@ -151,10 +88,10 @@ type trail struct {
 }
 
 func (c *cursor) trail() trail {
-	n := c.uvarint()
-	t := trail{buf: c.take(c.uvarint())}
+	n := c.Uvarint()
+	t := trail{buf: c.Bytes()}
 	if n > uint64(len(t.buf)) {
-		c.bad = true
+		c.Bad = true
 	}
 	t.n = int(n)
 	return t
@@ -162,23 +99,23 @@ func (c *cursor) trail() trail {
 
 // drop forgets the oldest n events.
 func (t *trail) drop(n int) error {
-	c := cursor{buf: t.buf}
+	c := cursorOn(t.buf)
 	for range n {
-		c.take(c.uvarint())
+		c.Bytes()
 	}
-	t.buf, t.n = c.buf, t.n-n
+	t.buf, t.n = c.Buf, t.n-n
 	return c.err()
 }
 
 // dropBefore forgets the events before a time.
 func (t *trail) dropBefore(from, origin int64) error {
 	for t.n > 0 {
-		c := cursor{buf: t.buf}
-		entry := cursor{buf: c.take(c.uvarint())}
-		if at := entry.varint() + origin; c.bad || entry.bad || at >= from {
+		c := cursorOn(t.buf)
+		entry := cursorOn(c.Bytes())
+		if at := entry.Varint() + origin; c.Bad || entry.Bad || at >= from {
 			return errors.Join(c.err(), entry.err())
 		}
-		t.buf, t.n = c.buf, t.n-1
+		t.buf, t.n = c.Buf, t.n-1
 	}
 	return nil
 }
@@ -215,11 +152,11 @@ func (w *rule) pack(stream int, ev *event.Event) {
 // events reads a trail whole. from leaves out events before that time.
 func (w *rule) events(t trail, keys keyring, origin, from int64) ([]*event.Event, error) {
 	all := make([]*event.Event, 0, t.n+1)
-	c := cursor{buf: t.buf}
+	c := cursorOn(t.buf)
 	for range t.n {
-		entry := cursor{buf: c.take(c.uvarint())}
-		at := entry.varint() + origin
-		ev, err := w.unpack(entry.buf, at, keys)
+		entry := cursorOn(c.Bytes())
+		at := entry.Varint() + origin
+		ev, err := w.unpack(entry.Buf, at, keys)
 		if err != nil {
 			return nil, err
 		}
@@ -232,18 +169,18 @@ func (w *rule) events(t trail, keys keyring, origin, from int64) ([]*event.Event
 
 // unpack reads what pack wrote of an event of that time.
 func (w *rule) unpack(buf []byte, at int64, keys keyring) (*event.Event, error) {
-	c := cursor{buf: buf}
-	stream := c.uvarint()
-	if c.bad || stream >= uint64(len(w.Streams)) {
+	c := cursorOn(buf)
+	stream := c.Uvarint()
+	if c.Bad || stream >= uint64(len(w.Streams)) {
 		return nil, errCorrupt
 	}
 	ev := &event.Event{}
-	if _, err := event.DecodeEvent(w.Streams[stream], c.buf, ev, event.Packing{Omit: w.omit[stream], Base: at}); err != nil {
+	if _, err := event.DecodeEvent(w.Streams[stream], c.Buf, ev, event.Packing{Omit: w.omit[stream], Base: at}); err != nil {
 		return nil, err
 	}
-	k := cursor{buf: keys}
+	k := cursorOn(keys)
 	for _, pos := range w.keyFields(int(stream)) {
-		ev.Values[pos] = k.value()
+		ev.Values[pos] = k.Value()
 	}
 	return ev, k.err()
 }
