@@ -78,11 +78,11 @@ vuln:
 
 unit:
 	$(call part,unit tests)
-	@go test -timeout 15m ./...
+	@go test -timeout 30m ./...
 
 race: ## the packages that start goroutines, under the race detector
 	$(call part,race detector)
-	@go test -race -timeout 15m $(RACE)
+	@go test -race -timeout 30m $(RACE)
 
 e2e: ## the end-to-end tests, on a real Kafka and Cassandra that start and stop here
 	$(call part,end to end)
