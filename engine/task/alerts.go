@@ -34,7 +34,7 @@ type feedback struct {
 
 // openFeedback adds the stream of alerts to those that the sources have.
 func (t *Task) openFeedback() {
-	at := slices.IndexFunc(t.streams, func(s stream) bool { return s.name == prog.AlertsStream })
+	at := t.streamAt(prog.AlertsStream)
 	if at < 0 {
 		at = len(t.streams)
 		t.streams = append(t.streams, stream{name: prog.AlertsStream, mark: unset})

@@ -434,12 +434,18 @@ func (t *Task) retire(g *group) {
 	g.wire(t)
 }
 
+// streamAt returns the place of a stream among those that the task reads, -1
+// for one that it does not.
+func (t *Task) streamAt(name string) int {
+	return slices.IndexFunc(t.streams, func(s stream) bool { return s.name == name })
+}
+
 // groupOf finds or makes the group of a rule's streams. A new one starts with
 // the events of its streams that other groups still hold.
 func (t *Task) groupOf(r *prog.Rule) (*group, error) {
 	var streams, asides []int
 	for n, sch := range schemasOf(r) {
-		i := slices.IndexFunc(t.streams, func(s stream) bool { return s.name == sch.Stream })
+		i := t.streamAt(sch.Stream)
 		if i < 0 {
 			return nil, fmt.Errorf("starting rule %s: the task does not read stream %s", r.Name, sch.Stream)
 		}

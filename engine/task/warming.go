@@ -85,7 +85,7 @@ func (w *Warming) apply(offset int64) error {
 	for len(w.journal) > 0 && w.journal[0].At <= offset {
 		e := w.journal[0]
 		w.journal = w.journal[1:]
-		if e.Kind.ofRecord() && e.At < offset || !e.Kind.ofRecord() && !w.reads(e.Stream) {
+		if e.Kind.ofRecord() && e.At < offset || !e.Kind.ofRecord() && w.task.streamAt(e.Stream) < 0 {
 			continue
 		}
 		if e.Seq = 0; e.Kind.ofRecord() {
@@ -97,10 +97,6 @@ func (w *Warming) apply(offset int64) error {
 		}
 	}
 	return nil
-}
-
-func (w *Warming) reads(name string) bool {
-	return slices.ContainsFunc(w.task.streams, func(s stream) bool { return s.name == name })
 }
 
 // Finish ends the warm-up where the task stands now, and returns the entries to be applied
@@ -116,7 +112,7 @@ func (w *Warming) Finish(t *Task) ([]Entry, error) {
 	w.task.effect = &w.eff
 	for i := range w.task.streams {
 		st := &w.task.streams[i]
-		at := slices.IndexFunc(t.streams, func(s stream) bool { return s.name == st.name })
+		at := t.streamAt(st.name)
 		switch {
 		case at < 0:
 		case st.mark > t.streams[at].mark:
@@ -223,8 +219,7 @@ func (p *parts) event(ev ImportEvent) {
 // hasRead reports whether the task has read events of all streams of a rule.
 func (t *Task) hasRead(r *prog.Rule) bool {
 	for _, schema := range schemasOf(r) {
-		i := slices.IndexFunc(t.streams, func(s stream) bool { return s.name == schema.Stream })
-		if i < 0 || t.streams[i].mark == unset {
+		if i := t.streamAt(schema.Stream); i < 0 || t.streams[i].mark == unset {
 			return false
 		}
 	}
@@ -256,8 +251,8 @@ func (t *Task) Past(set Set) (since int64, all, needed bool, err error) {
 			kept = max(kept, (p.Panes+1)*p.Pane)
 		}
 		for _, schema := range schemasOf(r.Rule) {
-			i := slices.IndexFunc(t.streams, func(s stream) bool { return s.name == schema.Stream })
-			since = min(since, t.streams[i].mark-back-kept-t.streams[i].lateness)
+			st := &t.streams[t.streamAt(schema.Stream)]
+			since = min(since, st.mark-back-kept-st.lateness)
 		}
 	}
 	return since, all, needed, nil
