@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -29,7 +28,7 @@ const warmLook = 4096
 
 // A warming reads a task's log again with a reader of its own and fills what
 // rules remember. Its goroutine reads up to the task and ends close behind it;
-// then the tenure takes it over. begin, finish and stop are the tenure's.
+// then the tenure takes it over. finish and close are the tenure's.
 type warming struct {
 	set    task.Set // the rules, with what they read
 	warm   *task.Warming
@@ -74,11 +73,11 @@ func (t *tenure) warm(ctx context.Context, set task.Set) error {
 	for _, st := range t.rules.Current().Streams {
 		future = max(future, st.Doc.MaxFuture)
 	}
-	begin := func(b task.Begin) (err error) {
-		w.warm, err = t.task.Warm(w.store, set, b)
-		return err
+	begin, err := w.open(since, all, future)
+	if err == nil {
+		w.warm, err = t.task.Warm(w.store, set, begin)
 	}
-	if err := w.open(ctx, since, all, future, begin); err != nil {
+	if err != nil {
 		w.close()
 		return fmt.Errorf("opening a warm-up: %w", err)
 	}
@@ -89,39 +88,36 @@ func (t *tenure) warm(ctx context.Context, set task.Set) error {
 	return nil
 }
 
-// open finds where to read from: the first record that was written when an
-// event which the rules need may have been, an event being written no sooner than future
-// before its time.
-func (w *warming) open(ctx context.Context, since int64, all bool, future time.Duration, begin func(task.Begin) error) (err error) {
+// open opens the reader at the first record that was written when an event which
+// the rules need may have been, an event being written no sooner than future
+// before its time, and says what the records from there on leave out.
+func (w *warming) open(since int64, all bool, future time.Duration) (begin task.Begin, err error) {
 	if w.reader, err = w.t.cluster.newReader(w.t.topic, w.t.id.Partition); err != nil {
-		return err
+		return begin, err
 	}
-	span := []backtest.Span{{Partition: w.t.id.Partition}}
 	low, high, err := w.reader.bounds()
 	if err != nil {
-		return err
+		return begin, err
 	}
-	span[0].From, span[0].To = low, high
+	spans := []backtest.Span{{Partition: w.t.id.Partition, From: low, To: high}}
 	if at := time.UnixMicro(since).Add(-future); !all && at.UnixMilli() > 0 {
-		if err := w.reader.begin(span, at); err != nil {
-			return err
+		if err := w.reader.begin(spans, at); err != nil {
+			return begin, err
 		}
 	}
-	b := task.Begin{Since: since}
-	switch first := span[0].From; {
-	case first == 0:
-		b = task.Begin{}
-	case first == low:
-		b = task.Begin{Cut: true}
+	first := spans[0].From
+	switch first {
+	case 0:
+	case low:
+		begin.Cut = true
+	default:
+		begin.Since = since
 	}
-	if err := begin(b); err != nil {
-		return err
-	}
-	w.at.Store(span[0].From)
+	w.at.Store(first)
 	if err := w.reader.lend(""); err != nil {
-		return err
+		return begin, err
 	}
-	return errors.Join(w.reader.seek(ck.Offset(span[0].From)), ctx.Err())
+	return begin, w.reader.seek(ck.Offset(first))
 }
 
 // tell adds what the task has just journaled. The task says how far it is only
