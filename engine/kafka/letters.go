@@ -147,25 +147,14 @@ func (l *Letters) read(ctx context.Context, s span, do func(*Letter) error) erro
 		return err
 	}
 	defer r.close()
-	for ctx.Err() == nil {
-		m, end, err := r.next(pollWait)
-		switch {
-		case err != nil:
-			return err
-		case end:
-			return nil
-		case m == nil:
-			continue
-		case int64(m.TopicPartition.Offset) >= s.high:
+	_, err = r.before(ctx, s.high, func(m *ck.Message) error {
+		letter := letterOf(m)
+		if !l.filter.takes(letter) {
 			return nil
 		}
-		if letter := letterOf(m); l.filter.takes(letter) {
-			if err := do(letter); err != nil {
-				return err
-			}
-		}
-	}
-	return ctx.Err()
+		return do(letter)
+	})
+	return err
 }
 
 // letterOf reads what output.rejected wrote.

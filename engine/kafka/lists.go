@@ -100,23 +100,9 @@ func (l Lists) Read(ctx context.Context, topic string, from, to int64, apply fun
 		return err
 	}
 	defer r.close()
-	for ctx.Err() == nil {
-		m, end, err := r.next(pollWait)
-		switch {
-		case err != nil:
-			return err
-		case end && r.end < to:
-			return fmt.Errorf("topic %s ends at offset %d, before %d", topic, r.end, to)
-		case end, m != nil && int64(m.TopicPartition.Offset) >= to:
-			return nil
-		case m != nil:
-			if err := apply(entryOf(m)); err != nil {
-				return err
-			}
-			if int64(m.TopicPartition.Offset) == to-1 {
-				return nil
-			}
-		}
+	end, err := r.before(ctx, to, func(m *ck.Message) error { return apply(entryOf(m)) })
+	if err == nil && end && r.end < to {
+		return fmt.Errorf("topic %s ends at offset %d, before %d", topic, r.end, to)
 	}
-	return ctx.Err()
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -147,20 +148,28 @@ func (r *reader) close() {
 
 // rest hands every committed record up to the present end to do, in order.
 func (r *reader) rest(ctx context.Context, do func(*ck.Message) error) error {
+	_, err := r.before(ctx, math.MaxInt64, do)
+	return err
+}
+
+// before hands every committed record with an offset below to to do, in order,
+// and reports whether the present end of the partition came first.
+func (r *reader) before(ctx context.Context, to int64, do func(*ck.Message) error) (end bool, err error) {
 	for ctx.Err() == nil {
 		m, end, err := r.next(pollWait)
 		switch {
-		case err != nil:
-			return err
-		case end:
-			return nil
-		case m != nil:
-			if err := do(m); err != nil {
-				return err
-			}
+		case err != nil || end:
+			return end, err
+		case m == nil:
+			continue
+		case int64(m.TopicPartition.Offset) >= to:
+			return false, nil
+		}
+		if err := do(m); err != nil || int64(m.TopicPartition.Offset) == to-1 {
+			return false, err
 		}
 	}
-	return ctx.Err()
+	return false, ctx.Err()
 }
 
 // bounds returns the first offset that is held and the one after the last.
