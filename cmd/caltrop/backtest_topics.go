@@ -11,6 +11,7 @@ import (
 
 	"github.com/caltrop/caltrop/engine/avro"
 	topics "github.com/caltrop/caltrop/engine/backtest"
+	"github.com/caltrop/caltrop/engine/kafka"
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/rules/backtest"
 	"github.com/caltrop/caltrop/rules/offline"
@@ -100,12 +101,16 @@ func (o *topicOptions) plan() (p topics.Plan, err error) {
 	return p, err
 }
 
-func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, set *rules.Set, labels []backtest.Label) (*backtest.Report, error) {
-	plan, err := o.kafka.plan()
-	if err != nil {
-		return nil, err
+// begin is the plan and an open cluster, which the caller closes.
+func (o *topicOptions) begin() (plan topics.Plan, cluster *kafka.Cluster, err error) {
+	if plan, err = o.plan(); err == nil {
+		cluster, err = o.cluster.open()
 	}
-	cluster, err := o.kafka.cluster.open()
+	return plan, cluster, err
+}
+
+func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, set *rules.Set, labels []backtest.Label) (*backtest.Report, error) {
+	plan, cluster, err := o.kafka.begin()
 	if err != nil {
 		return nil, err
 	}
@@ -116,11 +121,7 @@ func (o *backtestOptions) overTopics(ctx context.Context, cmd *cobra.Command, se
 
 // overJournal runs the tasks of a live job again.
 func (o *backtestOptions) overJournal(ctx context.Context, cmd *cobra.Command, labels []backtest.Label) (*backtest.Report, error) {
-	plan, err := o.kafka.plan()
-	if err != nil {
-		return nil, err
-	}
-	cluster, err := o.kafka.cluster.open()
+	plan, cluster, err := o.kafka.begin()
 	if err != nil {
 		return nil, err
 	}

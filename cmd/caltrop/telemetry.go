@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/log"
@@ -61,46 +62,51 @@ func (o *otlpConfig) check() error {
 	return nil
 }
 
-// A way is how the endpoint is reached.
-type way struct {
-	endpoint string
-	tls      *tls.Config       // nil: the system's
-	headers  map[string]string // nil: none
+// An otlpSignal is what the library of one kind of telemetry calls its options.
+type otlpSignal[O, E any] struct {
+	path    string // after the endpoint
+	url     func(string) O
+	timeout func(time.Duration) O
+	headers func(map[string]string) O
+	tls     func(*tls.Config) O
+	open    func(context.Context, ...O) (E, error)
 }
 
-// way reads the files that the configuration names.
-func (o *otlpConfig) way() (w way, err error) {
-	w.endpoint = o.Endpoint
-	if w.tls, err = clientTLS("telemetry.otlp", o.TLS); err != nil {
-		return w, err
+// export opens what sends a signal to the endpoint, from the files that the
+// configuration names. It connects to nothing yet.
+func (s otlpSignal[O, E]) export(o *otlpConfig) (exporter E, err error) {
+	secured, err := clientTLS("telemetry.otlp", o.TLS)
+	if err != nil {
+		return exporter, err
+	}
+	options := []O{s.url(o.Endpoint + s.path), s.timeout(telemetryTimeout)}
+	if secured != nil {
+		options = append(options, s.tls(secured))
 	}
 	token, err := o.Token.Read()
 	if err != nil {
-		return w, fmt.Errorf("telemetry.otlp: %w", err)
+		return exporter, fmt.Errorf("telemetry.otlp: %w", err)
 	}
 	if token != "" {
-		w.headers = map[string]string{"Authorization": "Bearer " + token}
+		options = append(options, s.headers(map[string]string{"Authorization": "Bearer " + token}))
 	}
-	return w, nil
+	if exporter, err = s.open(context.Background(), options...); err != nil {
+		return exporter, fmt.Errorf("telemetry.otlp: %w", err)
+	}
+	return exporter, nil
 }
 
 // readers returns what reads the metrics besides /metrics: one that sends them to
-// the endpoint, where there is one. It connects to nothing yet.
+// the endpoint, where there is one.
 func (o *otlpConfig) readers() ([]sdk.Reader, error) {
 	if o.Endpoint == "" {
 		return nil, nil
 	}
-	w, err := o.way()
+	exporter, err := otlpSignal[otlpmetrichttp.Option, *otlpmetrichttp.Exporter]{
+		"/v1/metrics", otlpmetrichttp.WithEndpointURL, otlpmetrichttp.WithTimeout, otlpmetrichttp.WithHeaders, otlpmetrichttp.WithTLSClientConfig, otlpmetrichttp.New,
+	}.export(o)
 	if err != nil {
 		return nil, err
-	}
-	options := []otlpmetrichttp.Option{otlpmetrichttp.WithEndpointURL(w.endpoint + "/v1/metrics"), otlpmetrichttp.WithTimeout(telemetryTimeout), otlpmetrichttp.WithHeaders(w.headers)}
-	if w.tls != nil {
-		options = append(options, otlpmetrichttp.WithTLSClientConfig(w.tls))
-	}
-	exporter, err := otlpmetrichttp.New(context.Background(), options...)
-	if err != nil {
-		return nil, fmt.Errorf("telemetry.otlp: %w", err)
 	}
 	return []sdk.Reader{sdk.NewPeriodicReader(exporter, sdk.WithInterval(o.Every))}, nil
 }
@@ -110,17 +116,11 @@ func (o *otlpConfig) logs() (*log.LoggerProvider, error) {
 	if o.Endpoint == "" || !o.Logs {
 		return nil, nil
 	}
-	w, err := o.way()
+	exporter, err := otlpSignal[otlploghttp.Option, *otlploghttp.Exporter]{
+		"/v1/logs", otlploghttp.WithEndpointURL, otlploghttp.WithTimeout, otlploghttp.WithHeaders, otlploghttp.WithTLSClientConfig, otlploghttp.New,
+	}.export(o)
 	if err != nil {
 		return nil, err
-	}
-	options := []otlploghttp.Option{otlploghttp.WithEndpointURL(w.endpoint + "/v1/logs"), otlploghttp.WithTimeout(telemetryTimeout), otlploghttp.WithHeaders(w.headers)}
-	if w.tls != nil {
-		options = append(options, otlploghttp.WithTLSClientConfig(w.tls))
-	}
-	exporter, err := otlploghttp.New(context.Background(), options...)
-	if err != nil {
-		return nil, fmt.Errorf("telemetry.otlp: %w", err)
 	}
 	return log.NewLoggerProvider(log.WithProcessor(log.NewBatchProcessor(exporter, log.WithMaxQueueSize(logsQueueMax)))), nil
 }
@@ -132,17 +132,11 @@ func (o *otlpConfig) traces(counted metric.Meter) (*sdktrace.TracerProvider, err
 	if o.Endpoint == "" || o.Traces == 0 {
 		return nil, nil
 	}
-	w, err := o.way()
+	exporter, err := otlpSignal[otlptracehttp.Option, *otlptrace.Exporter]{
+		"/v1/traces", otlptracehttp.WithEndpointURL, otlptracehttp.WithTimeout, otlptracehttp.WithHeaders, otlptracehttp.WithTLSClientConfig, otlptracehttp.New,
+	}.export(o)
 	if err != nil {
 		return nil, err
-	}
-	options := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(w.endpoint + "/v1/traces"), otlptracehttp.WithTimeout(telemetryTimeout), otlptracehttp.WithHeaders(w.headers)}
-	if w.tls != nil {
-		options = append(options, otlptracehttp.WithTLSClientConfig(w.tls))
-	}
-	exporter, err := otlptracehttp.New(context.Background(), options...)
-	if err != nil {
-		return nil, fmt.Errorf("telemetry.otlp: %w", err)
 	}
 	spans, err := newSpans(exporter, counted)
 	if err != nil {
