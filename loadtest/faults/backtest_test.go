@@ -39,7 +39,7 @@ entries: [c-0]
 func newBacktestRig(t *testing.T, events int) (*rig, *input) {
 	r := newRig(t)
 	r.only, r.History, r.Keyed, r.keyedLogs = []string{"payment", "login"}, "pebble", 2, 2
-	r.streams = []byte(strings.ReplaceAll(routedStreams, "TOPIC-", r.Name+"-"))
+	r.streams = r.keyed("30s", "payment", "login")
 	direct := strings.Split(string(r.rules), "\n---\n")[0]
 	r.rules = []byte(direct + "\n---\n" + routedRules)
 	return r, r.generate(*seed, events)

@@ -3,12 +3,14 @@
 package faults
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +67,14 @@ func (r *rig) document(name string) []byte {
 		r.t.Fatal(err)
 	}
 	return []byte(strings.ReplaceAll(string(text), "TOPIC-", r.Name+"-"))
+}
+
+// keyed are the documents of keyed.yaml of these streams, with this lateness.
+func (r *rig) keyed(lateness string, streams ...string) []byte {
+	r.t.Helper()
+	all := documents(bytes.ReplaceAll(r.document("keyed.yaml"), []byte("LATENESS"), []byte(lateness)))
+	all = slices.DeleteFunc(all, func(doc string) bool { return !slices.Contains(streams, nameOf(doc)) })
+	return []byte(strings.Join(all, "\n---\n"))
 }
 
 func (r *rig) streamNames() []string {

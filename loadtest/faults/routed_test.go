@@ -3,34 +3,9 @@
 package faults
 
 import (
-	"strings"
 	"testing"
 	"time"
 )
-
-const routedStreams = `apiVersion: caltrop/v1
-kind: Stream
-name: payment
-source: {topic: TOPIC-payment}
-time: {field: ts, unit: ms}
-id: event_id
-partition_key: card_id
-partitioner: murmur2
-lateness: 30s
-idle: 0s
-fields: {card_id: string, amount: decimal(2), status: string, merchant_id: string, user_id: {type: string, optional: true}}
----
-apiVersion: caltrop/v1
-kind: Stream
-name: login
-source: {topic: TOPIC-login}
-time: {field: ts, unit: ms}
-id: event_id
-partition_key: user_id
-partitioner: murmur2
-lateness: 30s
-idle: 0s
-fields: {user_id: string, status: string}`
 
 // routedRules are over two streams that are keyed differently, and over a key
 // that no producer has.
@@ -59,7 +34,7 @@ having: n >= 3`
 func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
 	r := newRig(t)
 	r.only, r.History, r.Keyed, r.keyedLogs = []string{"payment", "login"}, "pebble", 2, 2
-	r.streams = []byte(strings.ReplaceAll(routedStreams, "TOPIC-", r.Name+"-"))
+	r.streams = r.keyed("30s", "payment", "login")
 	r.rules = []byte(routedRules)
 	in := r.generate(*seed, 6000)
 	want := r.matched(in)

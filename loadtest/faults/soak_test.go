@@ -26,43 +26,6 @@ var (
 	oracle     = flag.Bool("oracle", false, "TestSoak asks the naive oracle too, which takes minutes over tens of thousands of events")
 )
 
-// soakStreams are payment and challenge, keyed by card, and login, keyed by user.
-const soakStreams = `apiVersion: caltrop/v1
-kind: Stream
-name: payment
-source: {topic: TOPIC-payment}
-time: {field: ts, unit: ms}
-id: event_id
-partition_key: card_id
-partitioner: murmur2
-lateness: 10s
-idle: 0s
-fields: {card_id: string, amount: decimal(2), status: string, merchant_id: string, user_id: {type: string, optional: true}}
----
-apiVersion: caltrop/v1
-kind: Stream
-name: login
-source: {topic: TOPIC-login}
-time: {field: ts, unit: ms}
-id: event_id
-partition_key: user_id
-partitioner: murmur2
-lateness: 10s
-idle: 0s
-fields: {user_id: string, status: string}
----
-apiVersion: caltrop/v1
-kind: Stream
-name: challenge
-source: {topic: TOPIC-challenge}
-time: {field: ts, unit: ms}
-id: event_id
-partition_key: card_id
-partitioner: murmur2
-lateness: 10s
-idle: 0s
-fields: {card_id: string, result: string}`
-
 // soakRules are one direct rule, and rules that ROUTE brings together: by user,
 // by card over two topics, and by merchant.
 const soakRules = `apiVersion: caltrop/v1
@@ -228,7 +191,7 @@ func newSoak(t *testing.T) *soak {
 	s := &soak{rig: newRigOn(t, direct, 3, "payment", "login", "challenge"), services: localServices(t), rng: rand.New(rand.NewPCG(*seed, 2)), done: map[string]int{}}
 	s.useObjects()
 	s.Keyed, s.apart, s.CheckpointEvery = 6, "toggled", 10*time.Second
-	s.streams, s.rules = []byte(strings.ReplaceAll(soakStreams, "TOPIC-", s.Name+"-")), []byte(soakRules)
+	s.streams, s.rules = s.keyed("10s", "payment", "login", "challenge"), []byte(soakRules)
 	for i := range 3 {
 		proxy, err := toxiproxy.NewClient(address).Proxy(fmt.Sprintf("kafka3-%d", 1+i))
 		if err != nil {
