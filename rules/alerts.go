@@ -37,6 +37,7 @@ type link struct {
 	upstream *prog.Upstream // nil: it reads no alerts
 	reads    []*link        // rules whose alerts it reads
 	isRead   bool
+	shown    bool       // a view: it raises nothing
 	prog     *prog.Rule // nil: not compiled, or refused
 	// compile compiles a reader; final says that the stream of alerts has all
 	// its fields, so that problems count.
@@ -49,6 +50,11 @@ func (c *chain) add(doc *syntax.Rule, compiled *prog.Rule, compile func(env *pro
 	c.links = append(c.links, &link{doc: doc, upstream: prog.UpstreamOf(doc), prog: compiled, compile: compile})
 }
 
+// addView adds a view over alerts.
+func (c *chain) addView(doc *syntax.View, compile func(env *prog.Env, final bool) *prog.Rule) {
+	c.links = append(c.links, &link{doc: prog.RuleOf(doc), upstream: prog.UpstreamOfView(doc), shown: true, compile: compile})
+}
+
 // tie finds who reads whom.
 func (c *chain) tie() {
 	for _, l := range c.links {
@@ -56,6 +62,9 @@ func (c *chain) tie() {
 			continue
 		}
 		for _, other := range c.links {
+			if other.shown {
+				continue
+			}
 			if other != l && l.upstream.Reads(other.doc) || other == l && l.upstream.ReadsItself(l.doc) {
 				l.reads = append(l.reads, other)
 				other.isRead = true
@@ -169,7 +178,7 @@ func (s *Set) Upstream(r *Rule) []*Rule {
 			return
 		}
 		for _, other := range s.Rules {
-			if other.Doc.Name != r.Doc.Name && r.Prog.Upstream.Reads(other.Doc) && !slices.Contains(found, other) {
+			if r.Prog.Upstream.Reads(other.Doc) && !slices.Contains(found, other) {
 				found = append(found, other)
 				visit(other)
 			}
@@ -186,12 +195,12 @@ func misplacedReader(r *Rule, set *Set) []syntax.Problem {
 	var found []syntax.Problem
 	refuse := func(pos syntax.Pos, pointer, format string, args ...any) {
 		found = append(found, syntax.Problem{Line: pos.Line, Col: pos.Col, Pointer: pointer, Detail: fmt.Sprintf(format, args...),
-			Hint: "the rule can be checked, tested and matched over files"})
+			Hint: "it can be checked and matched over files"})
 	}
 	own := alertsUse(r.Doc)
 	for _, u := range usesOf(r.Doc) {
 		if u.stream != prog.AlertsStream {
-			refuse(u.pos, u.pointer, "a live rule over alerts and a stream (%s) is not supported yet", u.stream)
+			refuse(u.pos, u.pointer, "a live %s over alerts and a stream (%s) is not supported yet", r.kind(), u.stream)
 			break
 		}
 	}
@@ -200,7 +209,7 @@ func misplacedReader(r *Rule, set *Set) []syntax.Problem {
 		key = *own.key
 	}
 	if !slices.Equal(key.Fields, []string{"key"}) {
-		refuse(key.Pos, "/key", "a live rule over alerts with key %v is not supported yet: alerts lie where their own key is, as `key: key` says", key.Fields)
+		refuse(key.Pos, "/key", "a live %s over alerts with key %v is not supported yet: alerts lie where their own key is, as `key: key` says", r.kind(), key.Fields)
 	}
 	first := ""
 	for _, up := range set.Upstream(r) {
@@ -211,7 +220,7 @@ func misplacedReader(r *Rule, set *Set) []syntax.Problem {
 		case first == "":
 			first = input
 		case input != first:
-			refuse(own.pos, own.pointer, "a live rule over the alerts of rules on several inputs (%s and %s, by rule %s) is not supported yet", first, input, up.Doc.Name)
+			refuse(own.pos, own.pointer, "a live %s over the alerts of rules on several inputs (%s and %s, by rule %s) is not supported yet", r.kind(), first, input, up.Doc.Name)
 			return found
 		}
 	}
@@ -231,25 +240,24 @@ func (s *Set) beside(r *Rule) *Set {
 // the rule's alerts are read, and come from elsewhere.
 func displaced(r *Rule, set *Set) []syntax.Problem {
 	var found []syntax.Problem
-	for _, reader := range set.Rules {
+	for _, reader := range set.runs() {
 		if reader == r || !slices.Contains(set.Upstream(reader), r) {
 			continue
 		}
 		for _, p := range misplacedReader(reader, set) {
 			found = append(found, syntax.Problem{Line: r.Doc.Pos.Line, Col: r.Doc.Pos.Col, Pointer: "/name",
-				Detail: fmt.Sprintf("the live rule %s reads the alerts of this one: %s", reader.Doc.Name, p.Detail),
+				Detail: fmt.Sprintf("the live %s %s reads the alerts of this one: %s", reader.kind(), reader.Doc.Name, p.Detail),
 				Hint:   "let it say whose alerts it takes, as in where: rule == \"NAME\""})
 		}
 	}
 	return found
 }
 
-// brokenWithout names the live rules that read measures of a rule and could
-// not go on without it.
-func (s *Set) brokenWithout(name string) []string {
+// brokenWithout names the live rules and views that read measures of a rule and
+// could not go on without it.
+func (s *Set) brokenWithout(name string) (broken, views []string) {
 	next := *s
 	next.Rules = slices.DeleteFunc(slices.Clone(s.Rules), func(r *Rule) bool { return r.Doc.Name == name })
-	var broken []string
 	tied := &chain{}
 	for _, r := range next.Rules {
 		if r.Prog.Upstream == nil {
@@ -264,9 +272,21 @@ func (s *Set) brokenWithout(name string) []string {
 			return p
 		})
 	}
+	for _, v := range next.Views {
+		if v.Prog.Rule.Upstream == nil {
+			continue
+		}
+		tied.addView(v.Doc, func(env *prog.Env, final bool) *prog.Rule {
+			p, _ := prog.CompileView(v.Doc, env)
+			if p == nil && final {
+				views = append(views, v.Doc.Name)
+			}
+			return nil
+		})
+	}
 	tied.tie()
 	if readers, circles := tied.order(); len(readers) > 0 && len(circles) == 0 {
 		tied.compileReaders(readers, next.env())
 	}
-	return broken
+	return broken, views
 }

@@ -32,6 +32,17 @@ func (c *checker) addRunning(tied *chain, base *Set) {
 			return p
 		})
 	}
+	for _, v := range base.Views {
+		if _, own := c.seen[nameOf{KindView.title(), v.Doc.Name}]; own || v.Prog.Rule.Upstream == nil {
+			continue
+		}
+		tied.addView(v.Doc, func(env *prog.Env, final bool) *prog.Rule {
+			if _, problems := prog.CompileView(v.Doc, env); syntax.Failed(problems) && final {
+				c.reportBroken(v.rule(), problems[0])
+			}
+			return nil
+		})
+	}
 }
 
 // reportBroken reports a running rule that could not go on beside the new
@@ -40,7 +51,7 @@ func (c *checker) reportBroken(r *Rule, why syntax.Problem) {
 	for _, own := range c.rules {
 		if r.Prog.Upstream.Reads(own.doc) {
 			c.report(own.file, syntax.Problem{Line: own.doc.Pos.Line, Col: own.doc.Pos.Col, Pointer: "/alert/measures",
-				Detail: fmt.Sprintf("rule %s reads the alerts of this one, and could not go on: %s", r.Doc.Name, why.Detail),
+				Detail: fmt.Sprintf("%s %s reads the alerts of this one, and could not go on: %s", r.kind(), r.Doc.Name, why.Detail),
 				Hint:   "keep the measures that it reads, of the same types"})
 			return
 		}

@@ -100,6 +100,51 @@ func TestLiveRulesOverAlerts(t *testing.T) {
 	}
 }
 
+// A view over alerts runs where those rules run whose alerts it reads, and what
+// it reads stays: a measure, and where the rule runs. It may be called as one of
+// them.
+func TestLiveViewsOverAlerts(t *testing.T) {
+	r := start(t, &rules.MemoryLog{})
+	putStream(t, r, "payment", paymentStream)
+	putStream(t, r, "challenge", challengeStream)
+	over := "apiVersion: caltrop/v1\nkind: View\nname: probe\nkey: key\nwindow: {stream: alerts, where: rule != \"other\", rolling: 1h}\nvalues: {total: sum(spent)}\nto: [redis]\n"
+	failed := "apiVersion: caltrop/v1\nkind: Rule\nname: failed\nkey: card_id\nwithin: 1h\npattern: a{2,}\nsteps:\n  a: {stream: challenge}\n"
+	for _, d := range []struct {
+		kind             rules.Kind
+		name, text, want string
+	}{
+		{rules.KindView, "probe", over, `nothing here is called "spent"`},
+		{rules.KindRule, "probe", measuring("large.amount"), ""},
+		{rules.KindView, "probe", strings.Replace(over, "key: key", "key: rule", 1), "a live view over alerts with key [rule] is not supported yet"},
+		{rules.KindView, "probe", over, ""},
+		{rules.KindRule, "probe", measuring(`'"much"'`), "view probe reads the alerts of this one, and could not go on"},
+		{rules.KindRule, "failed", failed, "the live view probe reads the alerts of this one"},
+		{rules.KindRule, "probe", measuring("large.amount + 1.0"), ""},
+	} {
+		_, _, err := r.Put(t.Context(), rules.Change{Kind: d.kind, Name: d.name, Text: []byte(d.text)})
+		if (err == nil) != (d.want == "") || err != nil && !strings.Contains(err.Error(), d.want) {
+			t.Fatalf("putting %s %s: %v, want %q", d.kind, d.name, err, d.want)
+		}
+	}
+	part := r.Current().Restrict("payment")
+	if len(part.Views) != 1 || part.Alerts == nil || len(r.Current().Restrict("challenge").Views) != 0 {
+		t.Errorf("the tasks of payment run %+v", part.Names())
+	}
+	if live, err := r.Resolve(part.Names()); err != nil || live.Views[0].View.Rule.Streams[0] != part.Alerts.Schema {
+		t.Errorf("a journaled set resolves to %v, %v", live, err)
+	}
+	var inUse *rules.InUseError
+	if err := r.Delete(t.Context(), rules.KindRule, "probe", rules.Condition{}); !errors.As(err, &inUse) || len(inUse.Views) != 1 {
+		t.Errorf("deleting a rule whose measures a view reads: %v", err)
+	}
+	if err := r.Delete(t.Context(), rules.KindView, "probe", rules.Condition{}); err != nil {
+		t.Error(err)
+	}
+	if err := r.Delete(t.Context(), rules.KindRule, "probe", rules.Condition{}); err != nil {
+		t.Errorf("deleting it without the view: %v", err)
+	}
+}
+
 // A rule of another stream must not slip in among those that a live rule reads.
 func TestLiveRuleThatWouldNeedTheHop(t *testing.T) {
 	r := start(t, &rules.MemoryLog{})

@@ -93,10 +93,23 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 		c.profile(set, env, rev)
 	}
 	set.sort()
+	tied := &chain{stream: c.alertsStream}
 	for _, rev := range views {
-		c.view(set, env, rev)
+		known := c.viewOf(set, rev)
+		switch {
+		case known == nil:
+		case prog.UpstreamOfView(known.doc) == nil:
+			c.view(set, env, rev, known)
+		default:
+			tied.addView(known.doc, func(env *prog.Env, final bool) *prog.Rule {
+				if final {
+					c.view(set, env, rev, known)
+				}
+				return nil
+			})
+		}
 	}
-	c.rulesOf(set, rules, alerts)
+	c.rulesOf(set, rules, alerts, tied)
 	set.sort()
 	return set, nil
 }
@@ -120,10 +133,10 @@ func (c *compiler) stream(set *Set, rev *Revision) {
 }
 
 // rulesOf compiles rules into the set: first those that read streams only,
-// then the readers of alerts in their order.
-func (c *compiler) rulesOf(set *Set, revs []*Revision, given *task.Ref) {
+// then the readers of alerts in their order, with the views over alerts that
+// are tied already.
+func (c *compiler) rulesOf(set *Set, revs []*Revision, given *task.Ref, tied *chain) {
 	env := set.env()
-	tied := &chain{stream: c.alertsStream}
 	for _, rev := range revs {
 		known := c.known(set, rev)
 		if known == nil {

@@ -259,7 +259,6 @@ func (c *checker) compileProfiles(env *prog.Env) {
 func (c *checker) compile(base *Set) {
 	env := c.set.env()
 	c.compileProfiles(env)
-	c.compileViews(env)
 	for _, r := range c.inspect {
 		if c.clear(r) && prog.UpstreamOf(r.doc) == nil {
 			for _, p := range prog.Inspect(r.doc, env) {
@@ -275,6 +274,7 @@ func (c *checker) compile(base *Set) {
 		}
 		return alertsStream(fields)
 	}}
+	c.compileViews(env, tied)
 	for _, r := range c.rules {
 		switch {
 		case !c.clear(r):

@@ -70,6 +70,9 @@ func (s *Set) Restrict(input string) *Set {
 	for _, v := range s.Views {
 		if s.PathOf(v.rule()).Input == input {
 			part.Views = append(part.Views, v)
+			if v.Prog.Rule.Upstream != nil {
+				part.Alerts = s.Alerts
+			}
 			readers = append(readers, v.rule())
 		}
 	}

@@ -53,6 +53,14 @@ type Rule struct {
 	Revision int // 1 for a rule read from a file
 }
 
+// kind tells a rule from the rule that stands for a view.
+func (r *Rule) kind() string {
+	if r.Prog.Shown {
+		return "view"
+	}
+	return "rule"
+}
+
 // A List is a list document with the table that its entries make.
 type List struct {
 	Doc      *syntax.List

@@ -37,19 +37,32 @@ type viewIn struct {
 	file *syntax.File
 }
 
-// compileViews compiles the views, those over a broken stream excepted.
-func (c *checker) compileViews(env *prog.Env) {
+// compileViews compiles the views, those over a broken stream excepted; those
+// over alerts when the rules of the chain are.
+func (c *checker) compileViews(env *prog.Env, tied *chain) {
 	for _, v := range c.views {
-		if slices.ContainsFunc(v.doc.Window.Streams, func(n syntax.Name) bool { return c.broken[n.Name] }) {
-			continue
+		switch {
+		case slices.ContainsFunc(v.doc.Window.Streams, func(n syntax.Name) bool { return c.broken[n.Name] }):
+		case prog.UpstreamOfView(v.doc) == nil:
+			c.view(v, env)
+		default:
+			tied.addView(v.doc, func(env *prog.Env, final bool) *prog.Rule {
+				if final {
+					c.view(v, env)
+				}
+				return nil
+			})
 		}
-		compiled, problems := prog.CompileView(v.doc, env)
-		for _, p := range problems {
-			c.report(v.file, p)
-		}
-		if compiled != nil {
-			c.set.Views = append(c.set.Views, &View{Doc: v.doc, Prog: compiled, Revision: 1})
-		}
+	}
+}
+
+func (c *checker) view(v viewIn, env *prog.Env) {
+	compiled, problems := prog.CompileView(v.doc, env)
+	for _, p := range problems {
+		c.report(v.file, p)
+	}
+	if compiled != nil {
+		c.set.Views = append(c.set.Views, &View{Doc: v.doc, Prog: compiled, Revision: 1})
 	}
 }
 
@@ -73,19 +86,24 @@ func (k *viewOver) stillOver(set *Set) bool {
 	return slices.Equal(k.read, shapesRead(r.Outside.Lists, set)) && slices.Equal(k.recall, profilesRead(r, set))
 }
 
-// view adds a revision of a view, compiled again only when what it reads is
-// another.
-func (c *compiler) view(set *Set, env *prog.Env, rev *Revision) {
+// viewOf returns a view's revision, parsed; nil for a fault of the set.
+func (c *compiler) viewOf(set *Set, rev *Revision) *viewOver {
 	known := c.views[rev.Ref]
 	if known == nil {
 		doc, problems := single[*syntax.View](rev)
 		if doc == nil {
 			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
+			return nil
 		}
 		known = &viewOver{doc: doc}
 		c.views[rev.Ref] = known
 	}
+	return known
+}
+
+// view adds a revision of a view, compiled again only when what it reads is
+// another.
+func (c *compiler) view(set *Set, env *prog.Env, rev *Revision, known *viewOver) {
 	if known.view == nil || !known.stillOver(set) {
 		compiled, problems := prog.CompileView(known.doc, env)
 		if compiled == nil {

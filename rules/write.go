@@ -71,7 +71,7 @@ type InUseError struct {
 func (e *InUseError) Error() string {
 	switch {
 	case len(e.Views) > 0:
-		return fmt.Sprintf("%s is read by the views %v; delete them first", cmp.Or(e.Stream, e.List, e.Profile), e.Views)
+		return fmt.Sprintf("%s is read by the views %v; delete them first", cmp.Or(e.Stream, e.List, e.Profile, e.Rule), e.Views)
 	case e.Profile != "" && e.Change:
 		return fmt.Sprintf("changing a profile that live rules read is not supported yet: %s is read by %v; store it under another name, or delete them first", e.Profile, e.Rules)
 	case e.Profile != "":
@@ -164,8 +164,8 @@ func (r *Registry) Delete(ctx context.Context, k Kind, name string, cond Conditi
 			return nil, err
 		}
 		if k == KindRule {
-			if users := s.set.brokenWithout(name); len(users) > 0 {
-				return nil, &InUseError{Rule: name, Rules: users}
+			if users, views := s.set.brokenWithout(name); len(users)+len(views) > 0 {
+				return nil, &InUseError{Rule: name, Rules: users, Views: views}
 			}
 		}
 		h := *s.head

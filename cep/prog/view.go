@@ -19,21 +19,30 @@ type View struct {
 	Every int64 // µs of event time between two updates of a key that do not end a window
 }
 
+// RuleOf is a view's window as a rule that raises nothing.
+func RuleOf(doc *syntax.View) *syntax.Rule {
+	return &syntax.Rule{Meta: doc.Meta, Key: doc.Key, Window: doc.Window, Values: doc.Values, Limits: syntax.DefaultLimits(),
+		Emit: "first", Timing: "final"}
+}
+
+// UpstreamOfView returns whose alerts a view reads; nil when it does not read
+// AlertsStream. A rule of the view's name is a rule as any other.
+func UpstreamOfView(doc *syntax.View) *Upstream {
+	u := UpstreamOf(RuleOf(doc))
+	if u != nil {
+		u.self = ""
+	}
+	return u
+}
+
 // CompileView checks and compiles one view. The view is nil when a problem was
 // found; problems are as those of Compile.
 func CompileView(doc *syntax.View, env *Env) (*View, []syntax.Problem) {
-	rule := &syntax.Rule{Meta: doc.Meta, Key: doc.Key, Window: doc.Window, Values: doc.Values, Limits: syntax.DefaultLimits(),
-		Emit: "first", Timing: "final"}
-	if up := UpstreamOf(rule); up != nil {
-		at := doc.Window.Streams[0].Pos
-		return nil, []syntax.Problem{{Line: at.Line, Col: at.Col, Pointer: "/window/stream",
-			Detail: "a view over the stream alerts is not supported yet", Hint: "a rule with the same window can read alerts"}}
-	}
-	compiled, problems := Compile(rule, env)
+	compiled, problems := Compile(RuleOf(doc), env)
 	if compiled == nil {
 		return nil, problems
 	}
-	compiled.Shown = true
+	compiled.Shown, compiled.Upstream = true, UpstreamOfView(doc)
 	return &View{Name: doc.Name, Doc: doc, Rule: compiled, Every: doc.Every.Microseconds()}, problems
 }
 

@@ -176,14 +176,23 @@ key: card
 window: {stream: [payment, challenge], sliding: 2%[1]ds, every: 2%[1]ds, offset: 1s}
 values: {n: count(), most: 'percentile(payment.amount, 0.5)'}
 to: [redis, cassandra]
+`, `
+apiVersion: caltrop/v1
+kind: View
+name: alarms
+key: key
+window: {stream: alerts, where: 'rule != "failures"', session: 2%[1]ds}
+values: {n: count(), rules: distinct(rule), most: max(score)}
+to: [redis]
+every: 4s
 `}
 
-var viewNames = []string{"current-session", "velocity", "answers", "both"}
+var viewNames = []string{"current-session", "velocity", "answers", "both", "alarms"}
 
 const revisions = 3
 
 // NewLibraryOfRules returns the library that scripts draw from: twelve rules,
-// two on their alerts and four views, in three revisions.
+// two on their alerts, four views and one on alerts, in three revisions.
 func NewLibraryOfRules() (*Library, error) {
 	lib, err := NewLibrary(streamsText + historyText)
 	if err != nil {

@@ -1,10 +1,8 @@
 package offline_test
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -14,7 +12,6 @@ import (
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/syntax"
 	"github.com/caltrop/caltrop/rules"
-	"github.com/caltrop/caltrop/rules/offline"
 )
 
 var (
@@ -202,20 +199,7 @@ func describe(step string, events []*event.Event) string {
 }
 
 func runSet(t *testing.T, set *rules.Set, lines []string) map[string][]string {
-	run, err := offline.New(set, offline.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := offline.NewLines(run, set, strings.NewReader(strings.Join(lines, "\n")))
-	for err == nil {
-		err = in.Next()
-	}
-	if !errors.Is(err, io.EOF) {
-		t.Fatal(err)
-	}
-	if err := run.Close(); err != nil {
-		t.Fatal(err)
-	}
+	run := finished(t, set, lines)
 	got := map[string][]string{}
 	for i := range run.Alerts {
 		a := &run.Alerts[i]

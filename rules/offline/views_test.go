@@ -29,7 +29,7 @@ func TestViewsEqualTheOracle(t *testing.T) {
 		settings, set := randomViews(t, rng)
 		for range filesPerSet {
 			lines := randomLines(rng, settings)
-			got := runViews(t, set, lines)
+			got := updatesOf(t, finished(t, set, lines))
 			for name, s := range settings {
 				want := judgedView(t, s, lines)
 				cases, updates = cases+1, updates+len(want)
@@ -75,7 +75,9 @@ func judgedView(t *testing.T, s *ceptest.Setting, lines []string) []string {
 	return out
 }
 
-func runViews(t *testing.T, set *rules.Set, lines []string) map[string][]string {
+// finished is a run over lines, to the end of event time.
+func finished(t *testing.T, set *rules.Set, lines []string) *offline.Run {
+	t.Helper()
 	run, err := offline.New(set, offline.Options{Views: true})
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +92,11 @@ func runViews(t *testing.T, set *rules.Set, lines []string) map[string][]string 
 	if err := run.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return run
+}
+
+func updatesOf(t *testing.T, run *offline.Run) map[string][]string {
+	t.Helper()
 	got, versions := map[string][]string{}, map[string]int64{}
 	for i := range run.Updates {
 		u := &run.Updates[i]
