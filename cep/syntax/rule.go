@@ -76,7 +76,7 @@ func (r *reader) patternBody(o *object, d *Rule, pattern *value) {
 		node, problems := ParsePattern(*t)
 		d.Pattern = node
 		r.problems = append(r.problems, problems...)
-		r.steps(o.need("steps", "every step named in the pattern: steps: {probe: {stream: payment}}"), d)
+		r.steps(o.need("steps", stepsHint), d)
 	} else {
 		r.steps(o.get("steps"), d)
 	}
@@ -110,9 +110,14 @@ func windowHint(key string) string {
 	return "delete it"
 }
 
+const stepsHint = "every step named in the pattern: steps: {probe: {stream: payment}}"
+
 // steps reads the steps of a pattern.
 func (r *reader) steps(v *value, d *Rule) {
 	entries := v.entries("`steps`", fieldName, fieldNameRule)
+	if v.empty() {
+		v.refuse("`steps` defines no step", stepsHint)
+	}
 	if len(entries) > maxSteps {
 		v.refuse(fmt.Sprintf("%d steps; the limit is %d", len(entries), maxSteps), "split the rule")
 		return
@@ -205,7 +210,7 @@ func (r *reader) namedTexts(v *value, what string, most int, read bool) []NamedT
 		v.refuse(fmt.Sprintf("%d entries in %s; the limit is %d", len(entries), what, most), "keep what is read")
 		return nil
 	}
-	if read && v != nil && v.node.Kind == yaml.MappingNode && len(entries) == 0 {
+	if read && v.empty() {
 		v.refuse(what+" names no value", "as in values: {n: count(), total: sum(amount)}")
 	}
 	var list []NamedText

@@ -96,7 +96,7 @@ func (v *value) bytes(def int) int {
 // fieldDecls reads `fields: {name: type}` of a stream.
 func (r *reader) fieldDecls(v *value) []FieldDecl {
 	entries := v.entries("`fields`", fieldName, fieldNameRule)
-	if v != nil && v.node.Kind == yaml.MappingNode && len(v.node.Content) == 0 {
+	if v.empty() {
 		v.refuse("a stream needs at least one field", "as in fields: {card_id: string}")
 	}
 	if len(entries) > maxFields {

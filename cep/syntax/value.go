@@ -220,6 +220,11 @@ func (v *value) entries(what string, ok func(string) bool, rule string) []entry 
 	return o.entries
 }
 
+// empty reports whether the value is a mapping without a key.
+func (v *value) empty() bool {
+	return v != nil && v.node.Kind == yaml.MappingNode && len(v.node.Content) == 0
+}
+
 // items reads a list; a single value is not one.
 func (v *value) items() []*value {
 	if v == nil {
