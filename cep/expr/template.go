@@ -18,6 +18,9 @@ type part struct {
 	expr *Program // nil: text
 }
 
+// Verbatim returns a template that renders text as it is, braces included.
+func Verbatim(text string) *Template { return &Template{parts: []part{{text: text}}} }
+
 // CompileTemplate compiles a template; an Error's Offset is in src.
 func CompileTemplate(src string, sc *Scope) (*Template, []Error) {
 	t := &Template{}

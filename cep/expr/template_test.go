@@ -33,6 +33,14 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
+func TestVerbatimRendersBraces(t *testing.T) {
+	for _, text := range []string{"", "plain", "{{count(probe)}} of {{", "{ }}"} {
+		if got := string(Verbatim(text).Append(nil, whereFrame())); got != text {
+			t.Errorf("got %q, want %q", got, text)
+		}
+	}
+}
+
 func TestTemplateErrors(t *testing.T) {
 	for _, w := range []struct{ src, detail string }{
 		{"probes: ^{{count(probe)", "never closed"},

@@ -188,8 +188,7 @@ func (c *compiler) texts(sc *expr.Scope) {
 	alert := c.doc.Alert
 	summary := alert.Summary
 	if summary == nil {
-		summary = &syntax.Text{}
-		c.rule.Summary, _ = expr.CompileTemplate(strings.ReplaceAll(c.doc.Title, "{{", "{"), &expr.Scope{})
+		c.rule.Summary = expr.Verbatim(c.doc.Title)
 	} else {
 		t, errs := expr.CompileTemplate(summary.Src, sc)
 		c.exprErrors(summary, errs)

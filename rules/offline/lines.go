@@ -36,6 +36,9 @@ func (e *LineError) Unwrap() error { return e.Cause }
 // readBytes is the size of the read buffer: lines longer than it are copied.
 const readBytes = 1 << 20
 
+// byteOrderMark is what editors on Windows write before the first line.
+var byteOrderMark = []byte("\ufeff")
+
 // NewLines reads events of the set's streams from in for a run.
 func NewLines(run *Run, set *rules.Set, in io.Reader) *Lines {
 	l := &Lines{run: run, in: bufio.NewReaderSize(in, readBytes)}
@@ -90,6 +93,9 @@ func (l *Lines) read() ([]byte, error) {
 		return nil, fmt.Errorf("reading events: %w", err)
 	}
 	l.line++
+	if l.line == 1 {
+		line = bytes.TrimPrefix(line, byteOrderMark)
+	}
 	return bytes.TrimSpace(line), nil
 }
 

@@ -120,6 +120,9 @@ func TestLinesOfAnyLength(t *testing.T) {
 		{"longer than the read buffer", login + padded(3<<19) + "\n", true, ""},
 		{"without a line end", login + padded(3<<19), true, ""},
 		{"over max_bytes", login + padded(10<<20) + "\n", false, "line 2: too_large"},
+		{"a byte order mark", "\ufeff" + login + padded(1) + "\n", true, ""},
+		{"a byte order mark and nothing else", "\ufeff", false, ""},
+		{"a byte order mark in the middle", login + "\ufeff" + padded(1), false, "line 2: bad_json"},
 		{"blank lines and carriage returns", "\n \r\n" + login + "\r\n" + padded(1) + "\r\n\n", true, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
