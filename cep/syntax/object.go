@@ -40,7 +40,11 @@ func (r *reader) object(n *yaml.Node, pointer, what string) *object {
 		k := n.Content[i]
 		at := r.place(k)
 		if line, twice := first[k.Value]; twice {
-			r.refuse(at, pointer+"/"+escaped(k.Value), fmt.Sprintf("`%s` is written twice; the first is on line %d", k.Value, line), "delete one of them")
+			where := fmt.Sprintf("on line %d", line)
+			if line == at.Line {
+				where = "on the same line"
+			}
+			r.refuse(at, pointer+"/"+escaped(k.Value), fmt.Sprintf("`%s` is written twice; the first is %s", k.Value, where), "delete one of them")
 			continue
 		}
 		first[k.Value] = at.Line

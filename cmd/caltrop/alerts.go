@@ -18,9 +18,7 @@ import (
 )
 
 func alertsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "alerts", Short: "Look at alerts of the past"}
-	cmd.AddCommand(alertsListCommand())
-	return cmd
+	return commandGroup("alerts", "Look at alerts of the past", alertsListCommand())
 }
 
 // alertsOptions are the flags of `alerts ls`.

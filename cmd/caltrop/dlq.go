@@ -23,9 +23,7 @@ const (
 )
 
 func dlqCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "dlq", Short: "Look at late events and dead letters, and replay them"}
-	cmd.AddCommand(dlqListCommand(), dlqReplayCommand())
-	return cmd
+	return commandGroup("dlq", "Look at late events and dead letters, and replay them", dlqListCommand(), dlqReplayCommand())
 }
 
 // letterOptions are the flags that say which letters, of which cluster.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -64,6 +65,30 @@ document or an event is bad.`,
 	}
 	root.AddCommand(devCommand(), serveCommand(), matchCommand(), backtestCommand(), rulesCommand(), alertsCommand(), genCommand(), benchCommand(), dlqCommand(), jobsCommand())
 	return root
+}
+
+// commandGroup returns a command that only holds others: without one of their
+// names it prints its help, and another name is an error.
+func commandGroup(use, short string, commands ...*cobra.Command) *cobra.Command {
+	group := &cobra.Command{
+		Use: use, Short: short,
+		DisableFlagsInUseLine:      true,
+		SuggestionsMinimumDistance: 2,
+		FParseErrWhitelist:         cobra.FParseErrWhitelist{UnknownFlags: true}, // they belong to the command that is unknown
+		Args:                       cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			hint := ""
+			if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
+				hint = fmt.Sprintf(": did you mean %s?", strings.Join(meant, " or "))
+			}
+			return fmt.Errorf("%s has no command %q%s", cmd.CommandPath(), args[0], hint)
+		},
+	}
+	group.AddCommand(commands...)
+	return group
 }
 
 // A codeError ends the process with a code of its own.

@@ -13,9 +13,7 @@ import (
 )
 
 func rulesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rules", Short: "Check, test, explain and format rule documents"}
-	cmd.AddCommand(rulesCheckCommand(), rulesTestCommand(), rulesExplainCommand(), rulesFmtCommand(), rulesSchemaCommand())
-	return cmd
+	return commandGroup("rules", "Check, test, explain and format rule documents", rulesCheckCommand(), rulesTestCommand(), rulesExplainCommand(), rulesFmtCommand(), rulesSchemaCommand())
 }
 
 func rulesCheckCommand() *cobra.Command {

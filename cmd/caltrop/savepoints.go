@@ -82,9 +82,7 @@ func savepointOf(p *checkpoint.Savepoint) api.Savepoint {
 }
 
 func jobsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "jobs", Short: "Look at the tasks of a running job, and make savepoints"}
-	cmd.AddCommand(jobsListCommand(), jobsSavepointCommand())
-	return cmd
+	return commandGroup("jobs", "Look at the tasks of a running job, and make savepoints", jobsListCommand(), jobsSavepointCommand())
 }
 
 func jobsListCommand() *cobra.Command {
