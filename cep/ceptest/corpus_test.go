@@ -12,7 +12,7 @@ const (
 	flinkCases       = 191
 	flinkRandomCases = 286
 	namedCases       = 116
-	pageCases        = 32
+	pageCases        = 84
 )
 
 func TestOracleFlink(t *testing.T) { judgeCorpus(t, ceptest.FlinkCases, flinkCases) }
