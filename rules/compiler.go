@@ -9,7 +9,7 @@ import (
 	"github.com/caltrop/caltrop/engine/task"
 )
 
-// compiledMax bounds the rules, profiles, views and silences, each, that a registry keeps compiled. Streams are
+// compiledMax bounds the rules, profiles, views, silences and sinks, each, that a registry keeps compiled. Streams are
 // kept for ever: a task holds on to their schemas.
 const compiledMax = 4 * DocumentsMax
 
@@ -22,6 +22,7 @@ type compiler struct {
 	profiles map[Ref]*profileOver
 	views    map[Ref]*viewOver
 	silences map[Ref]*Silence
+	sinks    map[Ref]*Sink
 	alerts   map[string]*Stream // by its measures: a task holds on to its schema
 	key      []byte             // of fields with pii: hash; empty: there is none
 }
@@ -45,6 +46,7 @@ func (c *compiler) init() {
 	c.profiles = map[Ref]*profileOver{}
 	c.views = map[Ref]*viewOver{}
 	c.silences = map[Ref]*Silence{}
+	c.sinks = map[Ref]*Sink{}
 }
 
 // set compiles exactly refs. A reference that revisions lacks is an error; a
@@ -67,6 +69,9 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 	if len(c.silences) > compiledMax {
 		clear(c.silences)
 	}
+	if len(c.sinks) > compiledMax {
+		clear(c.sinks)
+	}
 	var rules, profiles, views []*Revision
 	for _, ref := range refs {
 		rev := revisions[ref]
@@ -81,6 +86,8 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 			views = append(views, rev)
 		case ref.Kind == KindSilence:
 			c.silence(set, rev)
+		case ref.Kind == KindSink:
+			c.sink(set, rev, revisions[Ref{KindSink, ref.Name, 1}])
 		case ref.Kind == KindList:
 			c.list(set, rev)
 		default:

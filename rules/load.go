@@ -61,6 +61,7 @@ func (o Override) check(base *Set, sources []Source) (*Set, []syntax.Problem) {
 		c.parse(&sources[i])
 	}
 	c.borrow(base)
+	c.addSinks()
 	c.set.sort()
 	c.compile(base)
 	c.set.sort()
@@ -84,6 +85,7 @@ type checker struct {
 	set      *Set
 	profiles []profileIn
 	views    []viewIn
+	sinks    []sinkIn
 	rules    []sourced
 	inspect  []sourced // rules that are written, but wrong
 	seen     map[nameOf]place
@@ -148,15 +150,13 @@ func (c *checker) parse(src *Source) {
 			c.views = append(c.views, viewIn{doc: d, file: file})
 		case *syntax.Silence:
 			c.set.Silences = append(c.set.Silences, silence(d, time.Time{}, 1))
+		case *syntax.Sink:
+			c.sinks = append(c.sinks, sinkIn{doc: d, file: file})
 		case *syntax.Rule:
 			if c.timing != "" {
 				d.Timing = c.timing
 			}
 			c.rules = append(c.rules, sourced{doc: d, file: file})
-		default:
-			m := doc.Header()
-			c.report(file, syntax.Problem{Line: m.Pos.Line, Col: m.Pos.Col, Pointer: "/kind",
-				Detail: fmt.Sprintf("kind %s is not supported yet", m.Kind), Hint: "this build runs kinds Stream, List, Profile, Rule, Silence and View"})
 		}
 	}
 }

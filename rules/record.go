@@ -20,9 +20,10 @@ const (
 	KindProfile Kind = "profile"
 	KindView    Kind = "view"
 	KindSilence Kind = "silence"
+	KindSink    Kind = "sink"
 )
 
-var kinds = []Kind{KindStream, KindRule, KindList, KindProfile, KindView, KindSilence}
+var kinds = []Kind{KindStream, KindRule, KindList, KindProfile, KindView, KindSilence, KindSink}
 
 // title is the kind as documents spell it.
 func (k Kind) title() string {
@@ -37,6 +38,8 @@ func (k Kind) title() string {
 		return "View"
 	case KindSilence:
 		return "Silence"
+	case KindSink:
+		return "Sink"
 	}
 	return "Rule"
 }

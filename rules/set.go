@@ -30,6 +30,7 @@ type Set struct {
 	Profiles []*Profile // sorted by name
 	Views    []*View    // sorted by name
 	Silences []*Silence // sorted by name
+	Sinks    []*Sink    // sorted by name
 	Alerts   *Stream    // the built-in stream of alerts; nil when no rule reads it
 	Faults   []Fault    // stored documents that this build cannot compile
 
@@ -171,6 +172,7 @@ func (s *Set) env() *prog.Env {
 }
 
 func (s *Set) sort() {
+	slices.SortFunc(s.Sinks, func(a, b *Sink) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Silences, func(a, b *Silence) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Views, func(a, b *View) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Profiles, func(a, b *Profile) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })

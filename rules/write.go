@@ -311,6 +311,8 @@ func (s *state) check(c Change) error {
 		return s.checkView(found.View(c.Name), found, file)
 	case KindSilence:
 		return s.checkSilence(c.Name, file)
+	case KindSink:
+		return s.checkSink(c.Name, file)
 	}
 	return s.checkStream(found.Stream(c.Name), file)
 }
@@ -362,6 +364,10 @@ func (s *state) checkStream(st *Stream, file *syntax.File) error {
 			problems = append(problems, syntax.Problem{Line: st.Doc.SourcePos.Line, Col: st.Doc.SourcePos.Col, Pointer: "/source/topic",
 				Detail: fmt.Sprintf("topic %s is read by stream %s already: a second stream over one topic is not supported yet", st.Doc.Topic, other.Doc.Name)})
 		}
+	}
+	if by := s.set.writerOf(st.Doc.Topic); by != "" {
+		problems = append(problems, syntax.Problem{Line: st.Doc.SourcePos.Line, Col: st.Doc.SourcePos.Col, Pointer: "/source/topic",
+			Detail: fmt.Sprintf("topic %s is written by sink %s: its alerts would be events", st.Doc.Topic, by)})
 	}
 	was := s.set.Stream(st.Doc.Name)
 	if was == nil && len(s.set.Streams) >= DocumentsMax {

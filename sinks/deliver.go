@@ -1,10 +1,10 @@
 package sinks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -15,8 +15,9 @@ import (
 // committed. While a sink is down Fetch is not called for as long as that
 // takes: the source keeps its place in the group by itself.
 type Source interface {
-	// Fetch waits for records and returns some, at least one. It returns
-	// ctx.Err() when ctx ends. The values are the caller's.
+	// Fetch waits for records and returns some; none where it has passed over
+	// what there was. It returns ctx.Err() when ctx ends. The values are the
+	// caller's.
 	Fetch(ctx context.Context) ([]Message, error)
 	// Commit says that everything fetched so far is stored: a restart goes on
 	// behind it.
@@ -46,6 +47,11 @@ type Options struct {
 	Log *slog.Logger
 	// Metrics may be nil.
 	Metrics *Metrics
+	// Letters sets aside what the sink can never store, and returns once that is
+	// durable; nil: it is only counted and logged.
+	Letters func(ctx context.Context, letters []Letter) error
+	// Status may be nil.
+	Status *Status
 	// Tracer makes a span of the delivery of each record that is traced; nil: none.
 	Tracer trace.Tracer
 }
@@ -75,17 +81,23 @@ func (o Options) withDefaults() Options {
 // is counted, logged and left behind.
 func Deliver(ctx context.Context, src Source, w Writer, o Options) error {
 	return deliver(ctx, src, o, cargo[Record]{
-		what:  "alert",
-		parse: func(m *Message) (Record, bool, error) { r, err := ParseRecord(m.Value); return r, true, err },
+		what: "alert",
+		parse: func(m *Message) (Record, bool, error) {
+			r, err := ParseRecord(m.Value)
+			r.Partition, r.Offset = m.Partition, m.Offset
+			return r, true, err
+		},
 		write: w.Write,
 		attrs: func(r *Record) []any { return []any{"alert", r.ID.String(), "rule", r.Rule} },
+		letter: func(r *Record, f Failure) Letter {
+			return Letter{Record: *r, Reason: cmp.Or(f.Reason, ReasonRejected), Detail: f.Err.Error()}
+		},
 	})
 }
 
-// DeliverViews is Deliver for the updates of views that name the sink among
-// their targets: target is the sink's name there. Tombstones are passed over,
-// as the update before one says the same.
-func DeliverViews(ctx context.Context, src Source, target string, w ViewWriter, o Options) error {
+// DeliverViews is Deliver for the updates of views that are wanted. Tombstones
+// are passed over, as the update before one says the same.
+func DeliverViews(ctx context.Context, src Source, wanted func(*ViewRecord) bool, w ViewWriter, o Options) error {
 	return deliver(ctx, src, o, cargo[ViewRecord]{
 		what: "update of a view",
 		parse: func(m *Message) (ViewRecord, bool, error) {
@@ -93,7 +105,7 @@ func DeliverViews(ctx context.Context, src Source, target string, w ViewWriter, 
 				return ViewRecord{}, false, nil
 			}
 			r, err := ParseViewRecord(m.Value)
-			return r, slices.Contains(r.To, target), err
+			return r, err == nil && wanted(&r), err
 		},
 		write: w.WriteViews,
 		attrs: func(r *ViewRecord) []any { return []any{"view", r.View, "version", r.Version} },
@@ -106,6 +118,8 @@ type cargo[R any] struct {
 	parse func(*Message) (r R, wanted bool, err error)
 	write func(context.Context, []R) error
 	attrs func(*R) []any // of a log line
+
+	letter func(*R, Failure) Letter // nil: there are none
 }
 
 func deliver[R any](ctx context.Context, src Source, o Options, c cargo[R]) error {
@@ -133,10 +147,14 @@ func (d *delivery[R]) round(ctx context.Context) {
 	})
 	fetched := time.Now()
 	pending := d.read(ctx, batch)
+	var letters []Letter
 	d.persist(ctx, "storing "+d.what+"s", func() (err error) {
-		pending, err = d.store(ctx, pending)
+		pending, err = d.store(ctx, pending, &letters)
 		return err
 	})
+	if len(letters) > 0 {
+		d.persist(ctx, "setting "+d.what+"s aside", func() error { return d.o.Letters(ctx, letters) })
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -151,6 +169,9 @@ func (d *delivery[R]) persist(ctx context.Context, what string, do func() error)
 	wait.Reset()
 	for failures := 0; ; failures++ {
 		err := do()
+		if ctx.Err() == nil {
+			d.o.Status.noted(err)
+		}
 		if err == nil && failures > 0 {
 			d.log.Info("recovered", "step", what, "attempts", failures+1)
 		}
@@ -163,6 +184,11 @@ func (d *delivery[R]) persist(ctx context.Context, what string, do func() error)
 		d.o.Metrics.retried(ctx, d.o.Sink)
 		sleep(ctx, wait.NextBackOff())
 	}
+}
+
+func (d *delivery[R]) count(ctx context.Context, result string, n int) {
+	d.o.Metrics.delivered(ctx, d.o.Sink, result, n)
+	d.o.Status.counted(result, n)
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -181,7 +207,7 @@ func (d *delivery[R]) read(ctx context.Context, batch []Message) []R {
 		r, wanted, err := d.parse(m)
 		if err != nil {
 			d.log.Error("leaving out a record that is no "+d.what, "partition", m.Partition, "offset", m.Offset, "error", err)
-			d.o.Metrics.delivered(ctx, d.o.Sink, resultMalformed, 1)
+			d.count(ctx, resultMalformed, 1)
 			continue
 		}
 		if wanted {
@@ -191,8 +217,9 @@ func (d *delivery[R]) read(ctx context.Context, batch []Message) []R {
 	return records
 }
 
-// store stores records once and returns those to try again, with the reason.
-func (d *delivery[R]) store(ctx context.Context, records []R) ([]R, error) {
+// store stores records once and returns those to try again, with the reason;
+// what can never be stored is added to letters.
+func (d *delivery[R]) store(ctx context.Context, records []R, letters *[]Letter) ([]R, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -202,7 +229,7 @@ func (d *delivery[R]) store(ctx context.Context, records []R) ([]R, error) {
 		return records, err
 	}
 	if err == nil {
-		d.o.Metrics.delivered(ctx, d.o.Sink, resultStored, len(records))
+		d.count(ctx, resultStored, len(records))
 		return nil, nil
 	}
 	var again []R
@@ -213,9 +240,12 @@ func (d *delivery[R]) store(ctx context.Context, records []R) ([]R, error) {
 			continue
 		}
 		d.log.Error("leaving out what the sink cannot store: the "+d.what, append(d.attrs(&r), "error", f.Err)...)
-		d.o.Metrics.delivered(ctx, d.o.Sink, resultRejected, 1)
+		d.count(ctx, resultRejected, 1)
+		if d.letter != nil && d.o.Letters != nil {
+			*letters = append(*letters, d.letter(&r, f))
+		}
 	}
-	d.o.Metrics.delivered(ctx, d.o.Sink, resultStored, len(records)-len(partial.Failed))
+	d.count(ctx, resultStored, len(records)-len(partial.Failed))
 	if len(again) == 0 {
 		return nil, nil
 	}

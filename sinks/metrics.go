@@ -13,6 +13,8 @@ const (
 	resultStored    = "stored"
 	resultMalformed = "malformed" // no alert, or no update of a view
 	resultRejected  = "rejected"  // the sink can never store it
+	resultSilenced  = "silenced"
+	resultReplaced  = "replaced" // a newer version came while it waited
 )
 
 // Metrics count what is delivered. A nil *Metrics counts nothing.

@@ -22,6 +22,9 @@ type Record struct {
 	Key     string // the text of the key
 	At      int64  // event time, µs
 	JSON    []byte // the alert object
+
+	Partition int32 // where it stands in the topic
+	Offset    int64
 }
 
 // ParseRecord reads the value of a record of the alerts topic. The record
@@ -52,7 +55,8 @@ type BatchError struct{ Failed []Failure }
 type Failure struct {
 	Index     int // in the batch
 	Err       error
-	Permanent bool // no retry can store this record
+	Permanent bool   // no retry can store this record
+	Reason    string // with Permanent: the code of its dead letter; "" is ReasonRejected
 }
 
 // Error names the number of failures and the first of them.

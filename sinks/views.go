@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caltrop/caltrop/sinks/view"
@@ -31,6 +32,9 @@ type ViewRecord struct {
 type ViewWriter interface {
 	WriteViews(ctx context.Context, updates []ViewRecord) error
 }
+
+// Targets reports whether the view names a sink among its targets.
+func (r *ViewRecord) Targets(sink string) bool { return slices.Contains(r.To, sink) }
 
 // updateJSON is what sinks read of an update.
 type updateJSON struct {

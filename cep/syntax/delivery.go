@@ -1,9 +1,6 @@
 package syntax
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 func (r *reader) silence(o *object, m Meta) *Silence {
 	d := &Silence{Meta: m}
@@ -46,21 +43,4 @@ func (v *value) anyText() string {
 		return ""
 	}
 	return v.node.Value
-}
-
-func (r *reader) sink(o *object, m Meta) *Sink {
-	d := &Sink{Meta: m}
-	if v := o.need("type", "it is one of kafka, cassandra, redis, webhook"); v != nil {
-		d.Type = v.word("", "kafka", "cassandra", "redis", "webhook")
-	}
-	d.Of = o.get("of").word("alerts", "alerts", "views")
-	d.Match = r.matcher(o.get("match"))
-	d.Timing = o.get("timing").word("final", "early", "final")
-	d.Options = map[string]string{}
-	if options := o.get("options").object("`options`"); options != nil {
-		for _, e := range options.entries {
-			d.Options[e.key.Name] = strings.TrimSpace(e.val.anyText())
-		}
-	}
-	return d
 }

@@ -243,11 +243,32 @@ type Silence struct {
 // A Sink is where alerts or views go.
 type Sink struct {
 	Meta
-	Type    string
-	Of      string
-	Match   Matcher
-	Timing  string
-	Options map[string]string
+	Type    string  // webhook | kafka | cassandra | redis
+	Of      string  // alerts | views
+	Match   Matcher // the zero value: all
+	Timing  string  // early | final
+	Options SinkOptions
+}
+
+// SinkOptions are the options of all types of sinks; those of another type are
+// zero.
+type SinkOptions struct {
+	URL      string // of a webhook
+	Secret   string // names the one that a webhook's requests are signed with
+	Timeout  time.Duration
+	InFlight int // requests at once
+	Attempts int // at an alert that the receiver refuses
+
+	Topic    string // of Kafka
+	TopicPos Pos
+
+	Keyspace string // of Cassandra
+	TTL      time.Duration
+
+	Prefix string // of keys in Redis
+	Grace  time.Duration
+
+	View string // of: views; "": all
 }
 
 // Header returns what all documents have.

@@ -31,6 +31,7 @@ type config struct {
 	History    historyConfig    `yaml:"history"`
 	Redis      redisConfig      `yaml:"redis"`
 	PII        piiConfig        `yaml:"pii"`
+	Webhooks   webhooksConfig   `yaml:"webhooks"`
 	Memory     byteSize         `yaml:"memory"`
 	Telemetry  telemetryConfig  `yaml:"telemetry"`
 	Log        logConfig        `yaml:"log"`

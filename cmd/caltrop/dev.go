@@ -100,7 +100,10 @@ func dev(ctx context.Context, o devOptions, out, problems io.Writer) error {
 	}
 	defer store.server.Close()
 	store.use(conf)
-	if conf.PII.Key, err = devKey(o.data); err != nil {
+	if conf.PII.Key, err = devKey(o.data, "pii.key"); err != nil {
+		return err
+	}
+	if err := conf.Webhooks.develop(o.data); err != nil {
 		return err
 	}
 	n, err := newNode(conf, log)

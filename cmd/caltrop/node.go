@@ -72,12 +72,14 @@ type node struct {
 	schemas   avro.Schemas // nil: there is no schema registry
 
 	savepoints *checkpoint.Savepoints
+	outlets    *outlets
 }
 
 // newNode makes a node. The address is taken and the local directories are
 // opened before it returns, so that a process that cannot work says so at once.
 func newNode(conf *config, log *slog.Logger) (*node, error) {
 	n := &node{conf: conf, log: log}
+	n.outlets = newOutlets(n)
 	for _, step := range []func() error{n.openLogs, n.listen, n.openMetrics, n.openTraces, n.openData, n.openCluster, n.openHistory, n.openViews, n.openEngine, n.openHandler} {
 		if err := step(); err != nil {
 			n.close()
@@ -106,7 +108,11 @@ func (n *node) openMetrics() (err error) {
 	if n.metrics, err = api.NewMetrics(readers...); err != nil {
 		return err
 	}
-	n.deliver, err = sinks.NewMetrics(n.metrics.Meter("github.com/caltrop/caltrop/sinks"))
+	meter := n.metrics.Meter("github.com/caltrop/caltrop/sinks")
+	if err := n.outlets.observe(meter); err != nil {
+		return err
+	}
+	n.deliver, err = sinks.NewMetrics(meter)
 	return err
 }
 
@@ -201,7 +207,7 @@ func (n *node) openHandler() (err error) {
 		sessions = n.views
 	}
 	n.handler, err = api.New(api.Options{
-		Registry: n.registry, Sessions: sessions, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Savepoints: savepoints{n, n.savepoints}, Metrics: n.metrics, Log: n.log,
+		Registry: n.registry, Sessions: sessions, Sinks: n.outlets, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Savepoints: savepoints{n, n.savepoints}, Metrics: n.metrics, Log: n.log,
 		Ready: func() error { s := n.engine.Status(); return s.Ready() },
 	})
 	return err
@@ -302,6 +308,7 @@ func (n *node) work(ctx context.Context) error {
 	}
 	g.Go(func() error { return n.registry.Run(ctx) })
 	g.Go(func() error { return n.match(ctx) })
+	g.Go(func() error { return n.outlets.run(ctx) })
 	g.Go(func() error { return source.Run(ctx) })
 	g.Go(func() error { return n.backtests.Run(ctx) })
 	g.Go(func() error {

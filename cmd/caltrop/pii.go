@@ -45,9 +45,9 @@ func hashKeyOf(file string) ([]byte, error) {
 	return c.hashKey()
 }
 
-// devKey names the file of the key of `dev`, made where it is missing.
-func devKey(data string) (secure.Secret, error) {
-	path := filepath.Join(data, "pii.key")
+// devKey names the file of a key of `dev`, made where it is missing.
+func devKey(data, name string) (secure.Secret, error) {
+	path := filepath.Join(data, name)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return secure.Secret{File: path}, err
 	}
@@ -55,7 +55,7 @@ func devKey(data string) (secure.Secret, error) {
 		return secure.Secret{}, fmt.Errorf("making the data directory: %w", err)
 	}
 	if err := os.WriteFile(path, []byte(rand.Text()+"\n"), 0o600); err != nil {
-		return secure.Secret{}, fmt.Errorf("making a key for pii: hash: %w", err)
+		return secure.Secret{}, fmt.Errorf("making the key %s: %w", name, err)
 	}
 	return secure.Secret{File: path}, nil
 }

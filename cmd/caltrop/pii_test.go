@@ -234,12 +234,12 @@ func TestAKeyForHashesIsNeeded(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
-	first, err := devKey(dir)
+	first, err := devKey(dir, "pii.key")
 	if err != nil {
 		t.Fatal(err)
 	}
 	was, _ := first.Read()
-	again, err := devKey(dir)
+	again, err := devKey(dir, "pii.key")
 	if is, _ := again.Read(); err != nil || is != was || len(is) < hashKeyMin {
 		t.Errorf("the key of dev is %q, then %q, %v", was, is, err)
 	}

@@ -41,6 +41,12 @@ func (c *config) checkSecurity() error {
 	under("http", c.HTTP.TLS.Validate(true))
 	under("history.cassandra", c.History.Cassandra.TLS.Validate(false))
 	under("redis", c.Redis.TLS.Validate(false))
+	under("webhooks", c.Webhooks.TLS.Validate(false))
+	for _, name := range slices.Sorted(maps.Keys(c.Webhooks.Secrets)) {
+		if !c.Webhooks.Secrets[name].Given() {
+			errs = append(errs, fmt.Errorf("webhooks.secrets.%s: want {file: PATH} or {env: NAME}", name))
+		}
+	}
 	if len(c.Redis.Addresses) > 0 {
 		if err := c.Redis.options().Validate(); err != nil {
 			errs = append(errs, err)

@@ -79,23 +79,31 @@ func openHistory(c *config, log *slog.Logger) (history, error) {
 		}
 		return h, nil
 	}
-	o := c.History.Cassandra
-	password, err := o.Password.Read()
-	if err != nil {
-		return nil, fmt.Errorf("history.cassandra: %w", err)
-	}
-	protection, err := clientTLS("history.cassandra", o.TLS)
+	o, err := c.History.Cassandra.options(log)
 	if err != nil {
 		return nil, err
 	}
-	h, err := cassandra.New(cassandra.Options{
-		Hosts: o.Hosts, Port: o.Port, Keyspace: o.Keyspace, Datacenter: o.Datacenter, Replication: o.Replication,
-		Consistency: o.Consistency, Username: o.Username, Password: password, TLS: protection, TTL: o.TTL, Log: log,
-	})
+	h, err := cassandra.New(o)
 	if err != nil {
 		return nil, err // not h: a nil *History in an interface is no nil
 	}
 	return h, nil
+}
+
+// options returns how to reach the cluster, with the password read.
+func (o *cassandraConfig) options(log *slog.Logger) (cassandra.Options, error) {
+	password, err := o.Password.Read()
+	if err != nil {
+		return cassandra.Options{}, fmt.Errorf("history.cassandra: %w", err)
+	}
+	protection, err := clientTLS("history.cassandra", o.TLS)
+	if err != nil {
+		return cassandra.Options{}, err
+	}
+	return cassandra.Options{
+		Hosts: o.Hosts, Port: o.Port, Keyspace: o.Keyspace, Datacenter: o.Datacenter, Replication: o.Replication,
+		Consistency: o.Consistency, Username: o.Username, Password: password, TLS: protection, TTL: o.TTL, Log: log,
+	}, nil
 }
 
 // What the heap may take beside the tasks' state, and how much of it may be

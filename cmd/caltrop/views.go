@@ -18,17 +18,23 @@ func (c *redisConfig) options() redis.Options {
 		Grace: c.Grace, Timeout: c.Timeout}
 }
 
+// secured returns the options with the password and certificates read.
+func (c *redisConfig) secured() (o redis.Options, err error) {
+	o = c.options()
+	if o.Password, err = c.Password.Read(); err != nil {
+		return o, fmt.Errorf("redis: %w", err)
+	}
+	o.TLS, err = clientTLS("redis", c.TLS)
+	return o, err
+}
+
 // open returns the projection of views; nil where there is none.
 func (c *redisConfig) open() (*redis.Views, error) {
 	if len(c.Addresses) == 0 {
 		return nil, nil
 	}
-	o := c.options()
-	var err error
-	if o.Password, err = c.Password.Read(); err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
-	}
-	if o.TLS, err = clientTLS("redis", c.TLS); err != nil {
+	o, err := c.secured()
+	if err != nil {
 		return nil, err
 	}
 	redis.Quiet()
@@ -59,7 +65,7 @@ func (n *node) deliverViews(ctx context.Context, g *errgroup.Group) error {
 		}
 		g.Go(func() error { return source.Run(ctx) })
 		g.Go(func() error {
-			return sinks.DeliverViews(ctx, source, target, store, sinks.Options{Sink: target + ".views", Log: n.log, Metrics: n.deliver})
+			return sinks.DeliverViews(ctx, source, func(r *sinks.ViewRecord) bool { return r.Targets(target) }, store, sinks.Options{Sink: target + ".views", Log: n.log, Metrics: n.deliver})
 		})
 	}
 	return nil

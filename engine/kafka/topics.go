@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -24,6 +25,9 @@ type Topics struct{ prefix, job string }
 
 // Topics returns the names of this cluster's prefix and job.
 func (c *Cluster) Topics() Topics { return Topics{prefix: c.opts.Prefix, job: c.opts.Job} }
+
+// Owns reports whether a topic is one of this prefix.
+func (t Topics) Owns(topic string) bool { return strings.HasPrefix(topic, t.prefix+".") }
 
 // Rules is the log of documents: the source of truth for streams and rules.
 func (t Topics) Rules() string { return t.prefix + ".rules" }

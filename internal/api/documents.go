@@ -24,6 +24,8 @@ type document struct {
 	Warnings []fault `json:"warnings,omitempty"`
 	// Source says how the topic of a list is read; of one list with a topic only.
 	Source *listSource `json:"source,omitempty"`
+	// Delivery says how a sink is doing; of one sink only.
+	Delivery *Delivery `json:"delivery,omitempty"`
 }
 
 func documentOf(rev *rules.Revision, state rules.State) document {
@@ -75,6 +77,9 @@ func (s *server) getDocument(k rules.Kind) handler {
 		found := documentOf(d.Revision, d.State)
 		if k == rules.KindList {
 			found.Source = s.sourceOf(name)
+		}
+		if k == rules.KindSink {
+			found.Delivery = s.deliveryOf(name)
 		}
 		return encode(w, http.StatusOK, found)
 	}

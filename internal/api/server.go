@@ -137,6 +137,8 @@ type Options struct {
 	Ready    func() error // nil error: the process can do its work; nil means always
 	// Sessions answers for views; nil: their route answers 404.
 	Sessions Sessions
+	// Sinks tells how sinks are doing; nil: nothing is told.
+	Sinks Sinks
 	// Backtests run rules over history; nil: their routes answer 404.
 	Backtests Backtests
 	// Savepoints of the job; nil: their routes answer 404.
@@ -153,6 +155,7 @@ type server struct {
 	backtests  Backtests
 	savepoints Savepoints
 	sessions   Sessions
+	sinks      Sinks
 	ready      func() error
 	log        *slog.Logger
 	now        func() time.Time
@@ -160,7 +163,7 @@ type server struct {
 
 // New returns the handler of the whole interface.
 func New(o Options) (http.Handler, error) {
-	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, savepoints: o.Savepoints, sessions: o.Sessions, ready: o.Ready, log: o.Log, now: o.Now}
+	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, savepoints: o.Savepoints, sessions: o.Sessions, sinks: o.Sinks, ready: o.Ready, log: o.Log, now: o.Now}
 	if s.ready == nil {
 		s.ready = func() error { return nil }
 	}
@@ -236,6 +239,11 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	documents.Get("/v1/silences/{name}", s.handle(s.getDocument(rules.KindSilence)))
 	documents.Put("/v1/silences/{name}", s.handle(s.putDocument(rules.KindSilence)))
 	documents.Delete("/v1/silences/{name}", s.handle(s.deleteDocument(rules.KindSilence)))
+
+	documents.Get("/v1/sinks", s.handle(s.listDocuments(rules.KindSink)))
+	documents.Get("/v1/sinks/{name}", s.handle(s.getDocument(rules.KindSink)))
+	documents.Put("/v1/sinks/{name}", s.handle(s.putDocument(rules.KindSink)))
+	documents.Delete("/v1/sinks/{name}", s.handle(s.deleteDocument(rules.KindSink)))
 
 	documents.Get("/v1/sessions/{name}/{key}", s.handle(s.getSession))
 

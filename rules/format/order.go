@@ -44,6 +44,7 @@ var orders = map[string][]string{
 	"Silence/match":         matcherKeys,
 	"Sink":                  whole("tags", "owner", "type", "of", "match", "timing", "options"),
 	"Sink/match":            matcherKeys,
+	"Sink/options":          {"url", "secret", "timeout", "in_flight", "attempts", "topic", "keyspace", "ttl", "prefix", "grace", "view"},
 }
 
 func whole(keys ...string) []string { return slices.Concat(head, keys) }

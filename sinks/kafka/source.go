@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ import (
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
-var _ sinks.Source = (*Source)(nil)
+var _ sinks.HoldingSource = (*Source)(nil)
 
 // Bounds of what is read ahead of a sink. Past them partitions are paused.
 const (
@@ -28,6 +29,7 @@ const (
 	pollWait       = 100 * time.Millisecond
 	lingerWait     = 5 * time.Millisecond // for one more record before a batch is offered
 	sessionTimeout = 6 * time.Second
+	lagTimeoutMs   = 1000
 )
 
 // Options say what to read.
@@ -249,10 +251,13 @@ func traceOf(m *ck.Message) string {
 
 // Commit says that everything fetched is stored. A commit that comes when the
 // partitions have just moved is of no use and no harm.
-func (s *Source) Commit(context.Context) error {
+func (s *Source) Commit(ctx context.Context) error { return s.CommitBefore(ctx, nil) }
+
+// CommitBefore implements sinks.HoldingSource.
+func (s *Source) CommitBefore(_ context.Context, held map[int32]int64) error {
 	s.life.Lock()
 	defer s.life.Unlock()
-	offsets := s.uncommitted()
+	offsets := s.uncommitted(held)
 	if len(offsets) == 0 || s.life.closed {
 		return nil
 	}
@@ -261,19 +266,50 @@ func (s *Source) Commit(context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.mu.fetched)
+	maps.DeleteFunc(s.mu.fetched, func(at place, _ ck.Offset) bool { _, waits := held[at.partition]; return !waits })
 	return nil
 }
 
-// uncommitted lists what Fetch has handed out since the last commit.
-func (s *Source) uncommitted() []ck.TopicPartition {
+// uncommitted lists what Fetch has handed out since the last commit, up to what
+// is held.
+func (s *Source) uncommitted(held map[int32]int64) []ck.TopicPartition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	offsets := make([]ck.TopicPartition, 0, len(s.mu.fetched))
 	for at, offset := range s.mu.fetched {
+		if before, waits := held[at.partition]; waits {
+			offset = min(offset, ck.Offset(before))
+		}
 		offsets = append(offsets, ck.TopicPartition{Topic: &at.topic, Partition: at.partition, Offset: offset})
 	}
 	return offsets
+}
+
+// Lag returns how many records of the partitions that this member has are not
+// committed. It asks the brokers.
+func (s *Source) Lag() (int64, error) {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.life.closed {
+		return 0, nil
+	}
+	assigned, err := s.member.Assignment()
+	if err != nil || len(assigned) == 0 {
+		return 0, err
+	}
+	assigned, err = s.member.Committed(assigned, lagTimeoutMs)
+	if err != nil {
+		return 0, fmt.Errorf("asking for the offsets of group %s: %w", s.opts.Group, err)
+	}
+	var lag int64
+	for _, p := range assigned {
+		low, high, err := s.member.QueryWatermarkOffsets(*p.Topic, p.Partition, lagTimeoutMs)
+		if err != nil {
+			return 0, fmt.Errorf("asking for the end of %s/%d: %w", *p.Topic, p.Partition, err)
+		}
+		lag += high - max(low, int64(p.Offset)) // no offset is negative
+	}
+	return lag, nil
 }
 
 // moved reports whether a commit failed because the group has rebalanced: the
