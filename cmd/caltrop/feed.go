@@ -49,7 +49,7 @@ func newFeed(ctx context.Context, brokers string, topics, others map[string]stri
 	client, err := ck.NewProducer(&ck.ConfigMap{
 		"bootstrap.servers": brokers, "partitioner": "murmur2_random", "enable.idempotence": true, "linger.ms": 5,
 		"compression.type": "lz4", "queue.buffering.max.messages": feedQueueMessages, "queue.buffering.max.kbytes": feedQueueKiB,
-		"go.delivery.report.fields": "none", "enable.metrics.push": false,
+		"go.delivery.report.fields": "none", "go.produce.channel.size": 1, "enable.metrics.push": false,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening a producer to %s: %w", brokers, err)

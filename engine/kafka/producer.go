@@ -36,6 +36,7 @@ func (c *Cluster) openProducer(ctx context.Context, id string) (*producer, error
 		"queue.buffering.max.messages": producerQueueLen,
 		"queue.buffering.max.kbytes":   producerQueueKiB,
 		"go.events.channel.size":       producerEvents,
+		"go.produce.channel.size":      1, // nobody sends by it; the library makes room for a million
 		"go.delivery.reports":          false,
 	}))
 	if err != nil {

@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
 	"testing"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -36,6 +38,30 @@ func wantValues(t *testing.T, c *Cluster, topic string, want ...string) {
 			t.Fatalf("%s holds %q, want %q", topic, got, want)
 		}
 	}
+}
+
+// A process has a producer for each task, so what one takes of the heap counts.
+func TestAProducerIsSmall(t *testing.T) {
+	_, c := startBroker(t, "out")
+	const producers, most = 8, 1 << 20
+	before := heap()
+	for i := range producers {
+		p, err := c.openProducer(testContext(t), fmt.Sprint("a", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+	}
+	if each := (heap() - before) / producers; each > most {
+		t.Errorf("a producer takes %d bytes of the heap, want at most %d", each, most)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func TestOnlyCommittedRecordsAreRead(t *testing.T) {
