@@ -59,6 +59,8 @@ type Source struct {
 	mu struct {
 		sync.Mutex
 		fetched map[place]ck.Offset // to commit: behind the last record handed out
+		read    map[place]ck.Offset // behind the last record read
+		ends    map[place]ck.Offset // where the partition was last seen to end, behind the marks of transactions
 	}
 	// life is held while the client commits, so that Run does not close it
 	// under the delivery loop. Taken before mu.
@@ -79,7 +81,7 @@ func Open(o Options) (*Source, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Source{opts: o, batches: make(chan []*ck.Message), logs: make(chan ck.LogEvent, clientLogs)}
-	s.mu.fetched = map[place]ck.Offset{}
+	s.mu.fetched, s.mu.read, s.mu.ends = map[place]ck.Offset{}, map[place]ck.Offset{}, map[place]ck.Offset{}
 	conf := ck.ConfigMap{
 		"bootstrap.servers":                  strings.Join(o.Brokers, ","),
 		"client.id":                          o.Instance,
@@ -87,6 +89,7 @@ func Open(o Options) (*Source, error) {
 		"partition.assignment.strategy":      "cooperative-sticky",
 		"session.timeout.ms":                 int(sessionTimeout.Milliseconds()),
 		"enable.auto.commit":                 false,
+		"enable.partition.eof":               true,
 		"enable.auto.offset.store":           false,
 		"auto.offset.reset":                  "earliest",
 		"isolation.level":                    "read_committed",
@@ -146,7 +149,10 @@ func (s *Source) turn(ctx context.Context) error {
 			s.batch = append(s.batch, ev)
 			s.bytes += len(ev.Value)
 			got = true
+			s.note(s.mu.read, ev.TopicPartition, 1)
 		}
+	case ck.PartitionEOF:
+		s.note(s.mu.ends, ck.TopicPartition(ev), 0)
 	case ck.Error:
 		if ev.IsFatal() {
 			return fmt.Errorf("reading %s: %w", s.opts.Topic, ev)
@@ -165,6 +171,12 @@ func (s *Source) turn(ctx context.Context) error {
 	default:
 		return s.pause(full)
 	}
+}
+
+func (s *Source) note(in map[place]ck.Offset, at ck.TopicPartition, behind ck.Offset) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in[place{*at.Topic, at.Partition}] = at.Offset + behind
 }
 
 // pause stops or resumes reading; the group goes on being served.
@@ -220,6 +232,8 @@ func (s *Source) forget(gone place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.mu.fetched, gone)
+	delete(s.mu.read, gone)
+	delete(s.mu.ends, gone)
 }
 
 // Fetch waits for records and returns some; see sinks.Source.
@@ -307,9 +321,21 @@ func (s *Source) Lag() (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("asking for the end of %s/%d: %w", *p.Topic, p.Partition, err)
 		}
-		lag += high - max(low, int64(p.Offset)) // no offset is negative
+		lag += high - max(low, s.doneWith(p)) // no offset is negative
 	}
 	return lag, nil
+}
+
+// doneWith is up to where a partition has nothing to do any more: its committed
+// offset, or where it was seen to end, if all records before that are committed.
+func (s *Source) doneWith(committed ck.TopicPartition) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := place{*committed.Topic, committed.Partition}
+	if committed.Offset >= s.mu.read[at] || s.mu.read[at] == 0 {
+		return int64(max(committed.Offset, s.mu.ends[at]))
+	}
+	return int64(committed.Offset)
 }
 
 // moved reports whether a commit failed because the group has rebalanced: the

@@ -169,3 +169,52 @@ func TestASourceReadsOnAfterARebalanceWhilePaused(t *testing.T) {
 		}
 	}
 }
+
+// The mark that ends a transaction is no record: a sink that has delivered all
+// is not behind.
+func TestLagCountsNoMarks(t *testing.T) {
+	o := newTopic(t)
+	p, err := ck.NewProducer(&ck.ConfigMap{"bootstrap.servers": o.broker.ListenAddrs()[0], "enable.metrics.push": false, "transactional.id": "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.InitTransactions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	topic := "alerts"
+	for i := range 3 {
+		if err := p.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Produce(&ck.Message{TopicPartition: ck.TopicPartition{Topic: &topic, Partition: 0}, Value: fmt.Append(nil, i)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.CommitTransaction(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, _ := o.source()
+	o.fetch(s, 3)
+	if lag, err := s.Lag(); err != nil || lag < 3 {
+		t.Errorf("lag %d, %v before anything is committed, want at least 3", lag, err)
+	}
+	if err := s.CommitBefore(t.Context(), map[int32]int64{0: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if lag, err := s.Lag(); err != nil || lag < 2 {
+		t.Errorf("lag %d, %v with two records held, want at least 2", lag, err)
+	}
+	if err := s.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		lag, err := s.Lag()
+		if err == nil && lag == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("lag %d, %v once all is committed, want 0", lag, err)
+		}
+	}
+}
