@@ -31,6 +31,7 @@ func (c *Cluster) OpenWriter() (*Writer, error) {
 		"queue.buffering.max.messages": producerQueueLen,
 		"queue.buffering.max.kbytes":   producerQueueKiB,
 		"go.events.channel.size":       producerEvents,
+		"go.produce.channel.size":      1,
 	}))
 	if err != nil {
 		return nil, fmt.Errorf("opening a writer: %w", err)

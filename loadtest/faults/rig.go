@@ -88,6 +88,15 @@ func (r *rig) topic(stream string) string { return r.Name + "-" + stream }
 
 func (r *rig) createTopics(streams ...string) {
 	r.t.Helper()
+	topics := make([]string, len(streams))
+	for i, s := range streams {
+		topics[i] = r.topic(s)
+	}
+	r.create(topics)
+}
+
+func (r *rig) create(topics []string) {
+	r.t.Helper()
 	admin, err := ck.NewAdminClient(&ck.ConfigMap{"bootstrap.servers": r.Brokers})
 	if err != nil {
 		r.t.Fatal(err)
@@ -95,19 +104,18 @@ func (r *rig) createTopics(streams ...string) {
 	defer admin.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	for _, s := range streams {
-		results, err := admin.CreateTopics(ctx, []ck.TopicSpecification{{Topic: r.topic(s), NumPartitions: partitionCount, ReplicationFactor: r.Replication,
+	for _, topic := range topics {
+		results, err := admin.CreateTopics(ctx, []ck.TopicSpecification{{Topic: topic, NumPartitions: partitionCount, ReplicationFactor: r.Replication,
 			Config: map[string]string{"max.message.bytes": fmt.Sprint(12 << 20)}}})
 		if err != nil {
 			r.t.Fatalf("creating topics (are the servers up? make services): %v", err)
 		}
 		if code := results[0].Error.Code(); code != ck.ErrNoError {
-			r.t.Fatalf("creating topic %s: %v", r.topic(s), results[0].Error)
+			r.t.Fatalf("creating topic %s: %v", topic, results[0].Error)
 		}
 	}
 	eventually(r.t, 20*time.Second, func() string {
-		for _, s := range streams {
-			topic := r.topic(s)
+		for _, topic := range topics {
 			md, err := admin.GetMetadata(&topic, false, 5000)
 			if err != nil || len(md.Topics[topic].Partitions) != partitionCount {
 				return "topic " + topic + " is not visible"
