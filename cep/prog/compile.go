@@ -29,6 +29,7 @@ func Compile(doc *syntax.Rule, env *Env) (*Rule, []syntax.Problem) {
 	}}
 	c.streams()
 	if c.failed() {
+		c.inspect()
 		return nil, c.problems
 	}
 	if doc.Window != nil {

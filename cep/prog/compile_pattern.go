@@ -36,6 +36,7 @@ func (c *compiler) pattern() {
 	c.preds = make(map[string]int)
 	c.steps(b)
 	if c.failed() {
+		c.inspect()
 		return
 	}
 	for _, l := range b.loops {
