@@ -61,11 +61,11 @@ func (h *hook) has(keys ...string) bool {
 // TestSinksOfANode: a webhook and a topic, as documents of a process over a
 // broker. While the receiver is down the topic gets its alerts all the same, and
 // the receiver gets its own once it is back; what is silenced goes to neither,
-// what the receiver answers no to is a dead letter. With KAFKA in the environment
+// what the receiver answers no to is a dead letter. With E2E_KAFKA in the environment
 // the broker is a real one.
 func TestSinksOfANode(t *testing.T) {
 	prefix := fmt.Sprintf("sinks-%d", os.Getpid())
-	broker := os.Getenv("KAFKA")
+	broker := os.Getenv("E2E_KAFKA")
 	if broker == "" {
 		fake, err := kfake.NewCluster(kfake.NumBrokers(1))
 		if err != nil {
