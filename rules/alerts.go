@@ -37,7 +37,7 @@ type link struct {
 	upstream *prog.Upstream // nil: it reads no alerts
 	reads    []*link        // rules whose alerts it reads
 	isRead   bool
-	shown    bool       // a view: it raises nothing
+	unread   bool       // a view, or a rule on trial: nobody reads what it raises
 	prog     *prog.Rule // nil: not compiled, or refused
 	// compile compiles a reader; final says that the stream of alerts has all
 	// its fields, so that problems count.
@@ -52,7 +52,15 @@ func (c *chain) add(doc *syntax.Rule, compiled *prog.Rule, compile func(env *pro
 
 // addView adds a view over alerts.
 func (c *chain) addView(doc *syntax.View, compile func(env *prog.Env, final bool) *prog.Rule) {
-	c.links = append(c.links, &link{doc: prog.RuleOf(doc), upstream: prog.UpstreamOfView(doc), shown: true, compile: compile})
+	c.links = append(c.links, &link{doc: prog.RuleOf(doc), upstream: prog.UpstreamOfView(doc), unread: true, compile: compile})
+}
+
+// adder is add for a rule of a state: nobody reads one on trial.
+func (c *chain) adder(state State) func(doc *syntax.Rule, compiled *prog.Rule, compile func(env *prog.Env, final bool) *prog.Rule) {
+	return func(doc *syntax.Rule, compiled *prog.Rule, compile func(env *prog.Env, final bool) *prog.Rule) {
+		c.add(doc, compiled, compile)
+		c.links[len(c.links)-1].unread = state == Shadow
+	}
 }
 
 // tie finds who reads whom.
@@ -62,7 +70,7 @@ func (c *chain) tie() {
 			continue
 		}
 		for _, other := range c.links {
-			if other.shown {
+			if other.unread {
 				continue
 			}
 			if other != l && l.upstream.Reads(other.doc) || other == l && l.upstream.ReadsItself(l.doc) {
@@ -253,18 +261,28 @@ func displaced(r *Rule, set *Set) []syntax.Problem {
 	return found
 }
 
+// unneeded refuses to end a rule whose measures others read.
+func (s *Set) unneeded(name string) error {
+	if users, views := s.brokenWithout(name); len(users)+len(views) > 0 {
+		return &InUseError{Rule: name, Rules: users, Views: views}
+	}
+	return nil
+}
+
 // brokenWithout names the live rules and views that read measures of a rule and
 // could not go on without it.
 func (s *Set) brokenWithout(name string) (broken, views []string) {
 	next := *s
 	next.Rules = slices.DeleteFunc(slices.Clone(s.Rules), func(r *Rule) bool { return r.Doc.Name == name })
+	next.Shadows = slices.DeleteFunc(slices.Clone(s.Shadows), func(r *Rule) bool { return r.Doc.Name == name })
 	tied := &chain{}
-	for _, r := range next.Rules {
+	for _, r := range next.AtWork() {
+		link := tied.adder(r.State)
 		if r.Prog.Upstream == nil {
-			tied.add(r.Doc, r.Prog, nil)
+			link(r.Doc, r.Prog, nil)
 			continue
 		}
-		tied.add(r.Doc, nil, func(env *prog.Env, final bool) *prog.Rule {
+		link(r.Doc, nil, func(env *prog.Env, final bool) *prog.Rule {
 			p, _ := prog.Compile(r.Doc, env)
 			if p == nil && final {
 				broken = append(broken, r.Doc.Name)

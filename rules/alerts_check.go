@@ -16,15 +16,16 @@ func (c *checker) addRunning(tied *chain, base *Set) {
 	if base == nil {
 		return
 	}
-	for _, r := range base.Rules {
+	for _, r := range base.AtWork() {
 		if _, own := c.seen[nameOf{KindRule.title(), r.Doc.Name}]; own {
 			continue
 		}
+		link := tied.adder(r.State)
 		if r.Prog.Upstream == nil {
-			tied.add(r.Doc, r.Prog, nil)
+			link(r.Doc, r.Prog, nil)
 			continue
 		}
-		tied.add(r.Doc, nil, func(env *prog.Env, final bool) *prog.Rule {
+		link(r.Doc, nil, func(env *prog.Env, final bool) *prog.Rule {
 			p, problems := prog.Compile(r.Doc, env)
 			if p == nil && final {
 				c.reportBroken(r, problems[0])

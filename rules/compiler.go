@@ -51,8 +51,9 @@ func (c *compiler) init() {
 
 // set compiles exactly refs. A reference that revisions lacks is an error; a
 // document that does not compile is a fault of the set. alerts is the stream
-// of alerts that readers are compiled over; nil works it out of the rules.
-func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref) (*Set, error) {
+// of alerts that readers are compiled over; nil works it out of the rules. states are
+// those of rules that are not live.
+func (c *compiler) set(refs []Ref, states map[Ref]State, revisions map[Ref]*Revision, alerts *task.Ref) (*Set, error) {
 	if len(c.rules) > compiledMax {
 		clear(c.rules)
 	}
@@ -116,7 +117,7 @@ func (c *compiler) set(refs []Ref, revisions map[Ref]*Revision, alerts *task.Ref
 			})
 		}
 	}
-	c.rulesOf(set, rules, alerts, tied)
+	c.rulesOf(set, rules, states, alerts, tied)
 	set.sort()
 	return set, nil
 }
@@ -142,20 +143,22 @@ func (c *compiler) stream(set *Set, rev *Revision) {
 // rulesOf compiles rules into the set: first those that read streams only,
 // then the readers of alerts in their order, with the views over alerts that
 // are tied already.
-func (c *compiler) rulesOf(set *Set, revs []*Revision, given *task.Ref, tied *chain) {
+func (c *compiler) rulesOf(set *Set, revs []*Revision, states map[Ref]State, given *task.Ref, tied *chain) {
 	env := set.env()
 	for _, rev := range revs {
 		known := c.known(set, rev)
 		if known == nil {
 			continue
 		}
+		state := states[rev.Ref]
+		link := tied.adder(state)
 		if prog.UpstreamOf(known.doc) == nil {
-			tied.add(known.doc, c.rule(set, env, rev, known), nil)
+			link(known.doc, c.rule(set, env, rev, known, state), nil)
 			continue
 		}
-		tied.add(known.doc, nil, func(env *prog.Env, final bool) *prog.Rule {
+		link(known.doc, nil, func(env *prog.Env, final bool) *prog.Rule {
 			if final {
-				return c.rule(set, env, rev, known)
+				return c.rule(set, env, rev, known, state)
 			}
 			p, _ := prog.Compile(known.doc, env)
 			return p
@@ -212,7 +215,7 @@ func (c *compiler) known(set *Set, rev *Revision) *compiled {
 
 // rule adds a rule to the set, compiling it where its streams or lists have
 // changed; nil for a fault of the set.
-func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision, known *compiled) *prog.Rule {
+func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision, known *compiled, state State) *prog.Rule {
 	if known.rule == nil || !known.stillOver(set) {
 		program, problems := prog.Compile(known.doc, env)
 		if program == nil {
@@ -226,8 +229,12 @@ func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision, known *compiled)
 			known.over = append(known.over, set.Stream(name))
 		}
 	}
-	set.Rules = append(set.Rules, known.rule)
-	return known.rule.Prog
+	rule := known.rule
+	if state == Shadow || state == Paused {
+		rule = &Rule{Doc: rule.Doc, Prog: rule.Prog, Revision: rule.Revision, State: state}
+	}
+	set.add(rule)
+	return rule.Prog
 }
 
 // stillOver reports whether the rule's streams and lists in the set are those

@@ -90,7 +90,7 @@ func (r *Registry) edit(ctx context.Context, list string, c Condition, change fu
 		if err := s.holds(written); err != nil {
 			return nil, err
 		}
-		doc, err := listIn(s.revision)
+		doc, err := listIn(r.revisionOf(KindList, list, s.head.Revision))
 		if err != nil {
 			return nil, err
 		}

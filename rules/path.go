@@ -172,7 +172,7 @@ func (s *Set) Routes(stream string) bool {
 // runs returns what tasks of the set run: the rules, and the views as rules that
 // raise nothing.
 func (s *Set) runs() []*Rule {
-	all := slices.Clone(s.Rules)
+	all := s.AtWork()
 	for _, v := range s.Views {
 		all = append(all, v.rule())
 	}

@@ -56,9 +56,9 @@ func profilesRead(p *prog.Rule, set *Set) []*Profile {
 // recallersOf names the rules that read a profile.
 func (s *Set) recallersOf(profile string) []string {
 	var names []string
-	for _, r := range s.Rules {
+	for _, r := range s.AtWork() {
 		if slices.Contains(r.Prog.Outside.Profiles, profile) {
-			names = append(names, r.Doc.Name)
+			names = with(names, r.Doc.Name)
 		}
 	}
 	return names

@@ -70,27 +70,43 @@ func parseKey(key string) (k Kind, name string, revision int, err error) {
 	return Kind(parts[0]), parts[1], revision, nil
 }
 
-// recordFormat is the version of the two record shapes below. A reader
-// refuses a record of a later one.
-const recordFormat = 1
+// The versions of the two record shapes below. A reader refuses a record of a later
+// one; a head is written in the later format only where it says what the one before
+// cannot.
+const (
+	recordFormat = 1
+	lifeFormat   = 2 // of heads: other states than live and deleted, trials
+)
 
-// A State is what a document is at the moment. This build knows two.
+// A State is what a document is at the moment. Documents that are no rules are live
+// or deleted.
 type State string
 
 // The states of a document.
 const (
-	Live    State = "live"
-	Deleted State = "deleted"
+	Draft   State = "draft"   // checked, and run nowhere
+	Shadow  State = "shadow"  // on trial: its alerts go to a topic of their own
+	Live    State = "live"    // the one state of documents that are no rules
+	Paused  State = "paused"  // goes on with its state and raises nothing
+	Retired State = "retired" // over; the name stays taken
+	Deleted State = "deleted" // over; the name is free again
 )
 
 // A head is the mutable record of a document, at KIND/NAME. It outlives the
 // document's deletion, so that no revision number is used twice.
 type head struct {
-	Format   int   `json:"format"`
-	Next     int   `json:"next"` // the number of the next revision
+	Format   int    `json:"format"`
+	Next     int    `json:"next"` // the number of the next revision
+	Revision int    `json:"revision"`
+	State    State  `json:"state"`
+	Time     int64  `json:"time"`            // µs since the Unix epoch, of the last change
+	Trial    *trial `json:"trial,omitempty"` // beside a revision that is live or paused
+}
+
+// A trial is a revision beside the one that is live or paused.
+type trial struct {
 	Revision int   `json:"revision"`
-	State    State `json:"state"`
-	Time     int64 `json:"time"` // µs since the Unix epoch, of the last change
+	State    State `json:"state"` // Draft or Shadow
 }
 
 // A Revision is one immutable text of a document.
@@ -114,7 +130,9 @@ type revisionRecord struct {
 }
 
 func (h *head) record(k Kind, name string) Record {
-	h.Format = recordFormat
+	if h.Format = recordFormat; h.Trial != nil || h.State != Live && h.State != Deleted {
+		h.Format = lifeFormat
+	}
 	return Record{Key: headKey(k, name), Value: encode(h)}
 }
 
@@ -136,7 +154,7 @@ func decodeHead(b []byte) (*head, error) {
 	if err := json.Unmarshal(b, h); err != nil {
 		return nil, fmt.Errorf("decoding a head: %w", err)
 	}
-	if h.Format != recordFormat || h.Next <= h.Revision || h.Revision < 1 {
+	if h.Format < recordFormat || h.Format > lifeFormat || h.Next <= h.Revision || h.Revision < 1 {
 		return nil, fmt.Errorf("decoding a head: format %d, revision %d, next %d are not of this build", h.Format, h.Revision, h.Next)
 	}
 	return h, nil

@@ -141,14 +141,14 @@ func (r *Registry) Changed() <-chan struct{} {
 
 // At returns the set of exactly these revisions, for a task that goes on from
 // a journaled switch. It fails when one is not in the log or does not compile.
-func (r *Registry) At(refs []Ref) (*Set, error) { return r.at(refs, nil) }
+func (r *Registry) At(refs []Ref) (*Set, error) { return r.at(refs, nil, nil) }
 
-// at is At with the stream of alerts as it was then; nil works it out of the
-// rules.
-func (r *Registry) at(refs []Ref, alerts *task.Ref) (*Set, error) {
+// at is At with the states of the rules that are not live, and with the stream of
+// alerts as it was then; nil works it out of the rules.
+func (r *Registry) at(refs []Ref, states map[Ref]State, alerts *task.Ref) (*Set, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	set, err := r.mu.compiler.set(refs, r.mu.revisions, alerts)
+	set, err := r.mu.compiler.set(refs, states, r.mu.revisions, alerts)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +162,7 @@ func (r *Registry) at(refs []Ref, alerts *task.Ref) (*Set, error) {
 type Document struct {
 	*Revision
 	State State
+	Trial *Document // of a rule that is live or paused: the draft or shadow beside it; nil: none
 }
 
 // Get returns the live document of a kind and name; ErrNotFound when there is
@@ -173,7 +174,16 @@ func (r *Registry) Get(k Kind, name string) (*Document, error) {
 	if h == nil || h.State == Deleted {
 		return nil, fmt.Errorf("%s %s: %w", k, name, ErrNotFound)
 	}
-	return &Document{Revision: r.mu.revisions[Ref{k, name, h.Revision}], State: h.State}, nil
+	return r.document(k, name, h), nil
+}
+
+// document is the stored document of a head that is not deleted. Called with mu held.
+func (r *Registry) document(k Kind, name string, h *head) *Document {
+	d := &Document{Revision: r.mu.revisions[Ref{k, name, h.Revision}], State: h.State}
+	if h.Trial != nil {
+		d.Trial = &Document{Revision: r.mu.revisions[Ref{k, name, h.Trial.Revision}], State: h.Trial.State}
+	}
+	return d
 }
 
 // List returns the live documents of a kind by name.
@@ -185,7 +195,7 @@ func (r *Registry) List(k Kind) []*Document {
 		h := r.mu.heads[key]
 		kind, name, _ := strings.Cut(key, "/")
 		if Kind(kind) == k && h.State != Deleted {
-			docs = append(docs, &Document{Revision: r.mu.revisions[Ref{k, name, h.Revision}], State: h.State})
+			docs = append(docs, r.document(k, name, h))
 		}
 	}
 	return docs
@@ -266,8 +276,10 @@ func (r *Registry) applyHead(k Kind, name string, value []byte) error {
 	if err != nil {
 		return err
 	}
-	if r.mu.revisions[Ref{k, name, h.Revision}] == nil {
-		return fmt.Errorf("%s %s: revision %d is not in the rules log", k, name, h.Revision)
+	for _, at := range h.revisions() {
+		if r.mu.revisions[Ref{k, name, at.Revision}] == nil {
+			return fmt.Errorf("%s %s: revision %d is not in the rules log", k, name, at.Revision)
+		}
 	}
 	r.mu.heads[headKey(k, name)] = h
 	return nil
@@ -289,7 +301,8 @@ func (r *Registry) caughtUp() {
 // publish makes the set of the current heads and wakes who waits for it.
 // Called with mu held.
 func (r *Registry) publish() error {
-	set, err := r.mu.compiler.set(r.liveRefs(), r.mu.revisions, nil)
+	refs, states := r.running()
+	set, err := r.mu.compiler.set(refs, states, r.mu.revisions, nil)
 	if err != nil {
 		return err
 	}
@@ -301,14 +314,19 @@ func (r *Registry) publish() error {
 	return nil
 }
 
-// liveRefs names the current revisions of the live documents. Called with mu
-// held.
-func (r *Registry) liveRefs() []Ref {
+// running names the revisions at work, with the states of those that are not live.
+// Called with mu held.
+func (r *Registry) running() ([]Ref, map[Ref]State) {
 	var refs []Ref
+	states := map[Ref]State{}
 	for key, h := range r.mu.heads {
-		if kind, name, _ := strings.Cut(key, "/"); h.State != Deleted {
-			refs = append(refs, Ref{Kind(kind), name, h.Revision})
+		kind, name, _ := strings.Cut(key, "/")
+		for _, at := range h.revisions() {
+			if at.State != Draft && at.State != Retired {
+				ref := Ref{Kind(kind), name, at.Revision}
+				refs, states[ref] = append(refs, ref), at.State
+			}
 		}
 	}
-	return refs
+	return refs, states
 }

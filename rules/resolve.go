@@ -31,8 +31,15 @@ func (s *Set) Names() task.Set {
 	if s.Alerts != nil {
 		names.Streams = append(names.Streams, task.Ref{Name: prog.AlertsStream, Revision: s.Alerts.Revision, Fields: s.Alerts.fields})
 	}
-	for _, r := range s.Rules {
-		names.Rules = append(names.Rules, task.Ref{Name: r.Doc.Name, Revision: r.Revision})
+	for _, r := range s.AtWork() {
+		ref := task.Ref{Name: r.Doc.Name, Revision: r.Revision}
+		names.Rules = append(names.Rules, ref)
+		switch r.State {
+		case Shadow:
+			names.Shadow = append(names.Shadow, ref)
+		case Paused:
+			names.Paused = append(names.Paused, ref)
+		}
 	}
 	for _, l := range s.Lists {
 		names.Lists = append(names.Lists, task.Ref{Name: l.Doc.Name, Revision: l.Revision, Content: l.Content})
@@ -58,15 +65,15 @@ func (s *Set) Restrict(input string) *Set {
 	} else if st := s.Stream(input); st != nil {
 		part.Streams = []*Stream{st}
 	}
-	for _, r := range s.Rules {
+	for _, r := range s.AtWork() {
 		if s.PathOf(r).Input == input {
-			part.Rules = append(part.Rules, r)
+			part.add(r)
 			if r.Prog.Upstream != nil {
 				part.Alerts = s.Alerts
 			}
 		}
 	}
-	readers := slices.Clone(part.Rules)
+	readers := part.AtWork()
 	for _, v := range s.Views {
 		if s.PathOf(v.rule()).Input == input {
 			part.Views = append(part.Views, v)
@@ -89,6 +96,15 @@ func (s *Set) Restrict(input string) *Set {
 	return part
 }
 
+// add adds a rule at work where its state says.
+func (s *Set) add(r *Rule) {
+	if r.State == Shadow {
+		s.Shadows = append(s.Shadows, r)
+	} else {
+		s.Rules = append(s.Rules, r)
+	}
+}
+
 // reads reports whether the rule, or a profile that it reads, reads a list.
 func (r *Rule) reads(list string) bool {
 	return slices.Contains(r.Prog.Outside.Lists, list) ||
@@ -106,8 +122,8 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 		live.Streams = append(live.Streams, st.live())
 	}
 	for _, ref := range names.Rules {
-		r := s.Rule(ref.Name)
-		if r == nil || r.Revision != ref.Revision {
+		r := s.revision(ref.Name, ref.Revision)
+		if r == nil {
 			return nil, fmt.Errorf("rule %s/%d is not in the set", ref.Name, ref.Revision)
 		}
 		live.Rules = append(live.Rules, task.Rule{Rule: r.Prog, Revision: r.Revision})
@@ -150,7 +166,7 @@ func (s *Stream) live() task.Stream {
 // Resolve implements task.Resolver for any revisions that are in the log.
 func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
 	refs, alerts := refsOf(names)
-	set, err := r.at(refs, alerts)
+	set, err := r.at(refs, statesOf(names), alerts)
 	if err != nil {
 		return nil, fmt.Errorf("resolving a journaled rule set: %w", err)
 	}
@@ -186,9 +202,34 @@ func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
 	return refs, alerts
 }
 
+// AllLive returns the set without the rules on trial, and with those that are paused
+// as if they were live: what a backtest of all rules runs.
+func (s *Set) AllLive() *Set {
+	part := *s
+	part.Rules, part.Shadows = slices.Clone(s.Rules), nil
+	for i, r := range part.Rules {
+		if r.State != "" {
+			part.Rules[i] = &Rule{Doc: r.Doc, Prog: r.Prog, Revision: r.Revision}
+		}
+	}
+	return &part
+}
+
+// statesOf are the states of the rules of a set that are not live.
+func statesOf(names task.Set) map[Ref]State {
+	states := map[Ref]State{}
+	for state, refs := range map[State][]task.Ref{Shadow: names.Shadow, Paused: names.Paused} {
+		for _, r := range refs {
+			states[Ref{Kind: KindRule, Name: r.Name, Revision: r.Revision}] = state
+		}
+	}
+	return states
+}
+
 // Only returns the part of the set that runs the named rules: they, and those
-// whose alerts they read, with all streams, profiles and lists.
+// whose alerts they read, with all streams, profiles and lists. All are live there.
 func (s *Set) Only(names ...string) (*Set, error) {
+	s = s.AllLive()
 	part := *s
 	part.Rules = nil
 	add := func(r *Rule) {

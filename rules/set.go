@@ -25,7 +25,8 @@ type Set struct {
 	// set; 0 for a set read from files.
 	Version  int64
 	Streams  []*Stream  // sorted by name
-	Rules    []*Rule    // sorted by name
+	Rules    []*Rule    // sorted by name: those that are live or paused
+	Shadows  []*Rule    // sorted by name: those on trial, beside a rule of the name or alone
 	Lists    []*List    // sorted by name
 	Profiles []*Profile // sorted by name
 	Views    []*View    // sorted by name
@@ -51,7 +52,8 @@ type Stream struct {
 type Rule struct {
 	Doc      *syntax.Rule
 	Prog     *prog.Rule
-	Revision int // 1 for a rule read from a file
+	Revision int   // 1 for a rule read from a file
+	State    State // Shadow, Paused; else it is live, or read from a file
 }
 
 // kind tells a rule from the rule that stands for a view.
@@ -110,6 +112,20 @@ func (s *Set) Rule(name string) *Rule {
 	return s.Rules[i]
 }
 
+// AtWork are the rules that tasks run, whatever becomes of their alerts: first
+// those that are live or paused.
+func (s *Set) AtWork() []*Rule { return slices.Concat(s.Rules, s.Shadows) }
+
+// revision returns a revision of a rule at work, or nil.
+func (s *Set) revision(name string, revision int) *Rule {
+	for _, r := range s.AtWork() {
+		if r.Doc.Name == name && r.Revision == revision {
+			return r
+		}
+	}
+	return nil
+}
+
 // List returns the list called name, or nil.
 func (s *Set) List(name string) *List {
 	i, ok := slices.BinarySearchFunc(s.Lists, name, func(l *List, n string) int { return strings.Compare(l.Doc.Name, n) })
@@ -135,7 +151,7 @@ func (s *Set) Refs() []Ref {
 	for _, st := range s.Streams {
 		refs = append(refs, Ref{Kind: KindStream, Name: st.Doc.Name, Revision: st.Revision})
 	}
-	for _, r := range s.Rules {
+	for _, r := range s.AtWork() {
 		refs = append(refs, Ref{Kind: KindRule, Name: r.Doc.Name, Revision: r.Revision})
 	}
 	for _, l := range s.Lists {
@@ -177,6 +193,7 @@ func (s *Set) sort() {
 	slices.SortFunc(s.Views, func(a, b *View) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Profiles, func(a, b *Profile) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Streams, func(a, b *Stream) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
+	slices.SortFunc(s.Shadows, func(a, b *Rule) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Rules, func(a, b *Rule) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 	slices.SortFunc(s.Lists, func(a, b *List) int { return strings.Compare(a.Doc.Name, b.Doc.Name) })
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caltrop/caltrop/cep/syntax"
@@ -24,6 +25,7 @@ type Change struct {
 	Kind   Kind
 	Name   string
 	Text   []byte // one document of that kind and name, YAML or JSON
+	State  State  // what it is from then on: Live, also where it is ""; of a rule Draft or Shadow too
 	If     Condition
 	Author string
 }
@@ -92,9 +94,9 @@ func (e *InUseError) Error() string {
 }
 
 // Put checks a document against the current set and stores it as the next
-// revision, live at once. created tells whether there was no live document of
-// the name before. The text that is live already makes no revision: rev is the
-// current one. It returns when this process has applied the write. Errors:
+// revision, in its state at once. created tells whether there was no document of
+// the name before. The text of a revision that is in that state already, or may go to it,
+// makes none: rev is that one. It returns when this process has applied the write. Errors:
 // *InvalidError, *InUseError, ErrStale, ErrNotReady, ErrBusy, ErrUnavailable.
 func (r *Registry) Put(ctx context.Context, c Change) (rev *Revision, created bool, err error) {
 	if c.Kind == KindList {
@@ -119,19 +121,33 @@ func (r *Registry) Put(ctx context.Context, c Change) (rev *Revision, created bo
 // revise returns the revision that a change makes and the records that store
 // it: none when its text is live already.
 func (r *Registry) revise(s *state, c Change) (*Revision, []Record, error) {
-	if s.live() && s.revision.Text == string(c.Text) {
-		return s.revision, nil, nil
+	c.State = cmp.Or(c.State, Live)
+	if err := storable(&c); err != nil {
+		return nil, nil, err
+	}
+	if s.live() && s.head.State == Retired {
+		return nil, nil, notAmong(&Move{Name: c.Name, To: c.State}, trial{s.head.Revision, Retired})
+	}
+	was, found := r.place(s, &c)
+	if found && was.State == c.State {
+		return r.revisionOf(c.Kind, c.Name, was.Revision), nil, nil
 	}
 	if err := s.check(c); err != nil {
 		return nil, nil, err
 	}
 	now := r.now().UTC().Truncate(time.Microsecond) // as the log keeps it
-	h := head{Next: 1, State: Live, Time: now.UnixMicro()}
+	h := head{Next: 1, State: Deleted}
 	if s.head != nil {
-		h.Next = s.head.Next
+		h = *s.head
 	}
-	h.Revision, h.Next = h.Next, h.Next+1
-	rev := &Revision{Ref: Ref{c.Kind, c.Name, h.Revision}, Text: string(c.Text), Time: now, Author: c.Author}
+	h.Time = now.UnixMicro()
+	if found {
+		h.put(was.Revision, c.State)
+		return r.revisionOf(c.Kind, c.Name, was.Revision), []Record{h.record(c.Kind, c.Name)}, nil
+	}
+	rev := &Revision{Ref: Ref{c.Kind, c.Name, h.Next}, Text: string(c.Text), Time: now, Author: c.Author}
+	h.Next++
+	h.put(rev.Revision, c.State)
 	return rev, []Record{rev.record(), h.record(c.Kind, c.Name)}, nil
 }
 
@@ -164,25 +180,25 @@ func (r *Registry) Delete(ctx context.Context, k Kind, name string, cond Conditi
 			return nil, err
 		}
 		if k == KindRule {
-			if users, views := s.set.brokenWithout(name); len(users)+len(views) > 0 {
-				return nil, &InUseError{Rule: name, Rules: users, Views: views}
+			if err := s.set.unneeded(name); err != nil {
+				return nil, err
 			}
 		}
 		h := *s.head
-		h.State, h.Time = Deleted, r.now().UnixMicro()
+		h.State, h.Trial, h.Time = Deleted, nil, r.now().UnixMicro()
 		return []Record{h.record(k, name)}, nil
 	}, k, name)
 }
 
 // A state is what a write is decided on.
 type state struct {
-	offset   int64
-	head     *head     // nil when the name was never used
-	revision *Revision // the head's
-	set      *Set
+	offset int64
+	head   *head // nil when the name was never used
+	set    *Set
+	rules  int // documents of kind rule, whatever their state
 }
 
-// live reports whether there is a live document of the name.
+// live reports whether there is a document of the name, whatever its state.
 func (s *state) live() bool { return s.head != nil && s.head.State != Deleted }
 
 // A settled refusal stands whatever other instances have written meanwhile.
@@ -248,8 +264,10 @@ func (r *Registry) state(k Kind, name string) (*state, error) {
 		return nil, ErrNotReady
 	}
 	s := &state{offset: r.mu.offset, head: r.mu.heads[headKey(k, name)], set: r.mu.set}
-	if s.head != nil {
-		s.revision = r.mu.revisions[Ref{k, name, s.head.Revision}]
+	for key, h := range r.mu.heads {
+		if kind, _, _ := strings.Cut(key, "/"); Kind(kind) == KindRule && h.State != Deleted {
+			s.rules++
+		}
 	}
 	return s, nil
 }
@@ -279,6 +297,8 @@ func (s *state) holds(c Change) error {
 		return fmt.Errorf("%s %s exists, at revision %d: %w", c.Kind, c.Name, s.head.Revision, ErrStale)
 	case (c.If.Present || c.If.Revision > 0) && !live:
 		return fmt.Errorf("%s %s does not exist: %w", c.Kind, c.Name, ErrStale)
+	case live && s.head.Trial != nil && c.If.Revision == s.head.Trial.Revision:
+		return nil
 	case c.If.Revision > 0 && c.If.Revision < s.head.Revision: // numbers only grow
 		return settled{fmt.Errorf("%s %s is at revision %d, not %d: %w", c.Kind, c.Name, s.head.Revision, c.If.Revision, ErrStale)}
 	case c.If.Revision > 0 && c.If.Revision > s.head.Revision:
@@ -348,8 +368,8 @@ func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
 	problems := append(unplaced(rule, next), syntax.Saved(rule.Doc)...)
 	problems = append(problems, displaced(rule, next)...)
 	problems = append(problems, uncarried(rule, s.set)...)
-	if s.set.Rule(rule.Doc.Name) == nil && len(s.set.Rules) >= DocumentsMax {
-		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d rules, the limit is %d", len(s.set.Rules), DocumentsMax)})
+	if !s.live() && s.rules >= DocumentsMax {
+		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d rules, the limit is %d", s.rules, DocumentsMax)})
 	}
 	return placed(problems, file)
 }
@@ -415,12 +435,20 @@ func placed(problems []syntax.Problem, file *syntax.File) error {
 	return &InvalidError{file.Place(problems)}
 }
 
+// with adds a name unless it is there.
+func with(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(names, name)
+}
+
 // readersOf names the rules that read a list.
 func (s *Set) readersOf(list string) []string {
 	var names []string
-	for _, r := range s.Rules {
+	for _, r := range s.AtWork() {
 		if slices.Contains(r.Prog.Outside.Lists, list) {
-			names = append(names, r.Doc.Name)
+			names = with(names, r.Doc.Name)
 		}
 	}
 	return names
@@ -429,10 +457,10 @@ func (s *Set) readersOf(list string) []string {
 // usersOf names the rules that read a stream.
 func (s *Set) usersOf(stream string) []string {
 	var names []string
-	for _, r := range s.Rules {
+	for _, r := range s.AtWork() {
 		for _, u := range usesOf(r.Doc) {
 			if u.stream == stream {
-				names = append(names, r.Doc.Name)
+				names = with(names, r.Doc.Name)
 				break
 			}
 		}

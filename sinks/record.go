@@ -18,8 +18,8 @@ type Record struct {
 	ID      alert.ID
 	Version int
 	Status  alert.Status
-	Rule    string
-	Key     string // the text of the key
+	Rule    string // as alert.Places has it
+	Key     string // likewise
 	At      int64  // event time, µs
 	JSON    []byte // the alert object
 
@@ -34,7 +34,8 @@ func ParseRecord(value []byte) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	return Record{ID: a.ID, Version: a.Version, Status: a.Status, Rule: a.Rule, Key: a.KeyText(), At: a.At, JSON: value}, nil
+	rule, key := a.Places()
+	return Record{ID: a.ID, Version: a.Version, Status: a.Status, Rule: rule, Key: key, At: a.At, JSON: value}, nil
 }
 
 // Newer reports whether r replaces the stored version.

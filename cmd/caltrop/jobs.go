@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/kafka"
 	"github.com/caltrop/caltrop/internal/api"
+	"github.com/caltrop/caltrop/rules"
 )
 
 // jobs tells the REST interface how the engine of this process is doing.
@@ -18,10 +20,10 @@ var _ api.Jobs = jobs{}
 func (j jobs) Jobs(context.Context) ([]api.Job, error) {
 	job := api.Job{Name: j.node.conf.Job, Instance: j.node.conf.Instance, Rules: []string{}, Paths: []api.Path{}, Tasks: []api.Task{}}
 	set := j.node.registry.Current()
-	for _, r := range set.Rules {
+	for _, r := range set.AtWork() {
 		p := set.PathOf(r)
 		job.Rules = append(job.Rules, r.Doc.Name)
-		job.Paths = append(job.Paths, api.Path{Rule: r.Doc.Name, Input: p.Input, Because: p.Because})
+		job.Paths = append(job.Paths, api.Path{Rule: r.Doc.Name, State: string(cmp.Or(r.State, rules.Live)), Input: p.Input, Because: p.Because})
 	}
 	status := j.node.engine.Status()
 	job.Missing = append([]string{}, status.Missing...)
@@ -43,7 +45,7 @@ func taskOf(t *kafka.TaskStatus) api.Task {
 		shown.Misplaced = &api.Misplaced{Revision: m.Revision, Records: m.Records, First: m.First, Why: m.Why}
 	}
 	for _, r := range t.Rules {
-		at := api.RuleAtWork{Name: r.Ref.Name, Revision: r.Ref.Revision, View: r.View, Ending: !r.Live}
+		at := api.RuleAtWork{Name: r.Ref.Name, Revision: r.Ref.Revision, View: r.View, Mode: r.Mode.String(), Ending: !r.Live}
 		if r.Covered != 0 {
 			at.Covered = timeText(time.UnixMicro(r.Covered))
 		}

@@ -297,7 +297,7 @@ func (n *node) work(ctx context.Context) error {
 	}
 	source, err := sinkkafka.Open(sinkkafka.Options{
 		Brokers: n.conf.Kafka.Brokers, Settings: n.settings, Instance: n.conf.Instance,
-		Topic: n.cluster.Topics().Alerts(), Group: group, Log: n.log,
+		Topics: []string{n.cluster.Topics().Alerts(), n.cluster.Topics().Shadow()}, Group: group, Log: n.log,
 	})
 	if err != nil {
 		return err

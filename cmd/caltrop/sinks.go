@@ -233,7 +233,7 @@ func (e *outlet) work(ctx context.Context) error {
 	}
 	source, err := sinkkafka.Open(sinkkafka.Options{
 		Brokers: e.node.conf.Kafka.Brokers, Settings: e.node.settings, Instance: e.node.conf.Instance,
-		Topic: topic, Group: e.node.cluster.Topics().Sink("doc." + e.sink.Doc.Name), Log: e.node.log,
+		Topics: []string{topic}, Group: e.node.cluster.Topics().Sink("doc." + e.sink.Doc.Name), Log: e.node.log,
 	})
 	if err != nil {
 		return err

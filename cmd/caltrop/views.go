@@ -58,7 +58,7 @@ func (n *node) deliverViews(ctx context.Context, g *errgroup.Group) error {
 		}
 		source, err := sinkkafka.Open(sinkkafka.Options{
 			Brokers: n.conf.Kafka.Brokers, Settings: n.settings, Instance: n.conf.Instance,
-			Topic: n.cluster.Topics().Views(), Group: n.cluster.Topics().Sink(group), Log: n.log,
+			Topics: []string{n.cluster.Topics().Views()}, Group: n.cluster.Topics().Sink(group), Log: n.log,
 		})
 		if err != nil {
 			return err

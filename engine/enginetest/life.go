@@ -16,7 +16,7 @@ func (p *incarnation) apply(e task.Entry) error {
 			switch {
 			case slices.Contains(p.task.Set().Rules, ref):
 			case p.Script.Start(ref) == "carry":
-				e.Carry = append(e.Carry, ref.Name)
+				e.Carry = append(e.Carry, e.Set.ModeOf(ref).Of(ref.Name))
 			case p.Script.Start(ref) == "warm":
 				warm.Rules = append(warm.Rules, ref)
 			}

@@ -149,6 +149,9 @@ var (
 	timeOf = regexp.MustCompile(`"ts":(\d+)`)
 )
 
+// stampLayout is how alerts spell times.
+const stampLayout = "2006-01-02T15:04:05.000000Z"
+
 // latest is the latest time of an event before a place.
 func (s *Script) latest(before int64) string {
 	last := int64(0)
@@ -159,5 +162,5 @@ func (s *Script) latest(before int64) string {
 			}
 		}
 	}
-	return time.UnixMicro(last).UTC().Format("2006-01-02T15:04:05.000000Z")
+	return time.UnixMicro(last).UTC().Format(stampLayout)
 }

@@ -69,41 +69,57 @@ func (t *tenure) switchTo(part *rules.Set, want task.Set, imports []task.Entry, 
 	return nil
 }
 
-// carried names the rules whose new revision goes on with the runs of the one
+// carried names the rules, for the journal, whose new revision goes on with the runs of the one
 // that the task has.
 func (t *tenure) carried(part *rules.Set) []string {
 	var names []string
-	for _, r := range part.Rules {
+	for _, r := range part.AtWork() {
 		if r.Doc.State == "carry" && t.carries(r) {
-			names = append(names, r.Doc.Name)
+			mode := task.ModeLive
+			if r.State == rules.Shadow {
+				mode = task.ModeShadow
+			}
+			names = append(names, mode.Of(r.Doc.Name))
 		}
 	}
 	return names
 }
 
-// carries reports whether the task has a revision of the rule whose runs the
-// rule can go on with.
+// carries reports whether the task has a revision of the rule, not on trial, whose
+// runs the rule can go on with.
 func (t *tenure) carries(r *rules.Rule) bool {
-	at := slices.IndexFunc(t.task.Set().Rules, func(ref task.Ref) bool { return ref.Name == r.Doc.Name })
-	if at < 0 || t.task.Set().Rules[at].Revision == r.Revision {
+	has := t.task.Set()
+	was, ok := beside(has, r.Doc.Name, false)
+	if !ok || was.Revision == r.Revision || slices.ContainsFunc(has.Rules, func(ref task.Ref) bool { return ref.Name == r.Doc.Name && ref.Revision == r.Revision }) {
 		return false
 	}
-	one := t.task.Set()
-	one.Rules, one.Views = one.Rules[at:at+1], nil
+	one := has
+	one.Rules, one.Views, one.Shadow, one.Paused = []task.Ref{was}, nil, nil, nil
 	live, err := t.rules.Resolve(one)
 	return err == nil && rules.Uncarried(live.Rules[0].Rule, r.Prog) == ""
+}
+
+// beside finds the revision of a rule that a set has on trial, or the other one.
+func beside(set task.Set, name string, trial bool) (task.Ref, bool) {
+	for _, ref := range set.Rules {
+		if ref.Name == name && slices.Contains(set.Shadow, ref) == trial {
+			return ref, true
+		}
+	}
+	return task.Ref{}, false
 }
 
 // coldRules is the part of the set of the rules to be warmed up.
 func (t *tenure) coldRules(part *rules.Set, want task.Set) task.Set {
 	cold := want
 	cold.Rules, cold.Views = nil, nil
-	for i, r := range part.Rules {
+	for i, r := range part.AtWork() {
 		isNew := !slices.Contains(t.task.Set().Rules, want.Rules[i])
 		if isNew && r.Prog.Upstream == nil && r.Doc.State != "reset" && !(r.Doc.State == "carry" && t.carries(r)) {
 			cold.Rules = append(cold.Rules, want.Rules[i])
 		}
 	}
+	cold.Shadow, cold.Paused = among(want.Shadow, cold.Rules), nil
 	cold.Streams = slices.DeleteFunc(slices.Clone(cold.Streams), func(r task.Ref) bool { return r.Name == prog.AlertsStream })
 	if len(cold.Rules) == 0 {
 		return cold
@@ -122,7 +138,7 @@ func (t *tenure) adoptWarm(ctx context.Context, part *rules.Set, want, cold task
 		return t.switchTo(part, want, nil, now)
 	}
 	if !reflect.DeepEqual(rest, t.task.Set()) {
-		if err := t.switchTo(&rules.Set{Version: t.status.RulesVersion, Rules: part.Rules}, rest, nil, now); err != nil {
+		if err := t.switchTo(&rules.Set{Version: t.status.RulesVersion, Rules: part.Rules, Shadows: part.Shadows}, rest, nil, now); err != nil {
 			return err
 		}
 	}
@@ -139,19 +155,38 @@ func (t *tenure) adoptWarm(ctx context.Context, part *rules.Set, want, cold task
 // ones, and what those read.
 func (t *tenure) without(want, cold task.Set) task.Set {
 	rest, has := want, t.task.Set()
-	rest.Rules = nil
+	rest.Rules, rest.Shadow, rest.Paused = nil, nil, slices.Clone(want.Paused)
 	for _, ref := range want.Rules {
+		trial := slices.Contains(want.Shadow, ref)
 		if slices.Contains(cold.Rules, ref) {
-			at := slices.IndexFunc(has.Rules, func(r task.Ref) bool { return r.Name == ref.Name })
-			if at < 0 {
+			was, ok := beside(has, ref.Name, trial)
+			if !ok || slices.Contains(want.Rules, was) { // or it is promoted, or put on trial
 				continue
 			}
-			ref = has.Rules[at]
+			if slices.Contains(want.Paused, ref) || slices.Contains(has.Paused, was) {
+				rest.Paused = append(rest.Paused, was)
+			}
+			ref = was
 		}
 		rest.Rules = append(rest.Rules, ref)
+		if trial {
+			rest.Shadow = append(rest.Shadow, ref)
+		}
 	}
+	rest.Paused = among(rest.Paused, rest.Rules)
 	rest.Profiles, rest.Lists = joined(want.Profiles, has.Profiles), joined(want.Lists, has.Lists)
 	return rest
+}
+
+// among returns those of refs that others have too; nil where there are none.
+func among(refs, others []task.Ref) []task.Ref {
+	var both []task.Ref
+	for _, ref := range refs {
+		if slices.Contains(others, ref) {
+			both = append(both, ref)
+		}
+	}
+	return both
 }
 
 // joined returns refs and those of others whose names they lack.

@@ -49,7 +49,11 @@ func (t *Task) link() {
 	b.levels, b.bound, b.readers = 0, nil, nil
 	var all, over []*slot
 	for _, g := range t.groups {
-		all = append(all, g.slots...)
+		for _, s := range g.slots {
+			if t.isSource(s) {
+				all = append(all, s)
+			}
+		}
 		if g.above {
 			over = append(over, g.slots...)
 			b.readers = append(b.readers, g)
@@ -66,7 +70,7 @@ func (t *Task) link() {
 	}
 	for _, g := range t.groups {
 		isRead := func(s *slot) bool {
-			return s.shown == nil && slices.ContainsFunc(over, func(o *slot) bool { return o.rule.Upstream.Reads(s.rule.Doc) })
+			return t.isSource(s) && slices.ContainsFunc(over, func(o *slot) bool { return o.rule.Upstream.Reads(s.rule.Doc) })
 		}
 		if slices.ContainsFunc(g.slots, isRead) {
 			t.bindTo(g.streams)
@@ -79,6 +83,9 @@ func (t *Task) link() {
 	}
 }
 
+// isSource reports whether rules may read what a slot raises.
+func (t *Task) isSource(s *slot) bool { return s.shown == nil && s.mode(t.epoch) != ModeShadow }
+
 // levelOf returns one more than the highest level that a slot reads from. The
 // levels of slots that died stay as they were; the zero level is not known yet
 // for a reader, and rules do not read each other in a circle.
@@ -89,7 +96,7 @@ func levelOf(s *slot, all []*slot) int {
 	s.level = 1
 	level := 1
 	for _, other := range all {
-		if other.died == alive && other.shown == nil && s.rule.Upstream.Reads(other.rule.Doc) {
+		if other.died == alive && s.rule.Upstream.Reads(other.rule.Doc) {
 			level = max(level, 1+levelOf(other, all))
 		}
 	}
@@ -111,7 +118,7 @@ func (t *Task) bindTo(streams []int) {
 // read alerts, accepted where it is raised.
 func (t *Task) publish(s *slot, a *alert.Alert) {
 	st := &t.streams[t.back.stream]
-	if len(t.back.readers) == 0 || st.live == nil {
+	if len(t.back.readers) == 0 || st.live == nil || a.Mode == ModeShadow.String() {
 		return
 	}
 	ev := alertEvent(a, st.live.Schema)

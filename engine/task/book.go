@@ -5,13 +5,13 @@ import (
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/match"
-	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/engine/early"
 	"github.com/caltrop/caltrop/sinks/alert"
 )
 
 // A books holds the books of one rule name, by key: what was sent early, and
-// the suppression periods. They outlive the revision that began them.
+// the suppression periods. They outlive the revision that began them. Alerts on
+// trial have books of their own, see Mode.Of.
 type books struct {
 	slot  uint32
 	wheel uint32
@@ -21,12 +21,13 @@ type books struct {
 }
 
 // openBooks makes sure that a rule that is early or suppresses has its books.
-func (t *Task) openBooks(g *group, r *prog.Rule) {
-	if r.Suppress == 0 && !r.Early || t.books[r.Name] != nil {
+func (t *Task) openBooks(g *group, s *slot) {
+	name := s.mode(t.epoch).Of(s.rule.Name)
+	if s.rule.Suppress == 0 && !s.rule.Early || t.books[name] != nil {
 		return
 	}
 	t.slotIDs++
-	t.books[r.Name] = &books{slot: t.slotIDs, wheel: g.id}
+	t.books[name] = &books{slot: t.slotIDs, wheel: g.id}
 	t.cfg.State.Open(Slot{ID: t.slotIDs, Wheel: g.id})
 }
 
@@ -61,7 +62,8 @@ func (t *Task) close(b *books, key []byte, timer int64) {
 // the rule is silent for this key; ev is the event that it found them at, nil
 // at a deadline.
 func (t *Task) raise(s *slot, key []byte, ev *event.Event, found []match.Found) {
-	b := t.books[s.rule.Name]
+	mode := s.mode(t.since)
+	b := t.books[mode.Of(s.rule.Name)]
 	for i := range found {
 		if b == nil {
 			a := t.alertOf(s, key, &found[i])
@@ -71,7 +73,7 @@ func (t *Task) raise(s *slot, key []byte, ev *event.Event, found []match.Found) 
 			continue
 		}
 		findings := t.findings(nil, s, key, ev, found[i:i+1])
-		t.write(s, key, early.Scope{At: &findings[0].Place, Final: true}, findings, t.now)
+		t.write(s, mode, key, early.Scope{At: &findings[0].Place, Final: true}, findings, t.now)
 	}
 }
 

@@ -83,10 +83,15 @@ func (t *Task) look(g *group) {
 
 // reread notes the held events that the slot's alerts were made of.
 func (t *Task) reread(s *slot) {
-	b := t.books[s.rule.Name]
-	for key, v := range s.ahead.views {
-		for _, at := range t.open(b, []byte(key)).Places(s.id) {
-			v.Note(at)
+	for _, mode := range s.ledgers() {
+		b := t.books[mode.Of(s.rule.Name)]
+		if b == nil {
+			continue
+		}
+		for key, v := range s.ahead.views {
+			for _, at := range t.open(b, []byte(key)).Places(s.id) {
+				v.Note(at)
+			}
 		}
 	}
 }
@@ -253,7 +258,7 @@ func (t *Task) promote(s *slot, key []byte, v *early.View, it *early.Item) {
 	if !it.Noted {
 		return
 	}
-	b := t.books[s.rule.Name]
+	b := t.books[s.mode(t.since).Of(s.rule.Name)]
 	book := t.open(b, key)
 	timer := book.Deadline()
 	at := early.PlaceOf(it.Event)
@@ -282,15 +287,30 @@ func (t *Task) rerun(s *slot, key []byte, h *held, roles uint64, noted bool) (ke
 	return kept
 }
 
-// settle makes the book of a key say what its outlook's findings say, and
+// settle makes the books of a key say what its outlook's findings say, and
 // sends the difference; now is how far event time has come for the key.
 func (t *Task) settle(s *slot, key []byte, scope early.Scope, now int64) {
-	t.write(s, key, scope, s.ahead.findings, now)
-	clear(s.ahead.findings)
+	findings := s.ahead.findings
+	switch modes := s.ledgers(); {
+	case scope.At != nil:
+		t.write(s, s.mode(t.since), key, scope, findings, now)
+	case len(modes) == 1:
+		t.write(s, modes[0], key, scope, findings, now)
+	default:
+		for _, mode := range modes {
+			if t.books[mode.Of(s.rule.Name)] == nil {
+				continue
+			}
+			own := slices.DeleteFunc(slices.Clone(findings), func(f early.Finding) bool { return f.Alert.Mode != mode.String() })
+			t.write(s, mode, key, scope, own, now)
+		}
+	}
+	clear(findings)
 }
 
-func (t *Task) write(s *slot, key []byte, scope early.Scope, findings []early.Finding, now int64) {
-	b := t.books[s.rule.Name]
+// write makes the book of a key, of a mode, say what findings say.
+func (t *Task) write(s *slot, mode Mode, key []byte, scope early.Scope, findings []early.Finding, now int64) {
+	b := t.books[mode.Of(s.rule.Name)]
 	book := t.open(b, key)
 	timer := book.Deadline()
 	scope.Slot, scope.Suppress = s.id, s.rule.Suppress

@@ -206,7 +206,7 @@ func (t *Task) expire(d dueTimer, at int64) {
 	if d.slot.store.wrote {
 		d.slot.unsettle(key)
 	}
-	t.collect(d.slot, key, nil, d.slot.died == alive)
+	t.collect(d.slot, key, nil, d.slot.raises(t.epoch))
 	if d.slot.shown != nil && d.slot.died == alive {
 		t.turns(d.slot, key)
 	}
@@ -390,9 +390,11 @@ func (t *Task) collect(s *slot, key []byte, ev *event.Event, raises bool) {
 	t.out.Reset()
 }
 
-// raises reports whether a match is the slot's when its completing event was
-// accepted in the epoch.
-func (s *slot) raises(epoch uint32) bool { return s.born <= epoch && epoch < s.died }
+// raises reports whether a match is the slot's, and raised, when its completing
+// event was accepted in the epoch.
+func (s *slot) raises(epoch uint32) bool {
+	return s.born <= epoch && epoch < s.died && s.mode(epoch) != ModePaused
+}
 
 func (s *slot) count(st *match.Stats) {
 	s.counts.RunsCapped += uint64(st.RunsCapped)

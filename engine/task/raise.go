@@ -30,7 +30,7 @@ func (t *Task) alertOf(s *slot, key []byte, f *match.Found) alert.Alert {
 		panic(fmt.Sprintf("task: rule %s: %v", s.rule.Name, err)) // this package made the key
 	}
 	a := alert.Alert{
-		Version: 1, Status: alert.Raised, Rule: s.rule.Name, Revision: s.ref.Revision, Mode: "live",
+		Version: 1, Status: alert.Raised, Rule: s.rule.Name, Revision: s.ref.Revision, Mode: s.mode(t.since).String(),
 		Key: values, KeyList: s.rule.KeyList, At: f.At, FinalAfter: f.At + s.lateness,
 		Summary: f.Summary, Truncated: f.Truncated, Capped: f.Capped, Approx: f.Approx,
 	}

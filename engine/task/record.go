@@ -73,7 +73,7 @@ type Entry struct {
 	Now    int64
 	Stream string // of a Tick
 	Set    Set    // of a Switch
-	// Carry names the rules whose new revision, of a Switch, goes on with what the
+	// Carry names the rules, as Mode.Of does, whose new revision, of a Switch, goes on with what the
 	// one before it remembers.
 	Carry  []string
 	Import *Import // of Imported
@@ -83,10 +83,12 @@ type Entry struct {
 // live: the payload of a Switch.
 type Set struct {
 	Streams  []Ref
-	Rules    []Ref
+	Rules    []Ref // of one name at most one that is on trial, and one that is not
 	Lists    []Ref `json:",omitempty"`
 	Profiles []Ref `json:",omitempty"`
 	Views    []Ref `json:",omitempty"`
+	Shadow   []Ref `json:",omitempty"` // those of Rules on trial
+	Paused   []Ref `json:",omitempty"` // those of Rules that raise nothing for now
 }
 
 // A Ref is one revision of a stream, rule, profile or view, or one version of a list.

@@ -29,13 +29,14 @@ type slot struct {
 	histories []*history // as profiles
 	rule      *prog.Rule
 	eval      match.Evaluator
-	born      uint32 // raises for events accepted in epochs [born, died)
-	died      uint32 // alive while it is live
-	until     int64  // of a slot that died: it is dropped when the watermark gets here
-	covered   int64  // since when its state is whole; unset before the first event
-	retain    int64  // µs after which an untouched record is of no use, Never: always
-	lateness  int64  // µs, the greatest of its streams
-	level     int    // of a rule that reads alerts: above those it reads from; else 0
+	born      uint32    // raises for events accepted in epochs [born, died)
+	died      uint32    // alive while it is live
+	until     int64     // of a slot that died: it is dropped when the watermark gets here
+	covered   int64     // since when its state is whole; unset before the first event
+	retain    int64     // µs after which an untouched record is of no use, Never: always
+	lateness  int64     // µs, the greatest of its streams
+	modes     []stretch // none: always live
+	level     int       // of a rule that reads alerts: above those it reads from; else 0
 	counts    RuleCounts
 	store     store
 	ahead     *outlook // of a rule with timing early
@@ -307,6 +308,9 @@ func (t *Task) start(r Rule, set Set, carry []string) error {
 	ref := Ref{Name: r.Rule.Name, Revision: r.Revision}
 	for _, s := range g.slots {
 		if s.died == alive && s.ref == ref && (s.shown != nil) == (r.view != nil) {
+			if s.shown == nil {
+				t.turn(g, s, set.ModeOf(ref))
+			}
 			return nil
 		}
 	}
@@ -324,28 +328,37 @@ func (t *Task) start(r Rule, set Set, carry []string) error {
 	default:
 		s.covered = g.first
 	}
+	if m := set.ModeOf(ref); s.shown == nil && m != ModeLive {
+		s.modes = []stretch{{t.epoch, m}}
+	}
 	t.attach(g, s)
 	if err := t.share(g, s); err != nil {
 		return err
 	}
-	if slices.Contains(carry, ref.Name) {
+	if slices.Contains(carry, set.ModeOf(ref).Of(ref.Name)) {
 		t.inherit(g, s)
 	}
 	return t.settleIn(g, s)
 }
 
-// inherit gives a slot that starts what the revision before it remembers, which
-// this Switch ended: the two run the same automaton over the same conditions.
+// inherit gives a slot that starts what the revision before it remembers: the one that
+// this Switch ended or, of a revision on trial, the one beside it. The two run the same
+// automaton over the same conditions.
 func (t *Task) inherit(g *group, s *slot) {
+	var from *slot
 	for _, was := range g.slots {
-		if was == s || was.rule.Name != s.rule.Name || was.died != t.epoch || was.shown != nil || !slices.Equal(was.streams, s.streams) || !slices.Equal(was.profiles, s.profiles) {
-			continue
+		past := was.born < t.epoch && (was.died == alive || was.died == t.epoch) && was.shown == nil && was.mode(t.epoch) != ModeShadow
+		if past && was.rule.Name == s.rule.Name && slices.Equal(was.streams, s.streams) && slices.Equal(was.profiles, s.profiles) {
+			from = was
 		}
-		s.covered = was.covered
-		t.copyInto(s.id, t.recordsOf(was.id))
-		if s.paged() {
-			t.copyInto(s.id|pagesBit, t.recordsOf(was.id|pagesBit))
-		}
+	}
+	if from == nil {
+		return
+	}
+	s.covered = from.covered
+	t.copyInto(s.id, t.recordsOf(from.id))
+	if s.paged() {
+		t.copyInto(s.id|pagesBit, t.recordsOf(from.id|pagesBit))
 	}
 }
 
@@ -392,7 +405,7 @@ func (t *Task) attach(g *group, s *slot) {
 	}
 	g.slots = append(g.slots, s)
 	t.slots[s.id] = s
-	t.openBooks(g, s.rule)
+	t.openBooks(g, s)
 }
 
 // arrange orders the slots of a group and lays out what its streams go to.

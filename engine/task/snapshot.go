@@ -67,8 +67,9 @@ type slotHeader struct {
 	Until      int64
 	Covered    int64
 	Counts     RuleCounts
-	Level      int  `json:",omitempty"`
-	View       bool `json:",omitempty"` // Ref is of a view
+	Level      int       `json:",omitempty"`
+	View       bool      `json:",omitempty"` // Ref is of a view
+	Modes      []stretch `json:",omitempty"`
 }
 
 // An alertsHeader is how far the rules that read alerts have come.
@@ -122,7 +123,7 @@ func (t *Task) header() *header {
 	for _, g := range t.groups {
 		h.Groups = append(h.Groups, groupHeader{g.streams, g.asides, g.mark, g.first})
 		for _, s := range g.slots {
-			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.profiles, s.born, s.died, s.until, s.covered, s.counts, s.level, s.shown != nil})
+			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.profiles, s.born, s.died, s.until, s.covered, s.counts, s.level, s.shown != nil, s.modes})
 		}
 		for _, y := range g.histories {
 			h.Histories = append(h.Histories, historyHeader{y.id, g.id, y.ref, y.stream, y.born})
@@ -316,7 +317,7 @@ func (t *Task) restoreSlots(h *header, live *Live) error {
 		}
 		s := t.newSlot(sh.ID, rule, sh.Streams, sh.Profiles)
 		s.born, s.died, s.until, s.covered, s.counts = sh.Born, sh.Died, sh.Until, sh.Covered, sh.Counts
-		s.level = sh.Level
+		s.level, s.modes = sh.Level, sh.Modes
 		t.attach(t.groups[sh.Group], s)
 		if err := t.restoreHistories(h, &sh, s); err != nil {
 			return err

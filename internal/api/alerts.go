@@ -79,6 +79,13 @@ func (s *server) alertQuery(v url.Values) (alert.Query, error) {
 	} else if q.Key == "" {
 		q.Rules = s.rules.Names(rules.KindRule)
 	}
+	switch shadow := v.Get("shadow"); shadow {
+	case "", "false":
+	case "true":
+		q.OnTrial()
+	default:
+		return q, badRequest("", "shadow is %q, want true for the alerts of rules on trial, or false", shadow)
+	}
 	return q, s.timeBox(v, &q)
 }
 

@@ -99,10 +99,10 @@ func (oneJob) HotKeys(context.Context) ([]api.HotKey, error) {
 }
 
 func (oneJob) Jobs(context.Context) ([]api.Job, error) {
-	return []api.Job{{Name: "job", Instance: "a", Rules: []string{"probe"}, Paths: []api.Path{{Rule: "probe", Input: "payment"}}, Missing: []string{"logins"}, Tasks: []api.Task{{
+	return []api.Job{{Name: "job", Instance: "a", Rules: []string{"probe"}, Paths: []api.Path{{Rule: "probe", State: "live", Input: "payment"}}, Missing: []string{"logins"}, Tasks: []api.Task{{
 		Input: "payments", Role: "direct", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
 		Watermark: "2026-03-01T11:00:00Z", Rules: 4, Counts: api.Counts{Records: 7, Accepted: 6, Late: 1},
-		Running: []api.RuleAtWork{{Name: "probe", Revision: 2, Covered: "2026-03-01T10:00:00Z"}}, Warming: &api.WarmUp{Rules: []string{"storm/1"}, Read: 10, Left: 3},
+		Running: []api.RuleAtWork{{Name: "probe", Revision: 2, Mode: "live", Covered: "2026-03-01T10:00:00Z"}}, Warming: &api.WarmUp{Rules: []string{"storm/1"}, Read: 10, Left: 3},
 	}}}}, nil
 }
 
@@ -229,6 +229,49 @@ func TestRuleLifeOverREST(t *testing.T) {
 	}
 }
 
+// TestRuleStatesOverREST takes a rule through its states, and asks for what is not
+// possible.
+func TestRuleStatesOverREST(t *testing.T) {
+	g := newRig(t)
+	type stored struct {
+		Revision int
+		State    string
+		Trial    *struct {
+			Revision int
+			State    string
+		}
+	}
+	type refusal struct {
+		Detail string
+		Errors []struct{ Hint string }
+	}
+	g.want(http.StatusCreated, "PUT", "/v1/streams/payment", stream)
+	g.want(http.StatusCreated, "PUT", "/v1/rules/probe?state=draft", rule)
+	no := read[refusal](t, g.want(http.StatusConflict, "POST", "/v1/rules/probe/state?to=paused", ""))
+	if !strings.Contains(no.Detail, "from draft a rule goes to shadow, live or retired") || len(no.Errors) != 1 || no.Errors[0].Hint == "" {
+		t.Errorf("refused with %+v", no)
+	}
+	g.want(http.StatusOK, "POST", "/v1/rules/probe/state?to=live", "", "If-Match", `"1"`)
+	second := strings.Replace(rule, "within: 10m", "within: 20m", 1)
+	g.want(http.StatusOK, "PUT", "/v1/rules/probe?state=shadow", second, "If-Match", `"1"`)
+	got := read[stored](t, g.want(http.StatusOK, "GET", "/v1/rules/probe", ""))
+	if got.Revision != 1 || got.State != "live" || got.Trial == nil || got.Trial.Revision != 2 || got.Trial.State != "shadow" {
+		t.Errorf("GET gives %+v, want revision 1, live, beside 2, on trial", got)
+	}
+	g.want(http.StatusPreconditionFailed, "POST", "/v1/rules/probe/state?to=live", "", "If-Match", `"3"`)
+	got = read[stored](t, g.want(http.StatusOK, "POST", "/v1/rules/probe/state?to=live", "", "If-Match", `"2"`))
+	if got.Revision != 2 || got.State != "live" || got.Trial != nil {
+		t.Errorf("promoted: %+v", got)
+	}
+	g.want(http.StatusOK, "POST", "/v1/rules/probe/state?to=paused", "")
+	g.want(http.StatusOK, "POST", "/v1/rules/probe/state?to=retired", "")
+	g.want(http.StatusConflict, "PUT", "/v1/rules/probe?state=live", rule)
+	g.want(http.StatusOK, "GET", "/v1/alerts?rule=probe&shadow=true", "")
+	if q := g.history.asked; len(q.Rules) != 1 || q.Rules[0] == "probe" {
+		t.Errorf("the history was asked for %q", q.Rules)
+	}
+}
+
 const trusted = `apiVersion: caltrop/v1
 kind: List
 name: trusted
@@ -349,7 +392,13 @@ func TestRefusals(t *testing.T) {
 		status                     int
 	}{
 		{"no state", "PUT", "/v1/rules/probe", rule, nil, 400},
-		{"another state", "PUT", "/v1/rules/probe?state=shadow", rule, nil, 400},
+		{"a state that is not there", "PUT", "/v1/rules/probe?state=asleep", rule, nil, 400},
+		{"a state that no revision begins in", "PUT", "/v1/rules/probe?state=paused", rule, nil, 400},
+		{"no state to go to", "POST", "/v1/rules/probe/state", "", nil, 400},
+		{"a state to go to that is not there", "POST", "/v1/rules/probe/state?to=asleep", "", nil, 400},
+		{"a revision that is no number", "POST", "/v1/rules/probe/state?to=live&revision=x", "", nil, 400},
+		{"an unknown rule to move", "POST", "/v1/rules/none/state?to=live", "", nil, 404},
+		{"neither true nor false", "GET", "/v1/alerts?shadow=maybe", "", nil, 400},
 		{"empty body", "PUT", "/v1/rules/probe?state=live", " ", nil, 400},
 		{"another name", "PUT", "/v1/rules/other?state=live", rule, nil, 422},
 		{"a name that cannot be", "PUT", "/v1/rules/Probe?state=live", rule, nil, 404},

@@ -108,15 +108,14 @@ func planTimes(r *http.Request) (p backtest.Plan, err error) {
 func (s *server) backtestRules(w http.ResponseWriter, r *http.Request) (*rules.Set, error) {
 	names := r.URL.Query().Get("rules")
 	if r.ContentLength == 0 {
-		set := s.rules.Current()
 		if names == "" {
-			return someRules(set)
+			return someRules(s.rules.Current().AllLive())
 		}
-		part, err := set.Only(strings.Split(names, ",")...)
-		if err != nil {
+		part, err := s.rules.Trying(strings.Split(names, ",")...)
+		if errors.Is(err, rules.ErrNotFound) {
 			return nil, &problem{status: http.StatusUnprocessableEntity, detail: err.Error()}
 		}
-		return part, nil
+		return part, err
 	}
 	if names != "" {
 		return nil, badRequest("", "give documents in the body or names in rules, not both")

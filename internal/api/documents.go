@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ type document struct {
 	Stored   string `json:"stored_at"`
 	Author   string `json:"author,omitempty"`
 	Text     string `json:"text"` // as it was sent
+	// Trial is the draft or shadow beside a rule that is live or paused.
+	Trial *document `json:"trial,omitempty"`
 	// Warnings say what of it can never happen; in the answer to a PUT only.
 	Warnings []fault `json:"warnings,omitempty"`
 	// Source says how the topic of a list is read; of one list with a topic only.
@@ -31,6 +34,16 @@ type document struct {
 func documentOf(rev *rules.Revision, state rules.State) document {
 	return document{Kind: string(rev.Kind), Name: rev.Name, Revision: rev.Revision, State: string(state), ETag: rev.ETag(),
 		Stored: rev.Time.Format(time.RFC3339Nano), Author: rev.Author, Text: rev.Text}
+}
+
+// storedDocument is a document with what stands beside it.
+func storedDocument(d *rules.Document) document {
+	found := documentOf(d.Revision, d.State)
+	if d.Trial != nil {
+		beside := documentOf(d.Trial.Revision, d.Trial.State)
+		found.Trial = &beside
+	}
+	return found
 }
 
 // documentName is the shape of names (language §1), with a bound on its length.
@@ -50,7 +63,7 @@ func (s *server) listDocuments(k rules.Kind) handler {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		list := []document{}
 		for _, d := range s.rules.List(k) {
-			list = append(list, documentOf(d.Revision, d.State))
+			list = append(list, storedDocument(d))
 		}
 		return encode(w, http.StatusOK, map[string]any{string(k) + "s": list})
 	}
@@ -74,7 +87,7 @@ func (s *server) getDocument(k rules.Kind) handler {
 		if strings.Contains(r.Header.Get("Accept"), "yaml") {
 			return writeText(w, d.Text)
 		}
-		found := documentOf(d.Revision, d.State)
+		found := storedDocument(d)
 		if k == rules.KindList {
 			found.Source = s.sourceOf(name)
 		}
@@ -91,20 +104,53 @@ func writeText(w http.ResponseWriter, text string) error {
 	return nil
 }
 
-// putRule stores a rule. It asks for the state in so many words, so that a
-// client of today does not make rules live when draft becomes the default.
+// putRule stores a rule. It asks for the state in so many words: nothing goes live
+// because a word was left out.
 func (s *server) putRule(w http.ResponseWriter, r *http.Request) error {
-	switch state := r.URL.Query().Get("state"); state {
-	case string(rules.Live):
-		return s.putDocument(rules.KindRule)(w, r)
+	const states = "say ?state=draft, which runs nowhere, ?state=shadow, which is on trial, or ?state=live"
+	switch state := rules.State(r.URL.Query().Get("state")); state {
+	case rules.Draft, rules.Shadow, rules.Live:
+		return s.putDocument(rules.KindRule, state)(w, r)
+	case rules.Paused, rules.Retired:
+		return badRequest("", "a revision is not stored as %s: %s; POST %s/state?to=%s brings a rule there", state, states, r.URL.Path, state)
 	case "":
-		return badRequest("", "the state is missing: say ?state=live, which makes the revision live")
+		return badRequest("", "the state is missing: "+states)
 	default:
-		return badRequest("", "state=%s is not supported yet: say ?state=live, which makes the revision live", state)
+		return badRequest("", "there is no state %s: %s", state, states)
 	}
 }
 
-func (s *server) putDocument(k rules.Kind) handler {
+// moveRule brings a rule to another state.
+func (s *server) moveRule(w http.ResponseWriter, r *http.Request) error {
+	name, err := nameIn(r)
+	if err != nil {
+		return err
+	}
+	m := rules.Move{Name: name}
+	if m.If, err = condition(r); err != nil {
+		return err
+	}
+	switch m.To = rules.State(r.URL.Query().Get("to")); m.To {
+	case rules.Draft, rules.Shadow, rules.Live, rules.Paused, rules.Retired:
+	case "":
+		return badRequest("", "the state is missing: say ?to=draft, shadow, live, paused or retired")
+	default:
+		return badRequest("", "there is no state %s: say ?to=draft, shadow, live, paused or retired", m.To)
+	}
+	if text := r.URL.Query().Get("revision"); text != "" {
+		if m.Revision, err = strconv.Atoi(text); err != nil || m.Revision < 1 {
+			return badRequest("", "revision %s is no number of a revision", text)
+		}
+	}
+	d, err := s.rules.Move(r.Context(), m)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", d.ETag())
+	return encode(w, http.StatusOK, storedDocument(d))
+}
+
+func (s *server) putDocument(k rules.Kind, state rules.State) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		name, err := nameIn(r)
 		if err != nil {
@@ -118,11 +164,11 @@ func (s *server) putDocument(k rules.Kind) handler {
 		if err != nil {
 			return err
 		}
-		rev, created, err := s.rules.Put(r.Context(), rules.Change{Kind: k, Name: name, Text: body, If: cond})
+		rev, created, err := s.rules.Put(r.Context(), rules.Change{Kind: k, Name: name, Text: body, State: state, If: cond})
 		if err != nil {
 			return err
 		}
-		stored := documentOf(rev, rules.Live)
+		stored := documentOf(rev, state)
 		_, problems := rules.Check(s.rules.Current(), rules.Source{Name: bodyName, Text: body})
 		stored.Warnings = warningsOf(problems)
 		return written(w, rev, created, stored)

@@ -108,6 +108,7 @@ func problemOf(err error) *problem {
 		known    *problem
 		invalid  *rules.InvalidError
 		inUse    *rules.InUseError
+		move     *rules.MoveError
 		tooLarge *http.MaxBytesError
 	)
 	switch {
@@ -117,6 +118,8 @@ func problemOf(err error) *problem {
 		return &problem{status: http.StatusUnprocessableEntity, detail: invalid.Error(), errors: faultsOf(invalid.Problems)}
 	case errors.As(err, &inUse):
 		return &problem{status: http.StatusConflict, detail: inUse.Error()}
+	case errors.As(err, &move):
+		return &problem{status: http.StatusConflict, detail: move.Error(), errors: []fault{{Detail: move.Error(), Hint: move.Hint}}}
 	case errors.As(err, &tooLarge):
 		return &problem{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body is over the limit of %d bytes", tooLarge.Limit)}
 	case errors.Is(err, rules.ErrNotFound):

@@ -61,6 +61,7 @@ type Job struct {
 // A Path says where a rule runs.
 type Path struct {
 	Rule    string   `json:"rule"`
+	State   string   `json:"state"`             // live, paused, or shadow: then the rule of the name may be there twice
 	Input   string   `json:"input"`             // the stream of a direct rule, else keyed.KEY
 	Because []string `json:"because,omitempty"` // why it is not direct
 }
@@ -101,6 +102,7 @@ type RuleAtWork struct {
 	Name     string `json:"name"`
 	Revision int    `json:"revision"`
 	View     bool   `json:"view,omitempty"`
+	Mode     string `json:"mode"`                    // live, shadow or paused
 	Ending   bool   `json:"ending,omitempty"`        // it only finishes what was held when it was replaced
 	Covered  string `json:"covered_since,omitempty"` // RFC 3339, event time; "" before the first event
 }
@@ -208,7 +210,7 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 
 	documents.Get("/v1/streams", s.handle(s.listDocuments(rules.KindStream)))
 	documents.Get("/v1/streams/{name}", s.handle(s.getDocument(rules.KindStream)))
-	documents.Put("/v1/streams/{name}", s.handle(s.putDocument(rules.KindStream)))
+	documents.Put("/v1/streams/{name}", s.handle(s.putDocument(rules.KindStream, rules.Live)))
 	documents.Delete("/v1/streams/{name}", s.handle(s.deleteDocument(rules.KindStream)))
 
 	documents.Get("/v1/rules", s.handle(s.listDocuments(rules.KindRule)))
@@ -216,38 +218,39 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	documents.Put("/v1/rules/{name}", s.handle(s.putRule, "state"))
 	documents.Delete("/v1/rules/{name}", s.handle(s.deleteDocument(rules.KindRule)))
 	documents.Get("/v1/rules/{name}/revisions", s.handle(s.listRevisions))
+	documents.Post("/v1/rules/{name}/state", s.handle(s.moveRule, "to", "revision"))
 	documents.Post("/v1/rules:validate", s.handle(s.validate))
 	documents.Post("/v1/rules:test", s.handle(s.test))
 
 	documents.Get("/v1/lists", s.handle(s.listDocuments(rules.KindList)))
 	documents.Get("/v1/lists/{name}", s.handle(s.getDocument(rules.KindList)))
-	documents.Put("/v1/lists/{name}", s.handle(s.putDocument(rules.KindList)))
+	documents.Put("/v1/lists/{name}", s.handle(s.putDocument(rules.KindList, rules.Live)))
 	documents.Delete("/v1/lists/{name}", s.handle(s.deleteDocument(rules.KindList)))
 	documents.Get("/v1/lists/{name}/entries/{value}", s.handle(s.getEntry))
 	documents.Put("/v1/lists/{name}/entries/{value}", s.handle(s.putEntry))
 	documents.Delete("/v1/lists/{name}/entries/{value}", s.handle(s.deleteEntry))
 	documents.Get("/v1/profiles", s.handle(s.listDocuments(rules.KindProfile)))
 	documents.Get("/v1/profiles/{name}", s.handle(s.getDocument(rules.KindProfile)))
-	documents.Put("/v1/profiles/{name}", s.handle(s.putDocument(rules.KindProfile)))
+	documents.Put("/v1/profiles/{name}", s.handle(s.putDocument(rules.KindProfile, rules.Live)))
 	documents.Delete("/v1/profiles/{name}", s.handle(s.deleteDocument(rules.KindProfile)))
 	documents.Get("/v1/views", s.handle(s.listDocuments(rules.KindView)))
 	documents.Get("/v1/views/{name}", s.handle(s.getDocument(rules.KindView)))
-	documents.Put("/v1/views/{name}", s.handle(s.putDocument(rules.KindView)))
+	documents.Put("/v1/views/{name}", s.handle(s.putDocument(rules.KindView, rules.Live)))
 	documents.Delete("/v1/views/{name}", s.handle(s.deleteDocument(rules.KindView)))
 
 	documents.Get("/v1/silences", s.handle(s.listDocuments(rules.KindSilence)))
 	documents.Get("/v1/silences/{name}", s.handle(s.getDocument(rules.KindSilence)))
-	documents.Put("/v1/silences/{name}", s.handle(s.putDocument(rules.KindSilence)))
+	documents.Put("/v1/silences/{name}", s.handle(s.putDocument(rules.KindSilence, rules.Live)))
 	documents.Delete("/v1/silences/{name}", s.handle(s.deleteDocument(rules.KindSilence)))
 
 	documents.Get("/v1/sinks", s.handle(s.listDocuments(rules.KindSink)))
 	documents.Get("/v1/sinks/{name}", s.handle(s.getDocument(rules.KindSink)))
-	documents.Put("/v1/sinks/{name}", s.handle(s.putDocument(rules.KindSink)))
+	documents.Put("/v1/sinks/{name}", s.handle(s.putDocument(rules.KindSink, rules.Live)))
 	documents.Delete("/v1/sinks/{name}", s.handle(s.deleteDocument(rules.KindSink)))
 
 	documents.Get("/v1/sessions/{name}/{key}", s.handle(s.getSession))
 
-	documents.Get("/v1/alerts", s.handle(s.listAlerts, "rule", "key", "status", "from", "to", "after", "limit"))
+	documents.Get("/v1/alerts", s.handle(s.listAlerts, "rule", "key", "status", "shadow", "from", "to", "after", "limit"))
 	r.Get("/v1/alerts/{id}", s.handle(s.getAlert))
 	r.Get("/v1/jobs", s.handle(s.listJobs))
 	r.Get("/v1/hot-keys", s.handle(s.listHotKeys))

@@ -1,5 +1,7 @@
 package alert
 
+import "slices"
+
 // A Query asks a history for alerts whose event time At is in [From, To). The
 // zero parts do not restrict.
 type Query struct {
@@ -12,6 +14,30 @@ type Query struct {
 	To     int64  // µs, excluded
 	After  string // the Next of the page before; "" asks for the first page
 	Limit  int    // alerts in the page, at least 1
+}
+
+// trialMark begins the name of a rule, and the text of a key, under which a history has the
+// alerts of rules on trial: they lie beside those that are live, and not among them.
+const trialMark = "\x00shadow "
+
+// Places are the name of the rule and the text of the key under which a history has
+// the alert.
+func (a *Alert) Places() (rule, key string) {
+	if a.Mode == "shadow" {
+		return trialMark + a.Rule, trialMark + a.KeyText()
+	}
+	return a.Rule, a.KeyText()
+}
+
+// OnTrial lets a query be for the alerts of rules on trial.
+func (q *Query) OnTrial() {
+	q.Rules = slices.Clone(q.Rules)
+	for i := range q.Rules {
+		q.Rules[i] = trialMark + q.Rules[i]
+	}
+	if q.Key != "" {
+		q.Key = trialMark + q.Key
+	}
 }
 
 // A Page is a part of the answer to a Query: the newest version of each alert

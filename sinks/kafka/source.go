@@ -35,7 +35,7 @@ const (
 // Options say what to read.
 type Options struct {
 	Brokers  []string          // required
-	Topic    string            // required
+	Topics   []string          // required
 	Group    string            // required: one per sink, shared by all processes
 	Instance string            // names this process to the brokers
 	Settings map[string]string // passed to the client library as they are
@@ -115,8 +115,8 @@ func Open(o Options) (*Source, error) {
 // what was read, it stays in the group and reads no further.
 func (s *Source) Run(ctx context.Context) error {
 	defer s.close()
-	if err := s.member.Subscribe(s.opts.Topic, s.rebalance); err != nil {
-		return fmt.Errorf("subscribing to %s: %w", s.opts.Topic, err)
+	if err := s.member.SubscribeTopics(s.opts.Topics, s.rebalance); err != nil {
+		return fmt.Errorf("subscribing to %v: %w", s.opts.Topics, err)
 	}
 	for ctx.Err() == nil {
 		for len(s.logs) > 0 {
@@ -155,7 +155,7 @@ func (s *Source) turn(ctx context.Context) error {
 		s.note(s.mu.ends, ck.TopicPartition(ev), 0)
 	case ck.Error:
 		if ev.IsFatal() {
-			return fmt.Errorf("reading %s: %w", s.opts.Topic, ev)
+			return fmt.Errorf("reading %v: %w", s.opts.Topics, ev)
 		}
 	}
 	full := len(s.batch) >= batchRecords || s.bytes >= batchBytes
@@ -195,7 +195,7 @@ func (s *Source) pause(stop bool) error {
 		err = s.member.Resume(assigned)
 	}
 	if err != nil {
-		return fmt.Errorf("pausing or resuming %s: %w", s.opts.Topic, err)
+		return fmt.Errorf("pausing or resuming %v: %w", s.opts.Topics, err)
 	}
 	return nil
 }

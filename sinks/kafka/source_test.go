@@ -52,7 +52,7 @@ func (o *topicOf) produce(n int) {
 // source starts a source; stop ends it and waits.
 func (o *topicOf) source() (s *Source, stop func()) {
 	o.t.Helper()
-	s, err := Open(Options{Brokers: o.broker.ListenAddrs(), Topic: "alerts", Group: "history", Instance: "test",
+	s, err := Open(Options{Brokers: o.broker.ListenAddrs(), Topics: []string{"alerts"}, Group: "history", Instance: "test",
 		Settings: map[string]string{"enable.metrics.push": "false"}})
 	if err != nil {
 		o.t.Fatal(err)
@@ -135,13 +135,13 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 // batch is taken right then, reads on in those that it had.
 func TestASourceReadsOnAfterARebalanceWhilePaused(t *testing.T) {
 	o := newTopic(t)
-	s, err := Open(Options{Brokers: o.broker.ListenAddrs(), Topic: "alerts", Group: "history", Instance: "test",
+	s, err := Open(Options{Brokers: o.broker.ListenAddrs(), Topics: []string{"alerts"}, Group: "history", Instance: "test",
 		Settings: map[string]string{"enable.metrics.push": "false"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.close()
-	if err := s.member.Subscribe(s.opts.Topic, s.rebalance); err != nil {
+	if err := s.member.SubscribeTopics(s.opts.Topics, s.rebalance); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
