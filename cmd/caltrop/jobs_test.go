@@ -25,7 +25,7 @@ func TestTasksAreShownWhole(t *testing.T) {
 		Input: "payments", Role: "direct", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
 		Watermark: "2026-03-01T12:00:00Z", Rules: 4, Counts: api.Counts{Records: 7, Accepted: 3, Late: 2, Dead: 1, Duplicates: 1},
 		Checkpoint: "2026-03-01T12:01:00Z", CheckpointError: "disk full",
-		Running: []api.RuleAtWork{{Name: "probe", Revision: 2, Covered: "2026-03-01T12:00:00Z"}, {Name: "probe", Revision: 1, Ending: true}},
+		Running: []api.RuleAtWork{{Name: "probe", Revision: 2, Mode: "live", Covered: "2026-03-01T12:00:00Z"}, {Name: "probe", Revision: 1, Mode: "live", Ending: true}},
 		Warming: &api.WarmUp{Rules: []string{"storm/1"}, Read: 10, Left: 3},
 	}
 	if !reflect.DeepEqual(got, want) {
