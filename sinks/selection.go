@@ -56,11 +56,10 @@ type Selection struct {
 // A heldAlert waits to be ripe.
 type heldAlert struct {
 	newest  Message
-	status  alert.Status
 	until   time.Time
-	first   int   // its first version that was held
-	since   int64 // offset of that
-	forgone bool  // the newest version takes back what never went out
+	since   int64     // offset of its first version that was held
+	unsent  time.Time // before that no version can have gone out, here or at a process before this one
+	forgone bool      // the newest version takes back what never went out
 }
 
 // Select returns the part of src that judge wants. Of the options it uses Sink,
@@ -139,14 +138,17 @@ func (s *Selection) add(ctx context.Context, m *Message) {
 		return
 	}
 	if h == nil {
-		h = &heldAlert{first: a.Version, since: m.Offset}
+		h = &heldAlert{since: m.Offset}
+		if a.Version == 1 {
+			h.unsent = until
+		}
 		s.held[a.ID] = h
 	} else {
 		s.count(ctx, resultReplaced)
 	}
 	s.bytes += len(m.Value) - len(h.newest.Value)
-	h.newest, h.status, h.until = *m, a.Status, until
-	h.forgone = a.Status == alert.Retracted && h.first == 1
+	h.newest, h.until = *m, until
+	h.forgone = a.Status == alert.Retracted && time.Now().Before(h.unsent)
 	s.o.Status.change(func(r *Report) { r.Held = len(s.held) })
 }
 

@@ -87,6 +87,8 @@ func TestSelection(t *testing.T) {
 			"a/3 at 1m0s, held []", sinks.Report{Replaced: 2}},
 		{"a retraction of what went out", []timed{one(0, version(0, "a", 1, raised)), one(2*time.Minute, version(1, "a", 2, retracted))}, 0,
 			"a/1 at 1m0s, held []; a/2 at 3m0s, held []", sinks.Report{}},
+		{"a retraction of what may have gone out before a restart", []timed{one(0, version(0, "now", 1, raised), version(1, "now", 2, retracted))}, 0,
+			"now/2 at 0s, held []", sinks.Report{Replaced: 1}},
 		{"nothing silenced when it would go", []timed{one(0, version(0, "a", 1, raised)), one(30*time.Second, version(1, "b", 1, raised))}, 80 * time.Second,
 			"a/1 at 1m0s, held [1]", sinks.Report{Silenced: 1}},
 		{"nothing of others", []timed{one(0, version(0, "unwanted", 1, raised))}, 0, "", sinks.Report{}},
