@@ -32,6 +32,29 @@ func (a *Acc) SetPlain(b []byte) {
 	a.sum.hi = int64(binary.LittleEndian.Uint64(b[16:]))
 }
 
+// AddPlain adds a number, as event.Value.Int gives it, to a plain form where it
+// is. Bare counts take any.
+func (s Spec) AddPlain(b []byte, n int64) { s.changePlain(b, n, 1) }
+
+// RemovePlain takes out a number that AddPlain took.
+func (s Spec) RemovePlain(b []byte, n int64) { s.changePlain(b, n, -1) }
+
+func (s Spec) changePlain(b []byte, n, sign int64) {
+	_ = b[PlainBytes-1]
+	binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)+uint64(sign))
+	if s.Func == Count {
+		return
+	}
+	sum := wide{lo: binary.LittleEndian.Uint64(b[8:]), hi: int64(binary.LittleEndian.Uint64(b[16:]))}
+	if sign < 0 {
+		sum.sub(n)
+	} else {
+		sum.add(n)
+	}
+	binary.LittleEndian.PutUint64(b[8:], sum.lo)
+	binary.LittleEndian.PutUint64(b[16:], uint64(sum.hi))
+}
+
 // Better reports whether Min or Max takes a number instead of an older one;
 // both are as event.Value.Int gives them.
 func (s Spec) Better(v, old int64) bool {

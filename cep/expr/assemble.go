@@ -49,12 +49,18 @@ func assemble(checked *ast.AST, data []*datum, exact bool) (*Program, error) {
 	p.lists = a.usesLists(root)
 	if n.kind == isBool {
 		p.cond = n.b
+		if !p.lists {
+			p.Parts = a.parts(root, nil)
+		}
 	}
 	if exact && n.datum != nil && n.datum.typ == event.Decimal {
 		p.Type, p.Scale, p.eval = event.Decimal, n.datum.scale, n.datum.read
 	}
 	if n.datum != nil && n.datum.kind == windowAgg {
 		p.alone = n.datum
+	}
+	if n.datum != nil && n.datum.kind == inEvent && n.datum.typ == p.Type {
+		p.field = n.datum
 	}
 	if n.lit && n.kind == isBool {
 		truth := n.v.Bool()

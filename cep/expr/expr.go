@@ -136,6 +136,9 @@ type Program struct {
 	// that read the current event only, nil when there is none. Where it does
 	// not hold, the whole does not.
 	Filter *Program
+	// Parts are the operands of a condition's top-level &&; none where cel-go
+	// evaluates it, or it needs the frame's scratch space.
+	Parts []Part
 	// Text is the source. Two conditions of one text that read the current
 	// event only, and nothing outside, are one condition; filters have none.
 	Text string
@@ -151,6 +154,7 @@ type Program struct {
 	eval   func(*Frame) (event.Value, bool)
 	cond   func(*Frame) (bool, bool)
 	alone  *datum // an aggregate over a window's events that the expression is, nothing more
+	field  *datum // a field of the current event that it is, of the same type
 	locals int    // variables of macros that the frame needs room for
 	lists  bool   // uses the frame's scratch space
 }
@@ -183,6 +187,15 @@ func (p *Program) WindowAgg() (slot int, ok bool) {
 		return 0, false
 	}
 	return p.alone.pos, true
+}
+
+// Field returns the position of the field of the current event that the
+// expression is, as the event holds it; false where it is anything more.
+func (p *Program) Field() (pos int, ok bool) {
+	if p.field == nil {
+		return 0, false
+	}
+	return p.field.pos, true
 }
 
 // prepare gives the evaluation its scratch space.

@@ -11,8 +11,9 @@ import (
 // A column is an argument of aggregates of a rolling window: what a row keeps
 // of an event. Aggregates with the same argument share one.
 type column struct {
-	arg  *expr.Program
-	kind columnKind
+	arg   *expr.Program
+	kind  columnKind
+	field int // of the event, where the argument is nothing more; else -1
 }
 
 type columnKind uint8
@@ -39,7 +40,10 @@ func (r *rolling) columnOf(a *expr.WindowAgg) int {
 	if a.Arg == nil {
 		return -1
 	}
-	c := column{arg: a.Arg, kind: numbers}
+	c := column{arg: a.Arg, kind: numbers, field: -1}
+	if field, ok := a.Arg.Field(); ok {
+		c.field = field
+	}
 	switch {
 	case a.Spec.Func == agg.Count:
 		c.kind = truths
@@ -72,8 +76,20 @@ func (r *rolling) takeCell(c *column, to *cell) {
 		to.ok = truth && ok
 		return
 	}
-	v, ok := c.arg.Eval(&r.frame)
-	if to.ok = ok && v.Present(); !to.ok {
+	if c.field >= 0 {
+		r.fillCell(&r.frame.Event.Values[c.field], c, to)
+		return
+	}
+	if v, ok := c.arg.Eval(&r.frame); ok {
+		r.fillCell(&v, c, to)
+	} else {
+		to.ok = false
+	}
+}
+
+// fillCell makes the cell of a value.
+func (r *rolling) fillCell(v *event.Value, c *column, to *cell) {
+	if to.ok = v.Present(); !to.ok {
 		return
 	}
 	if to.num = v.Int(); c.kind == texts {

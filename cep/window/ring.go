@@ -135,11 +135,21 @@ type draft struct {
 	own         bool
 	spare, next []byte
 	spent       []byte // the page last asked for
+	store       match.Store
+	paged       match.Paging // store
+}
+
+// paging is the store that keeps pages.
+func (d *draft) paging(s match.Store) match.Paging {
+	if d.store != s {
+		d.store, d.paged = s, s.(match.Paging)
+	}
+	return d.paged
 }
 
 // open gets the state of key; false when it has none. copied asks for a copy.
 func (d *draft) open(key []byte, s match.Store, copied bool) bool {
-	d.pages = pages{key: key, store: s.(match.Paging)}
+	d.pages.key, d.pages.store = key, d.paging(s)
 	d.own = copied
 	if copied {
 		d.spare = append(d.spare[:0], s.Get(key)...)
@@ -178,11 +188,10 @@ func (r *rolling) part(i int) []byte {
 
 // enlarge returns the part n bytes longer; what is added is undefined.
 func (r *rolling) enlarge(i, n int) []byte {
-	p := &r.ring.parts[i]
-	if p.n+n > p.room {
+	if p := &r.ring.parts[i]; p.n+n > p.room {
 		r.rearrange(i, max(p.n+n, min(2*p.room, p.room+partStep)))
 	}
-	p.n += n
+	r.ring.parts[i].n += n
 	return r.part(i)
 }
 
@@ -197,7 +206,8 @@ func (r *rolling) append(i int, pieces ...[]byte) {
 // partStep is how many bytes a part grows by at most before they are needed.
 const partStep = 256
 
-// rearrange gives a part more room.
+// rearrange gives a part room for so many bytes. The back and the trail, which
+// fill alike, get room for more events as long as those that came.
 func (r *rolling) rearrange(part, room int) {
 	d, g := &r.draft, &r.ring
 	d.next = pad(d.next[:0], ringBytes)
@@ -208,12 +218,19 @@ func (r *rolling) rearrange(part, room int) {
 		if i == part {
 			p.room = room
 		}
+		if g.fresh > 0 && part >= partBack && i >= partBack {
+			each := (p.n + g.fresh - 1) / g.fresh
+			p.room = max(p.room, each*min(growth*g.fresh, pageMax))
+		}
 		p.at = from
 		d.next = pad(d.next, from+p.room)
 	}
 	d.spare, d.next = d.next, d.spare
 	d.buf, d.own = d.spare, true
 }
+
+// growth is how many times the events there are a state gets room for.
+const growth = 4
 
 // pad makes b n bytes long, with zeros.
 func pad(b []byte, n int) []byte {

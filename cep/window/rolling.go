@@ -15,6 +15,10 @@ type rolling struct {
 	picks       []pick
 	paged       bool // some slot keeps pages
 	approximate bool // some result of the evaluation is
+	flat        bool // the slots have fixed places
+	flatBytes   int  // of the slots
+	denials     []denial
+	denial      int // the part of having that was false last
 
 	ring  ring
 	draft draft
@@ -67,6 +71,9 @@ func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 		return
 	}
 	r.take(ev)
+	if r.inPlace(key, stream, ev, s, out) {
+		return
+	}
 	known := r.load(key, s, r.paged || r.facts != nil)
 	if !known {
 		r.create(stream, ev)
@@ -123,10 +130,14 @@ func (r *rolling) evaluate(ev *event.Event, out *match.Output) {
 	r.results()
 	holds := r.judge(ev.Time, out)
 	turned := holds && !g.held
-	g.held = holds
-	if !turned {
-		return
+	if g.held = holds; turned {
+		r.report(ev, out)
 	}
+}
+
+// report raises the alert of the evaluation that judge just made.
+func (r *rolling) report(ev *event.Event, out *match.Output) {
+	g := &r.ring
 	evidence := r.latest(min(g.n, r.kept))
 	current := clone(ev)
 	evidence[len(evidence)-1] = current

@@ -15,6 +15,7 @@ type slot struct {
 	spec    agg.Spec
 	column  int // -1: takes every event
 	kind    slotKind
+	at      int     // in a flat state
 	acc     agg.Acc // plain, summed
 	pick    int     // picked: place among the picks
 	counted counted
@@ -67,16 +68,27 @@ type preference agg.Spec
 // replaces reports whether a later cell is taken instead of an earlier one.
 func (s preference) replaces(later, earlier *cell) bool {
 	switch {
+	case s.Type != event.String:
+		return s.replacesNumber(later.num, earlier.num)
 	case s.Func == agg.First:
 		return false
 	case s.Func == agg.Last:
 		return true
-	case s.Type != event.String:
-		return agg.Spec(s).Better(later.num, earlier.num)
 	case s.Func == agg.Min:
 		return bytes.Compare(later.text, earlier.text) < 0
 	}
 	return bytes.Compare(later.text, earlier.text) > 0
+}
+
+// replacesNumber is replaces for numbers.
+func (s preference) replacesNumber(later, earlier int64) bool {
+	switch s.Func {
+	case agg.First:
+		return false
+	case agg.Last:
+		return true
+	}
+	return agg.Spec(s).Better(later, earlier)
 }
 
 // kept is a cell with memory of its own for its text.
@@ -136,6 +148,8 @@ func (r *rolling) makeSlots() {
 	r.cells, r.gone = make([]cell, len(r.columns)), make([]cell, len(r.columns))
 	r.noBits = make([]byte, (len(r.columns)+7)/8)
 	r.suffixes = make([]cell, pageMax*len(r.picks))
+	r.place()
+	r.makeDenials()
 }
 
 // argument is a cell as an accumulator takes it.
@@ -191,21 +205,26 @@ func (s *slot) identity(c *cell) []byte {
 func (r *rolling) results() {
 	r.approximate = false
 	for i := range r.slots {
-		s := &r.slots[i]
-		switch s.kind {
-		case sized:
-			r.aggs[i] = event.IntOf(int64(r.ring.n))
-		case picked:
-			r.aggs[i] = r.picks[s.pick].result()
-		case distinct:
-			n, approximate := s.counted.value()
-			r.aggs[i] = event.IntOf(n)
-			r.approximate = r.approximate || approximate
-		case sorted:
-			r.aggs[i] = s.ranked.result(&r.draft.pages, s.spec)
-		default:
-			r.aggs[i] = s.summary()
-		}
+		r.result(i)
+	}
+}
+
+// result puts one aggregate into r.aggs.
+func (r *rolling) result(i int) {
+	s := &r.slots[i]
+	switch s.kind {
+	case sized:
+		r.aggs[i] = event.IntOf(int64(r.ring.n))
+	case picked:
+		r.aggs[i] = r.picks[s.pick].result()
+	case distinct:
+		n, approximate := s.counted.value()
+		r.aggs[i] = event.IntOf(n)
+		r.approximate = r.approximate || approximate
+	case sorted:
+		r.aggs[i] = s.ranked.result(&r.draft.pages, s.spec)
+	default:
+		r.aggs[i] = s.summary()
 	}
 }
 

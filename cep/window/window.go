@@ -190,9 +190,10 @@ func (w *rule) judge(at int64, out *match.Output) bool {
 	w.frame.Time, w.frame.Facts = at, w.facts
 	clear(w.values)
 	for i := range w.Window.Values {
-		if slot := w.copies[i]; slot >= 0 && w.aggs[slot].Type() == w.Window.Values[i].Expr.Type {
-			w.values[i] = w.aggs[slot]
-		} else if v, ok := w.Window.Values[i].Expr.Eval(&w.frame); ok {
+		if w.copy(i) {
+			continue
+		}
+		if v, ok := w.Window.Values[i].Expr.Eval(&w.frame); ok {
 			w.values[i] = v
 		}
 	}
@@ -204,6 +205,16 @@ func (w *rule) judge(at int64, out *match.Output) bool {
 		out.Stats.ConditionErrors++
 	}
 	return truth && ok
+}
+
+// copy gives a value that is one of the aggregates in w.aggs, as it is.
+func (w *rule) copy(i int) bool {
+	slot := w.copies[i]
+	if slot < 0 || w.aggs[slot].Type() != w.Window.Values[i].Expr.Type {
+		return false
+	}
+	w.values[i] = w.aggs[slot]
+	return true
 }
 
 // raise reports the alert of the evaluation that holds just made. latest are

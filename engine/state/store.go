@@ -184,7 +184,9 @@ type image struct {
 }
 
 func (s *Store) insert(hash, slot uint32, key []byte, img image, flags uint16) record {
-	s.reap()
+	if img.dies != task.Never {
+		s.reap()
+	}
 	at := s.arena.alloc(headBytes + len(key) + len(img.value))
 	r := record(s.arena.at(at))
 	r.fill(slot, key, img.value, img.timer, img.dies, flags|flagTouched)
@@ -414,8 +416,8 @@ func (s *Store) reap() {
 }
 
 // A search for the dead looks at sweepStep places of the table: at every
-// sweepEvery-th call of Passed and whenever a record is added, so that the dead
-// go as fast as others come.
+// sweepEvery-th call of Passed and whenever a record that will die is added, so
+// that the dead go as fast as others come.
 const (
 	sweepStep  = 4
 	sweepEvery = 16

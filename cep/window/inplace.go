@@ -1,0 +1,225 @@
+package window
+
+import (
+	"encoding/binary"
+
+	"github.com/caltrop/caltrop/cep/agg"
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/match"
+)
+
+// Where all aggregates are counts, exact sums and picks of numbers, their slots
+// have fixed places, and most events change a few numbers of the state and
+// append to two of its parts, in the store's own memory. What needs more room,
+// another page, or the first or last row of a window goes the long way.
+
+// pickBytes is the size of the cell of a number in a slot of a pick, which has
+// three: of the front, the middle and the back.
+const pickBytes = 9
+
+// place gives the slots their places, where those are fixed.
+func (r *rolling) place() {
+	r.flat = true
+	for i := range r.slots {
+		s := &r.slots[i]
+		s.at = ringBytes + r.flatBytes
+		switch {
+		case s.kind == plain:
+			r.flatBytes += agg.PlainBytes
+		case s.kind == picked && !r.picks[s.pick].text:
+			r.flatBytes += 3 * pickBytes
+		case s.kind != sized:
+			r.flat = false
+		}
+	}
+}
+
+// inPlace takes an event as Event does. False means that it is to go the long
+// way; rows may have left the window by then.
+func (r *rolling) inPlace(key []byte, stream int, ev *event.Event, s match.Store, out *match.Output) bool {
+	if !r.flat || r.facts != nil {
+		return false
+	}
+	b := r.draft.paging(s).Edit(key)
+	if len(b) == 0 {
+		return false
+	}
+	g := &r.ring
+	r.mustRead(g.read(b))
+	if g.parts[partSlots].n != r.flatBytes {
+		r.mustRead(errCorrupt)
+	}
+	r.draft.buf, r.draft.own = b, false
+	since := ev.Time - g.last
+	if since >= r.Window.Size || g.n >= r.Limits.WindowEvents || !r.leaveInPlace(b, ev.Time-r.Window.Size) || !r.fits(stream, ev, since) {
+		return false
+	}
+	r.join(b, ev.Time)
+	if r.Shown {
+		g.write(b)
+		r.changed(Change{Turn: Moved, At: ev.Time})
+		return true
+	}
+	held := g.held
+	g.held = (held || !r.denied(b, ev.Time)) && r.holdsInPlace(b, ev.Time, out)
+	g.write(b)
+	if g.held && !held {
+		r.load(key, s, true)
+		r.report(ev, out)
+	}
+	return true
+}
+
+// leaveInPlace takes out the rows up to a time; false at the last row of the
+// front, which stays.
+func (r *rolling) leaveInPlace(b []byte, cutoff int64) bool {
+	g := &r.ring
+	if g.first > cutoff {
+		return true
+	}
+	front := r.part(partFront)
+	for g.first <= cutoff {
+		end := g.frontAt + r.rowCells(front[g.frontAt:])
+		if end == len(front) {
+			g.write(b)
+			return false
+		}
+		for i := range r.slots {
+			s := &r.slots[i]
+			if s.kind == plain && s.column < 0 {
+				s.spec.RemovePlain(b[s.at:], 0)
+			} else if s.kind == plain && r.gone[s.column].ok {
+				s.spec.RemovePlain(b[s.at:], r.gone[s.column].num)
+			}
+		}
+		g.n--
+		r.faceInPlace(b, front, end)
+	}
+	return true
+}
+
+// faceInPlace is face for the row at a place of the front.
+func (r *rolling) faceInPlace(b, front []byte, at int) {
+	g := &r.ring
+	for i := range r.slots {
+		s := &r.slots[i]
+		switch {
+		case s.kind != picked:
+		case at < len(front) && front[at] == pickSame:
+			at++
+		default:
+			var c cell
+			c, at = r.pick(front, at, s.pick)
+			putPick(b[s.at:], &c)
+		}
+	}
+	since, size := r.since(front[at:])
+	g.first, g.frontAt = g.first+since, at+size
+}
+
+// fits makes the row and the evidence of an event, and reports whether there is
+// room for them and no page to be made or removed.
+func (r *rolling) fits(stream int, ev *event.Event, since int64) bool {
+	g := &r.ring
+	if g.fresh+1 == pageMax || g.n+1 < r.kept && g.kept < g.hi && int(g.hi-g.kept-1)*pageMax+g.fresh > g.n {
+		g.write(r.draft.buf)
+		return false
+	}
+	r.rows = r.appendRow(r.rows[:0], since)
+	if r.proofs = r.proofs[:0]; !r.Shown {
+		r.pack(stream, ev)
+		r.proofs = binary.AppendUvarint(r.proofs, uint64(since))
+		r.proofs = binary.AppendUvarint(r.proofs, uint64(len(r.packed)))
+		r.proofs = append(r.proofs, r.packed...)
+	}
+	back, trail := &g.parts[partBack], &g.parts[partTrail]
+	if back.n+len(r.rows) > back.room || trail.n+len(r.proofs) > trail.room {
+		g.write(r.draft.buf)
+		return false
+	}
+	return true
+}
+
+// join adds the event that fits.
+func (r *rolling) join(b []byte, at int64) {
+	g := &r.ring
+	back, trail := &g.parts[partBack], &g.parts[partTrail]
+	copy(b[back.at+back.n:], r.rows)
+	copy(b[trail.at+trail.n:], r.proofs)
+	back.n, trail.n = back.n+len(r.rows), trail.n+len(r.proofs)
+	g.last = at
+	g.n++
+	g.fresh++
+	for i := range r.slots {
+		s := &r.slots[i]
+		if s.column < 0 {
+			if s.kind == plain {
+				s.spec.AddPlain(b[s.at:], 0)
+			}
+			continue
+		}
+		c := &r.cells[s.column]
+		switch {
+		case !c.ok:
+		case s.kind == plain:
+			s.spec.AddPlain(b[s.at:], c.num)
+		default:
+			old, spec := b[s.at+2*pickBytes:], r.picks[s.pick].spec
+			if old[0] == pickNone || spec.replacesNumber(c.num, int64(binary.LittleEndian.Uint64(old[1:]))) {
+				putPick(old, c)
+			}
+		}
+	}
+}
+
+// putPick writes the cell of a number.
+func putPick(b []byte, c *cell) {
+	if !c.ok {
+		clear(b[:pickBytes])
+		return
+	}
+	b[0] = pickOne
+	binary.LittleEndian.PutUint64(b[1:], uint64(c.num))
+}
+
+// resultInPlace puts the aggregate of a slot into r.aggs.
+func (r *rolling) resultInPlace(b []byte, i int) {
+	switch s := &r.slots[i]; s.kind {
+	case plain:
+		s.acc.SetPlain(b[s.at:])
+		r.aggs[i] = s.summary()
+	case picked:
+		r.aggs[i] = r.picks[s.pick].resultInPlace(b[s.at:])
+	default:
+		r.result(i)
+	}
+}
+
+// resultInPlace is result of the cells in a slot.
+func (p *pick) resultInPlace(b []byte) event.Value {
+	ok, best := b[0] != pickNone, int64(binary.LittleEndian.Uint64(b[1:]))
+	for range 2 {
+		if b = b[pickBytes:]; b[0] == pickNone {
+			continue
+		}
+		if num := int64(binary.LittleEndian.Uint64(b[1:])); !ok || p.spec.replacesNumber(num, best) {
+			ok, best = true, num
+		}
+	}
+	if !ok {
+		return event.Value{}
+	}
+	return agg.Spec(p.spec).Kept(best)
+}
+
+// holdsInPlace is holds over the slots in a state.
+func (r *rolling) holdsInPlace(b []byte, at int64, out *match.Output) bool {
+	for i := range r.slots {
+		r.resultInPlace(b, i)
+	}
+	holds := r.judge(at, out)
+	if !holds {
+		r.blame()
+	}
+	return holds
+}

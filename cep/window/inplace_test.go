@@ -1,0 +1,72 @@
+package window
+
+import (
+	"bytes"
+	"maps"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/caltrop/caltrop/cep/ceptest"
+	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/match"
+	"github.com/caltrop/caltrop/cep/prog"
+)
+
+const flatRule = `apiVersion: caltrop/v1
+kind: Stream
+name: e
+source: {topic: e}
+time: {field: ts, unit: ms}
+partition_key: k
+fields: {k: string, v: {type: int, optional: true}, m: decimal(2)}
+---
+apiVersion: caltrop/v1
+kind: Rule
+name: case
+key: k
+window: {stream: e, rolling: 100s}
+values: {n: count(), total: sum(m), most: max(m), least: min(v), odd: count(v > 5), last: last(v)}
+having: n >= 3 && total > 40 && (most > 19 || least < 2) && last > 1 && odd >= 0
+limits: {window_events: 90, evidence: 70}
+`
+
+// An event leaves the same state and raises the same whether it is taken in
+// place or the long way.
+func TestInPlaceIsTheSameAsTheLongWay(t *testing.T) {
+	s, err := ceptest.Parse(flatRule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule, _ := prog.Compile(s.Rule, &prog.Env{Streams: s.Streams, Schemas: s.Schemas})
+	if rule == nil {
+		t.Fatal("the rule is refused")
+	}
+	raised := 0
+	for seed := range uint64(10) {
+		var short, long memory
+		quick, slow := newRolling(newRule(rule)), newRolling(newRule(rule))
+		if slow.flat = false; !quick.flat {
+			t.Fatal("the rule's slots have no fixed places")
+		}
+		rng := rand.New(rand.NewPCG(seed, 1))
+		pace := []int64{200_000, 1_000_000, 3_000_000, 30_000_000}[seed%4]
+		ev := &event.Event{Schema: rule.Streams[0], Time: 1, Values: make([]event.Value, 3)}
+		for i := range 3000 {
+			ev.Offset, ev.Time = int64(i), ev.Time+rng.Int64N(pace)
+			ev.Values[0], ev.Values[1], ev.Values[2] = event.StringOf("a-key"), event.Value{}, event.DecimalOf(rng.Int64N(2000), 2)
+			if rng.IntN(3) > 0 {
+				ev.Values[1] = event.IntOf(rng.Int64N(9))
+			}
+			var a, b match.Output
+			quick.Event([]byte("a-key"), ev, 1, &short, &a)
+			slow.Event([]byte("a-key"), ev, 1, &long, &b)
+			raised += len(a.Found)
+			if !bytes.Equal(short.state, long.state) || !maps.EqualFunc(short.pages, long.pages, bytes.Equal) || len(a.Found) != len(b.Found) || a.Stats != b.Stats {
+				t.Fatalf("seed %d, event %d: in place\n% x, %+v\nthe long way\n% x, %+v", seed, i, short.state, a, long.state, b)
+			}
+		}
+	}
+	if raised < 100 {
+		t.Errorf("%d alerts", raised)
+	}
+}
