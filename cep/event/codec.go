@@ -56,12 +56,12 @@ func AppendEvent(buf []byte, ev *Event, p Packing) []byte {
 		head |= flagHexID
 	}
 	buf = append(buf, head)
-	buf = binary.AppendVarint(buf, ev.Time-p.Base)
+	buf = AppendVarint(buf, ev.Time-p.Base)
 	if ev.Cluster != 0 {
-		buf = binary.AppendUvarint(buf, uint64(ev.Cluster))
+		buf = AppendUvarint(buf, uint64(ev.Cluster))
 	}
-	buf = binary.AppendUvarint(buf, uint64(uint32(ev.Partition)))
-	buf = binary.AppendUvarint(buf, uint64(ev.Offset))
+	buf = AppendUvarint(buf, uint64(uint32(ev.Partition)))
+	buf = AppendUvarint(buf, uint64(ev.Offset))
 	if isUUID {
 		buf = append(buf, packed[:]...)
 	} else {
@@ -71,7 +71,7 @@ func AppendEvent(buf []byte, ev *Event, p Packing) []byte {
 }
 
 func appendText(buf []byte, s string) []byte {
-	return append(binary.AppendUvarint(buf, uint64(len(s))), s...)
+	return append(AppendUvarint(buf, uint64(len(s))), s...)
 }
 
 func omitted(omit uint64, i int) bool { return i < omittableMax && omit>>i&1 != 0 }
@@ -101,12 +101,12 @@ func appendValue(buf []byte, v *Value, base int64) []byte {
 	case Bool:
 		return append(buf, byte(v.num))
 	case Timestamp:
-		return binary.AppendVarint(buf, v.num-base)
+		return AppendVarint(buf, v.num-base)
 	case StringList:
-		buf = binary.AppendUvarint(buf, uint64(v.num))
+		buf = AppendUvarint(buf, uint64(v.num))
 		return appendText(buf, v.str)
 	}
-	return binary.AppendVarint(buf, v.num)
+	return AppendVarint(buf, v.num)
 }
 
 // DecodeEvent reads an event that AppendEvent wrote with the same schema and
@@ -213,7 +213,7 @@ func (r *unpacker) list() Value {
 // soundList reports whether b holds exactly n length-prefixed texts.
 func soundList(b []byte, n uint64) bool {
 	for ; n > 0; n-- {
-		size, w := binary.Uvarint(b)
+		size, w := Uvarint(b)
 		if w <= 0 || size > uint64(len(b)-w) {
 			return false
 		}
@@ -243,7 +243,7 @@ func (r *unpacker) byte() byte {
 }
 
 func (r *unpacker) uvarint() uint64 {
-	n, w := binary.Uvarint(r.buf[r.pos:])
+	n, w := Uvarint(r.buf[r.pos:])
 	if r.bad || w <= 0 {
 		r.bad = true
 		return 0

@@ -29,7 +29,7 @@ func (c *Cursor) Uvarint() uint64 {
 		c.Buf = c.Buf[1:]
 		return uint64(n)
 	}
-	n, w := binary.Uvarint(c.Buf)
+	n, w := Uvarint(c.Buf)
 	if c.Bad || w <= 0 {
 		c.Bad = true
 		return 0

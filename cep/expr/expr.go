@@ -136,9 +136,6 @@ type Program struct {
 	// that read the current event only, nil when there is none. Where it does
 	// not hold, the whole does not.
 	Filter *Program
-	// Parts are the operands of a condition's top-level &&; none where cel-go
-	// evaluates it, or it needs the frame's scratch space.
-	Parts []Part
 	// Text is the source. Two conditions of one text that read the current
 	// event only, and nothing outside, are one condition; filters have none.
 	Text string
@@ -154,9 +151,13 @@ type Program struct {
 	eval   func(*Frame) (event.Value, bool)
 	cond   func(*Frame) (bool, bool)
 	alone  *datum // an aggregate over a window's events that the expression is, nothing more
-	field  *datum // a field of the current event that it is, of the same type
 	locals int    // variables of macros that the frame needs room for
 	lists  bool   // uses the frame's scratch space
+	field  *datum // a field of the current event that it is, of the same type
+
+	// Parts are the operands of a condition's top-level &&; none where cel-go
+	// evaluates it, or it needs the frame's scratch space.
+	Parts []Part
 }
 
 // CostLimit is the static cost above which an expression is refused.

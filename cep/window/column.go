@@ -105,7 +105,7 @@ func (r *rolling) fillCell(v *event.Value, c *column, to *cell) {
 
 // appendRow writes the row of the cells in r.cells.
 func (r *rolling) appendRow(buf []byte, since int64) []byte {
-	buf = binary.AppendUvarint(buf, uint64(since))
+	buf = event.AppendUvarint(buf, uint64(since))
 	bits := len(buf)
 	buf = append(buf, r.noBits...)
 	for i := range r.cells {
@@ -116,11 +116,11 @@ func (r *rolling) appendRow(buf []byte, since int64) []byte {
 		buf[bits+i/8] |= 1 << (i % 8)
 		switch r.columns[i].kind {
 		case numbers:
-			buf = binary.AppendVarint(buf, c.num)
+			buf = event.AppendVarint(buf, c.num)
 		case doubles:
 			buf = binary.LittleEndian.AppendUint64(buf, uint64(c.num))
 		case texts:
-			buf = binary.AppendUvarint(buf, uint64(len(c.text)))
+			buf = event.AppendUvarint(buf, uint64(len(c.text)))
 			buf = append(buf, c.text...)
 		}
 	}
@@ -129,7 +129,7 @@ func (r *rolling) appendRow(buf []byte, since int64) []byte {
 
 // since reads the time at the front of a row and returns its size.
 func (r *rolling) since(row []byte) (since int64, size int) {
-	n, size := binary.Uvarint(row)
+	n, size := event.Uvarint(row)
 	if size <= 0 {
 		r.mustRead(errCorrupt)
 	}
@@ -168,7 +168,7 @@ func (r *rolling) rowCells(row []byte) (size int) {
 // number, double and text read a value at a place of buf and return what is
 // behind it.
 func (r *rolling) number(buf []byte, at int) (n int64, end int) {
-	n, w := binary.Varint(buf[at:])
+	n, w := event.Varint(buf[at:])
 	if w <= 0 {
 		r.mustRead(errCorrupt)
 	}
@@ -183,7 +183,7 @@ func (r *rolling) double(buf []byte, at int) (bits int64, end int) {
 }
 
 func (r *rolling) text(buf []byte, at int) (text []byte, end int) {
-	n, w := binary.Uvarint(buf[at:])
+	n, w := event.Uvarint(buf[at:])
 	if w <= 0 || n > uint64(len(buf)-at-w) {
 		r.mustRead(errCorrupt)
 	}

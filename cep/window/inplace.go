@@ -128,8 +128,8 @@ func (r *rolling) fits(stream int, ev *event.Event, since int64) bool {
 	r.rows = r.appendRow(r.rows[:0], since)
 	if r.proofs = r.proofs[:0]; !r.Shown {
 		r.pack(stream, ev)
-		r.proofs = binary.AppendUvarint(r.proofs, uint64(since))
-		r.proofs = binary.AppendUvarint(r.proofs, uint64(len(r.packed)))
+		r.proofs = event.AppendUvarint(r.proofs, uint64(since))
+		r.proofs = event.AppendUvarint(r.proofs, uint64(len(r.packed)))
 		r.proofs = append(r.proofs, r.packed...)
 	}
 	back, trail := &g.parts[partBack], &g.parts[partTrail]

@@ -1,6 +1,10 @@
 package window
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/caltrop/caltrop/cep/event"
+)
 
 // The queue of a rolling window holds a row for each event, oldest first: the
 // front, pages [lo, hi), the back. Only the front and the back are in the key's
@@ -234,7 +238,7 @@ func appendPick(buf []byte, c *cell, text bool) []byte {
 	case !text:
 		return binary.LittleEndian.AppendUint64(buf, uint64(c.num))
 	case c.ok:
-		buf = binary.AppendUvarint(buf, uint64(len(c.text)))
+		buf = event.AppendUvarint(buf, uint64(len(c.text)))
 		buf = append(buf, c.text...)
 	}
 	return buf

@@ -22,8 +22,8 @@ func (r *rolling) evidencePage(k uint32) uint64 {
 // keep adds the current event to the evidence.
 func (r *rolling) keep(stream int, ev *event.Event, since int64) {
 	r.pack(stream, ev)
-	r.head = binary.AppendUvarint(r.head[:0], uint64(since))
-	r.head = binary.AppendUvarint(r.head, uint64(len(r.packed)))
+	r.head = event.AppendUvarint(r.head[:0], uint64(since))
+	r.head = event.AppendUvarint(r.head, uint64(len(r.packed)))
 	r.append(partTrail, r.head, r.packed)
 }
 

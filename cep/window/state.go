@@ -124,8 +124,8 @@ func (t *trail) dropBefore(from, origin int64) error {
 // nil. It keeps at most w.kept events.
 func (w *rule) appendTrail(buf []byte, t trail, stream int, ev *event.Event, origin int64) []byte {
 	if ev == nil {
-		buf = binary.AppendUvarint(buf, uint64(t.n))
-		return append(binary.AppendUvarint(buf, uint64(len(t.buf))), t.buf...)
+		buf = event.AppendUvarint(buf, uint64(t.n))
+		return append(event.AppendUvarint(buf, uint64(len(t.buf))), t.buf...)
 	}
 	if t.n >= w.kept {
 		w.mustRead(t.drop(t.n - w.kept + 1))
@@ -134,8 +134,8 @@ func (w *rule) appendTrail(buf []byte, t trail, stream int, ev *event.Event, ori
 	var head [2 * binary.MaxVarintLen64]byte
 	at := binary.PutVarint(head[binary.MaxVarintLen64:], ev.Time-origin)
 	size := binary.PutUvarint(head[:], uint64(at+len(w.packed)))
-	buf = binary.AppendUvarint(buf, uint64(t.n+1))
-	buf = binary.AppendUvarint(buf, uint64(len(t.buf)+size+at+len(w.packed)))
+	buf = event.AppendUvarint(buf, uint64(t.n+1))
+	buf = event.AppendUvarint(buf, uint64(len(t.buf)+size+at+len(w.packed)))
 	buf = append(buf, t.buf...)
 	buf = append(buf, head[:size]...)
 	buf = append(buf, head[binary.MaxVarintLen64:binary.MaxVarintLen64+at]...)
@@ -145,7 +145,7 @@ func (w *rule) appendTrail(buf []byte, t trail, stream int, ev *event.Event, ori
 // pack makes w.packed an event but for its time: its stream and its compact
 // form.
 func (w *rule) pack(stream int, ev *event.Event) {
-	w.packed = binary.AppendUvarint(w.packed[:0], uint64(stream))
+	w.packed = event.AppendUvarint(w.packed[:0], uint64(stream))
 	w.packed = event.AppendEvent(w.packed, ev, event.Packing{Omit: w.omit[stream], Base: ev.Time})
 }
 

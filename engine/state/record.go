@@ -62,7 +62,9 @@ func (r record) setDies(at int64) {
 	if up := max(at, 0)/1e6 + 1; up < neverDies {
 		s = uint32(up)
 	}
-	binary.LittleEndian.PutUint32(r[16:], s)
+	if s != binary.LittleEndian.Uint32(r[16:]) { // else the cache line stays clean
+		binary.LittleEndian.PutUint32(r[16:], s)
+	}
 }
 
 // empty reports whether the record says nothing.
