@@ -362,7 +362,9 @@ type routing struct {
 }
 
 func newRouting(s seat) *routing {
-	return &routing{seat: s, router: routerOf(s.c.Set, s.l.source, s.c.Partitions, s.l.routed)}
+	r := newRouter(s.l.source, s.l.routed)
+	useIn(r, s.c.Set, s.l.source, targetsOf(s.c.Set, s.l.source, s.c.Partitions, func(input string) string { return input }))
+	return &routing{seat: s, router: r}
 }
 
 func (r *routing) step() error {

@@ -19,18 +19,22 @@ import (
 // seed's too.
 type Routed struct {
 	Set        *rules.Set
-	Partitions int // of each keyed log
-	Sources    []*SourceLog
-	Crashes    int
-	HeldBack   int     // times that a router did not read as it was too far ahead
-	Late       []Place // events that routing tasks judged late, committed
-	Alerts     []alert.Alert
+	Partitions int // of each keyed log, at its first generation
+	// Growths are the factors by which the keyed logs are divided, one after the
+	// other, at moments that the seed chooses.
+	Growths  []int
+	Sources  []*SourceLog
+	Crashes  int
+	HeldBack int     // times that a router did not read as it was too far ahead
+	Late     []Place // events that routing tasks judged late, committed
+	Alerts   []alert.Alert
 
 	rand    *rand.Rand
 	routers []*simRouter
 	tasks   []*simTask
 	skews   map[string]*route.Skew // by stream
 	logs    map[string][][][]byte  // committed frames by topic and partition
+	parts   []int                  // partitions of the keyed logs, by generation
 }
 
 // A Place is one record of a source.
@@ -58,9 +62,12 @@ type simRouter struct {
 
 type simTask struct {
 	sim       *Routed
-	topic     string
+	input     string
+	at        int // the generation
 	partition int32
-	task      *task.Task
+	from      *simTask   // that it takes over from, nil: it begins with nothing
+	sealed    *copied    // what it leaves behind
+	task      *task.Task // nil: what it takes over from is not sealed
 	state     *plain
 	saved     *copied
 	set       task.Set
@@ -77,15 +84,8 @@ type simTask struct {
 // NewRouted lays out the routing and keyed tasks that the set needs.
 func NewRouted(seed uint64, set *rules.Set, partitions int, sources []*SourceLog) (*Routed, error) {
 	s := &Routed{Set: set, Partitions: partitions, Sources: sources, rand: rand.New(rand.NewPCG(seed, 7)), logs: map[string][][][]byte{}, skews: map[string]*route.Skew{}}
-	for _, l := range set.KeyedLogs() {
-		s.logs[l.Input] = make([][][]byte, partitions)
-		for p := range partitions {
-			t := &simTask{sim: s, topic: l.Input, partition: int32(p), set: set.Restrict(l.Input).Names()}
-			if err := t.restart(); err != nil {
-				return nil, err
-			}
-			s.tasks = append(s.tasks, t)
-		}
+	if err := s.grow(partitions); err != nil {
+		return nil, err
 	}
 	for _, src := range sources {
 		if s.skews[src.Stream] == nil {
@@ -98,36 +98,114 @@ func NewRouted(seed uint64, set *rules.Set, partitions int, sources []*SourceLog
 	return s, nil
 }
 
+// grow lays out the next generation of the keyed logs, with so many partitions.
+func (s *Routed) grow(partitions int) error {
+	earlier := s.tasks
+	s.parts = append(s.parts, partitions)
+	at := len(s.parts) - 1
+	for _, l := range s.Set.KeyedLogs() {
+		s.logs[topicOf(l.Input, at)] = make([][][]byte, partitions)
+		for p := range partitions {
+			t := &simTask{sim: s, input: l.Input, at: at, partition: int32(p), set: s.Set.Restrict(l.Input).Names()}
+			for _, e := range earlier {
+				if e.input == l.Input && e.at == at-1 && int(e.partition) == p%s.parts[e.at] {
+					t.from = e
+				}
+			}
+			if err := t.restart(); err != nil {
+				return err
+			}
+			s.tasks = append(s.tasks, t)
+		}
+	}
+	return nil
+}
+
+// growDue asks for the next division now and then, once the last one is over.
+func (s *Routed) growDue() error {
+	if len(s.Growths) == 0 || s.rand.IntN(100) != 0 ||
+		slices.ContainsFunc(s.routers, func(r *simRouter) bool { return r.behind() }) ||
+		slices.ContainsFunc(s.tasks, func(t *simTask) bool { return t.behind() && t.sealed == nil }) {
+		return nil
+	}
+	factor := s.Growths[0]
+	s.Growths = s.Growths[1:]
+	return s.grow(factor * s.parts[len(s.parts)-1])
+}
+
+func topicOf(input string, generation int) string { return fmt.Sprintf("%s.g%d", input, generation) }
+
+// behind reports whether the logs that it writes to are not the newest.
+func (r *simRouter) behind() bool { return r.committed.Generation < len(r.sim.parts)-1 }
+
 // restart begins after what was committed.
 func (r *simRouter) restart() {
 	r.fx.Reset()
-	r.router = routerOf(r.sim.Set, r.source, r.sim.Partitions, r.committed)
+	r.router = newRouter(r.source, r.committed)
+	r.use()
 }
 
-// routerOf is a router of a source to the keyed logs of the set, after p.
-func routerOf(set *rules.Set, source *SourceLog, partitions int, p route.Progress) *route.Router {
-	router := route.NewRouter(task.Source{Stream: source.Stream, Partition: source.Partition, Origin: source.Stream + "s"}, source.Of, p)
+func newRouter(src *SourceLog, p route.Progress) *route.Router {
+	return route.NewRouter(task.Source{Stream: src.Stream, Partition: src.Partition, Origin: src.Stream + "s"}, src.Of, p)
+}
+
+// leave goes on to the next generation of the keyed logs; it dies on the way now
+// and then.
+func (r *simRouter) leave() {
+	r.router.Flush(&r.fx)
+	r.router.Leave(r.sim.targets(r.source, r.committed.Generation), r.committed.Generation+1, &r.fx)
+	if r.sim.rand.IntN(3) == 0 {
+		r.restart()
+		r.sim.Crashes++
+		return
+	}
+	r.commit()
+	r.use()
+}
+
+// targets are the keyed logs of a generation that the source goes to.
+func (s *Routed) targets(source *SourceLog, at int) []route.Target {
+	return targetsOf(s.Set, source, s.parts[at], func(input string) string { return topicOf(input, at) })
+}
+
+func (r *simRouter) use() {
+	useIn(r.router, r.sim.Set, r.source, r.sim.targets(r.source, r.committed.Generation))
+}
+
+// targetsOf are the keyed logs of the set that a source goes to, under the names
+// that topic gives.
+func targetsOf(set *rules.Set, source *SourceLog, partitions int, topic func(input string) string) []route.Target {
 	var targets []route.Target
 	for _, l := range set.KeyedLogs() {
 		for _, st := range l.Streams {
 			if st.Stream.Doc.Name == source.Stream {
-				targets = append(targets, route.Target{Name: l.Input, Partitions: partitions, Roles: st.Roles})
+				targets = append(targets, route.Target{Name: topic(l.Input), Partitions: partitions, Roles: st.Roles})
 			}
 		}
 	}
+	return targets
+}
+
+// useIn makes the set's revision of a source's stream that of its router.
+func useIn(r *route.Router, set *rules.Set, source *SourceLog, targets []route.Target) {
 	ref := task.Ref{Name: source.Stream, Revision: 1}
 	live, err := set.Resolve(task.Set{Streams: []task.Ref{ref}})
 	if err != nil {
 		panic(err) // a set resolves its own streams
 	}
-	router.Use(ref, live.Streams[0], targets)
-	return router
+	r.Use(ref, live.Streams[0], targets)
 }
 
 // Done reports whether all is read and committed.
-func (r *simRouter) done() bool { return r.committed.Next == int64(len(r.source.Values)) }
+func (r *simRouter) done() bool {
+	return !r.behind() && r.committed.Next == int64(len(r.source.Values))
+}
 
 func (r *simRouter) step() {
+	if r.behind() {
+		r.leave()
+		return
+	}
 	p := r.router.Progress()
 	if p.Next == int64(len(r.source.Values)) {
 		r.rest()
@@ -164,22 +242,51 @@ func (r *simRouter) commit() {
 }
 
 func (t *simTask) conf() task.Config {
-	return task.Config{Keyed: true, Resolver: t.sim.Set, State: t.state,
-		Owns: func(key []byte) bool { return route.PartitionOf(key, t.sim.Partitions) == t.partition }}
+	conf := route.KeyedConfig(t.partition, t.sim.parts[t.at], t.sim.Set)
+	conf.State = t.state
+	return conf
+}
+
+// open makes the task of its last checkpoint, else of what it takes over.
+func (t *simTask) open() (err error) {
+	switch {
+	case t.saved != nil:
+		t.state = t.saved.state.clone()
+		t.task, err = task.Restore(t.conf(), t.saved.snapshot)
+	case t.from == nil:
+		t.state = newPlain()
+		t.task = task.New(t.conf())
+	case t.from.sealed != nil:
+		t.state = t.from.sealed.state.clone()
+		t.task, err = task.Divide(t.conf(), t.from.sealed.snapshot, int(t.partition) < t.sim.parts[t.from.at])
+	}
+	return err
+}
+
+// behind reports whether the task's log is not of the newest generation.
+func (t *simTask) behind() bool { return t.at < len(t.sim.parts)-1 }
+
+// seal keeps what the task leaves behind, once every source has left its log.
+func (t *simTask) seal() {
+	if t.task == nil || t.sealed != nil || !t.behind() {
+		return
+	}
+	for _, src := range t.sim.Sources {
+		reads := slices.ContainsFunc(t.sim.Set.KeyedLog(t.input).Streams, func(l rules.LogStream) bool { return l.Stream.Doc.Name == src.Stream })
+		if reads && !t.task.HasLeft(src.Stream, src.Partition) {
+			return
+		}
+	}
+	t.commit()
+	t.sealed = &copied{t.task.Snapshot(), t.state.clone()}
 }
 
 // restart restores the last checkpoint, if any, and replays to what was
 // committed.
 func (t *simTask) restart() (err error) {
 	t.tx, t.journal = nil, nil
-	if t.saved == nil {
-		t.state = newPlain()
-		t.task = task.New(t.conf())
-	} else {
-		t.state = t.saved.state.clone()
-		if t.task, err = task.Restore(t.conf(), t.saved.snapshot); err != nil {
-			return err
-		}
+	if err := t.open(); err != nil || t.task == nil {
+		return err
 	}
 	t.decoder = route.Decoder{Event: t.task.NewEvent, Schema: schemasOf(t.sim.Set)}
 	recovery, err := task.Recover(t.task, t.committed.progress, t.committed.journal)
@@ -202,7 +309,7 @@ func (t *simTask) restart() (err error) {
 
 // next is the record at the task's position; nil when the log ends before.
 func (t *simTask) next() (*task.Record, error) {
-	log, at := t.sim.logs[t.topic][t.partition], t.task.Position().Offset
+	log, at := t.sim.logs[topicOf(t.input, t.at)][t.partition], t.task.Position().Offset
 	if at >= int64(len(log)) {
 		return nil, nil
 	}
@@ -211,13 +318,16 @@ func (t *simTask) next() (*task.Record, error) {
 }
 
 func (t *simTask) step() error {
+	if t.task == nil {
+		return t.restart()
+	}
 	rec, err := t.next()
 	if rec == nil || err != nil {
 		return err
 	}
 	var eff task.Effects
 	if err := t.task.Step(rec, &eff); err != nil {
-		return fmt.Errorf("%s/%d: %w", t.topic, t.partition, err)
+		return fmt.Errorf("%s/%d: %w", topicOf(t.input, t.at), t.partition, err)
 	}
 	t.take(&eff)
 	return nil
@@ -230,6 +340,9 @@ func (t *simTask) take(eff *task.Effects) {
 }
 
 func (t *simTask) commit() {
+	if t.task == nil {
+		return
+	}
 	t.sim.Alerts = append(t.sim.Alerts, t.tx...)
 	t.committed.journal = append(t.committed.journal, t.journal...)
 	t.committed.progress = t.task.Progress()
@@ -237,12 +350,16 @@ func (t *simTask) commit() {
 }
 
 func (t *simTask) checkpoint() {
+	if t.task == nil {
+		return
+	}
 	t.commit()
 	t.saved = &copied{t.task.Snapshot(), t.state.clone()}
 }
 
 func (t *simTask) done() bool {
-	return t.committed.progress.Position.Offset == int64(len(t.sim.logs[t.topic][t.partition]))
+	return t.task != nil && (t.sealed != nil || !t.behind()) &&
+		t.committed.progress.Position.Offset == int64(len(t.sim.logs[topicOf(t.input, t.at)][t.partition]))
 }
 
 // Run reads everything, in the order and with the crashes of the seed, and then
@@ -262,8 +379,15 @@ func (s *Routed) Run(closing int64) error {
 func (s *Routed) play() error {
 	for !s.done() {
 		r, t := s.routers[s.rand.IntN(len(s.routers))], s.tasks[s.rand.IntN(len(s.tasks))]
+		if err := s.growDue(); err != nil {
+			return err
+		}
+		roll := s.rand.IntN(40)
+		if s.read() && roll != 1 && roll != 2 { // a router that begins again tells every task how far it is, without end
+			roll = []int{8, 26}[roll%2]
+		}
 		var err error
-		switch s.rand.IntN(40) {
+		switch roll {
 		case 0:
 			r.restart()
 			s.Crashes++
@@ -276,6 +400,7 @@ func (s *Routed) play() error {
 			r.commit()
 		case 8, 9, 10, 11, 12:
 			t.commit()
+			t.seal()
 		case 13:
 			r.router.Beat(int64(s.rand.IntN(10))*route.BeatEvery, false, &r.fx)
 		case 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25:
@@ -290,9 +415,13 @@ func (s *Routed) play() error {
 	return nil
 }
 
+// read reports whether the routers have nothing left to do.
+func (s *Routed) read() bool {
+	return !slices.ContainsFunc(s.routers, func(r *simRouter) bool { return !r.done() })
+}
+
 func (s *Routed) done() bool {
-	return !slices.ContainsFunc(s.routers, func(r *simRouter) bool { return !r.done() }) &&
-		!slices.ContainsFunc(s.tasks, func(t *simTask) bool { return !t.done() })
+	return s.read() && !slices.ContainsFunc(s.tasks, func(t *simTask) bool { return !t.done() })
 }
 
 // LateInTasks counts the events that keyed tasks judged late.

@@ -236,28 +236,47 @@ func raisedIn(alerts []alert.Alert) []string {
 	return sent
 }
 
+// versionsOf names every version that was sent, suppressed ones counted.
+func versionsOf(alerts []alert.Alert) []string {
+	var sent []string
+	for i := range alerts {
+		a := &alerts[i]
+		sent = append(sent, fmt.Sprintf("%s/%d %s %d", a.ID, a.Version, a.Status, a.Suppressed))
+	}
+	slices.Sort(sent)
+	return sent
+}
+
 const routedClosing = (scriptStart + 3_600_000) * 1000
 
 // TestRoutedRulesAgreeWithOracle runs rules over streams that are keyed
 // differently through routing and keyed tasks that die all the time, and
 // compares what they have committed with the oracle's answer over the accepted
 // events.
-func TestRoutedRulesAgreeWithOracle(t *testing.T) {
+func TestRoutedRulesAgreeWithOracle(t *testing.T) { routedAgree(t) }
+
+// TestKeyedLogsGrowAsIfTheyHadNot is the same while the keyed logs are divided,
+// twice.
+func TestKeyedLogsGrowAsIfTheyHadNot(t *testing.T) { routedAgree(t, 2, 3) }
+
+func routedAgree(t *testing.T, growths ...int) {
 	var names []string
 	for name := range routedRules {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	set := routedSet(t, names...)
-	counts, crashes, late, held := map[string]int{}, 0, 0, 0
+	counts, crashes, late, held, grown := map[string]int{}, 0, 0, 0, 0
 	for seed := range uint64(*routedSeeds) {
 		sim, err := NewRouted(seed, set, 1+int(seed%4), traffic(seed, 300))
 		if err != nil {
 			t.Fatal(err)
 		}
+		sim.Growths = slices.Clone(growths)
 		if err := sim.Run(routedClosing); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
+		grown += len(growths) - len(sim.Growths)
 		lines := accepted(t, set, sim.Sources, sim.Late)
 		var want []string
 		for _, name := range names {
@@ -269,6 +288,15 @@ func TestRoutedRulesAgreeWithOracle(t *testing.T) {
 		if got := raisedIn(sim.Alerts); !slices.Equal(got, want) {
 			t.Fatalf("seed %d: %d alerts, want %d\nlost  %s\nextra %s", seed, len(got), len(want),
 				strings.Join(without(want, got), "\n      "), strings.Join(without(got, want), "\n      "))
+		}
+		if grown > 0 {
+			same, err := NewRouted(seed, set, 1+int(seed%4), traffic(seed, 300))
+			if err != nil || same.Run(routedClosing) != nil {
+				t.Fatalf("seed %d without growing: %v", seed, err)
+			}
+			if got, want := versionsOf(sim.Alerts), versionsOf(same.Alerts); !slices.Equal(got, want) {
+				t.Fatalf("seed %d: the versions are %v, without growing %v", seed, got, want)
+			}
 		}
 		if n := sim.LateInTasks(); n > 0 {
 			t.Errorf("seed %d: %d events were late in a keyed task though no source was idle", seed, n)
@@ -283,7 +311,10 @@ func TestRoutedRulesAgreeWithOracle(t *testing.T) {
 	if crashes < 10**routedSeeds || late == 0 || held < *routedSeeds {
 		t.Errorf("%d crashes, %d late events, %d times held back: the runs prove nothing", crashes, late, held)
 	}
-	t.Logf("alerts %v, %d crashes, %d late events, %d times held back", counts, crashes, late, held)
+	if grown < len(growths)**routedSeeds/2 {
+		t.Errorf("the logs grew only %d times", grown)
+	}
+	t.Logf("alerts %v, %d crashes, %d late events, %d times held back, grown %d times", counts, crashes, late, held, grown)
 }
 
 func without(a, b []string) []string {

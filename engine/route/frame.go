@@ -14,7 +14,8 @@ import (
 // behind their length.
 //
 //	format        one byte: 1
-//	flags         one byte: which of the times follow
+//	flags         one byte: which of the times follow; flagLast: the source
+//	              partition sends nothing more to this log
 //	stream        text, then its revision
 //	fingerprint   8 bytes, little-endian: of the schema that the rows have
 //	topic         text: begins the ids of events that bring none
@@ -28,6 +29,7 @@ const (
 	frameFormat = 1
 	flagMark    = 1
 	flagIdle    = 2
+	flagLast    = 4
 	headerBytes = 128 // about
 	rowBytesMin = 6
 )
@@ -42,6 +44,7 @@ type Header struct {
 	Fingerprint uint64
 	Partitions  int
 	Mark, Idle  int64 // as task.Frame has them
+	Last        bool  // likewise
 }
 
 // An origin is what rows count from.
@@ -60,6 +63,9 @@ func appendFrame(b []byte, h *Header, base origin, n int, rows []byte) []byte {
 	}
 	if h.Idle != 0 {
 		flags |= flagIdle
+	}
+	if h.Last {
+		flags |= flagLast
 	}
 	b = append(b, frameFormat, flags)
 	b = appendText(b, h.Source.Stream)
@@ -105,7 +111,7 @@ func (d *Decoder) Decode(b []byte, f *task.Frame) error {
 	if r.Bad || n > uint64(len(r.Buf)/rowBytesMin) {
 		return fmt.Errorf("%w: its head", ErrFrame)
 	}
-	*f = task.Frame{Source: h.Source, Partitions: h.Partitions, Mark: h.Mark, Idle: h.Idle, Events: f.Events[:0]}
+	*f = task.Frame{Source: h.Source, Partitions: h.Partitions, Mark: h.Mark, Idle: h.Idle, Last: h.Last, Events: f.Events[:0]}
 	if n == 0 {
 		return readEnd(&r)
 	}
@@ -137,10 +143,11 @@ func (d *Decoder) Decode(b []byte, f *task.Frame) error {
 func readHeader(r *event.Cursor) Header {
 	var h Header
 	format, flags := r.Byte(), r.Byte()
-	if format != frameFormat || flags&^(flagMark|flagIdle) != 0 {
+	if format != frameFormat || flags&^(flagMark|flagIdle|flagLast) != 0 {
 		r.Bad = true
 		return h
 	}
+	h.Last = flags&flagLast != 0
 	h.Source.Stream = string(r.Bytes())
 	h.Ref = task.Ref{Name: h.Source.Stream, Revision: int(r.Bounded(math.MaxInt32))}
 	h.Fingerprint = r.Uint64()

@@ -17,12 +17,14 @@ type Progress struct {
 	Mark  int64 // the partition's watermark, µs; 0: no event yet
 	First int64 // the watermark after the first event that was read, µs; 0: no event yet
 	Idle  int64 // the watermark by the reader's clock, µs, while the partition is idle; else 0
+	// Generation is that of the keyed logs that are written to; 0: the job's first.
+	Generation int
 	// Misplaced tells of the records that their stream's partitioner puts elsewhere.
 	Misplaced partitioner.Misplaced
 }
 
 const (
-	progressFormat = 2 // 1 ended with the mark
+	progressFormat = 3 // 1 ended with the mark, 2 had no generation
 	progressBytes  = 1 + 8 + 8
 )
 
@@ -38,12 +40,13 @@ func (p Progress) AppendTo(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(p.Misplaced.Revision))
 	b = binary.AppendUvarint(b, p.Misplaced.Records)
 	b = binary.AppendUvarint(b, uint64(p.Misplaced.First))
-	return appendText(b, p.Misplaced.Why)
+	b = appendText(b, p.Misplaced.Why)
+	return binary.AppendUvarint(b, uint64(p.Generation))
 }
 
-// DecodeProgress reads what AppendTo wrote, in this format or the first.
+// DecodeProgress reads what AppendTo wrote, in this format or an earlier one.
 func DecodeProgress(b []byte) (Progress, error) {
-	if len(b) < progressBytes || b[0] != progressFormat && (b[0] != 1 || len(b) > progressBytes) {
+	if len(b) < progressBytes || b[0] == 0 || b[0] > progressFormat || b[0] == 1 && len(b) > progressBytes {
 		return Progress{}, fmt.Errorf("%w: %d bytes", ErrProgress, len(b))
 	}
 	p := Progress{Next: int64(binary.BigEndian.Uint64(b[1:])), Mark: int64(binary.BigEndian.Uint64(b[9:]))}
@@ -54,6 +57,9 @@ func DecodeProgress(b []byte) (Progress, error) {
 	r := event.Cursor{Buf: b[progressBytes:]}
 	p.First, p.Idle = r.Varint(), r.Varint()
 	p.Misplaced = partitioner.Misplaced{Revision: int(r.Bounded(math.MaxInt32)), Records: r.Uvarint(), First: int64(r.Uvarint()), Why: string(r.Bytes())}
+	if b[0] > 2 {
+		p.Generation = int(r.Bounded(math.MaxInt32))
+	}
 	if !r.Done() {
 		return Progress{}, fmt.Errorf("%w: %d bytes", ErrProgress, len(b))
 	}

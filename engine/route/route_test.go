@@ -240,7 +240,7 @@ func TestAFrameIsClosedWhenItIsFull(t *testing.T) {
 func TestProgressIsReadBack(t *testing.T) {
 	for _, want := range []route.Progress{
 		{Next: 7, Mark: base},
-		{Next: 7, Mark: base, First: base - 9, Idle: -5, Misplaced: partitioner.Misplaced{Revision: 3, Records: 1 << 40, First: 6, Why: partitioner.NoKey}},
+		{Next: 7, Mark: base, First: base - 9, Idle: -5, Generation: 300, Misplaced: partitioner.Misplaced{Revision: 3, Records: 1 << 40, First: 6, Why: partitioner.NoKey}},
 	} {
 		if got, err := route.DecodeProgress(want.AppendTo(nil)); err != nil || got != want {
 			t.Errorf("%+v, %v", got, err)
@@ -251,7 +251,11 @@ func TestProgressIsReadBack(t *testing.T) {
 		t.Errorf("the first format: %+v, %v", got, err)
 	}
 	whole := route.Progress{Next: 7, Mark: base}.AppendTo(nil)
-	for _, bad := range [][]byte{nil, {1}, append(first, 0), append([]byte{3}, whole[1:]...), whole[:len(whole)-1], append(whole, 0), append([]byte{2}, make([]byte, 16)...)} {
+	second := append([]byte{2}, whole[1:len(whole)-1]...) // without a generation
+	if got, err := route.DecodeProgress(second); err != nil || got != (route.Progress{Next: 7, Mark: base}) {
+		t.Errorf("the second format: %+v, %v", got, err)
+	}
+	for _, bad := range [][]byte{nil, {1}, append(first, 0), append([]byte{4}, whole[1:]...), whole[:len(whole)-1], append(whole, 0), append([]byte{2}, make([]byte, 16)...)} {
 		if _, err := route.DecodeProgress(bad); !errors.Is(err, route.ErrProgress) {
 			t.Errorf("%v: %v", bad, err)
 		}

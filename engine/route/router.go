@@ -255,6 +255,23 @@ func (r *Router) close(to *target, partition int32, idle int64, out *Effects) {
 	f.sent = 0
 }
 
+// Leave tells every partition of keyed logs that the source sends nothing more
+// to them: the barrier behind which the generation of the number given begins.
+// The caller commits it together with the progress, which has that number, and
+// with Use makes the logs of that generation the targets. No frame may have
+// rows: Flush comes first.
+func (r *Router) Leave(logs []Target, generation int, out *Effects) {
+	head := r.head
+	head.Mark, head.Idle, head.Last = r.at.Mark, 0, true
+	for i := range logs {
+		for p := range logs[i].Partitions {
+			value := appendFrame(make([]byte, 0, headerBytes), &head, origin{}, 0, nil)
+			out.Frames = append(out.Frames, Frame{Target: logs[i].Name, Partition: int32(p), Value: value})
+		}
+	}
+	r.at.Generation = generation
+}
+
 // Flush closes all frames that have rows.
 func (r *Router) Flush(out *Effects) {
 	for i := range r.logs {

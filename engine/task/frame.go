@@ -23,6 +23,9 @@ type Frame struct {
 	// stream's idle time; else 0. It holds until the next frame: only the reader
 	// of a partition declares it idle, and one that is down says nothing.
 	Idle int64
+	// Last says that the source partition sends nothing more to this log: it is
+	// the barrier behind which it writes to another generation of it.
+	Last bool
 }
 
 // ErrOrder is the error of a keyed log that has events of one source partition
@@ -35,6 +38,10 @@ func (t *Task) acceptFrame(f *Frame) error {
 	at := t.join(f)
 	src := &t.sources[at]
 	st := &t.streams[src.stream]
+	if src.left {
+		return fmt.Errorf("%w: %s/%d has left the log and comes again", ErrOrder, src.Stream, src.Partition)
+	}
+	src.left = f.Last
 	for _, ev := range f.Events {
 		if ev.Offset < src.next {
 			return fmt.Errorf("%w: %s/%d has %d after %d", ErrOrder, src.Stream, src.Partition, ev.Offset, src.next-1)
@@ -172,6 +179,12 @@ func (t *Task) rejoin(h *header) {
 		t.streams[si].sources = append(t.streams[si].sources, len(t.sources))
 		t.sources = append(t.sources, source{Source: s.Source, stream: si, mark: unset})
 	}
+}
+
+// HasLeft reports whether a source partition has said that it sends nothing more
+// to the log.
+func (t *Task) HasLeft(stream string, partition int32) bool {
+	return slices.ContainsFunc(t.sources, func(s source) bool { return s.Stream == stream && s.Partition == partition && s.left })
 }
 
 // Source returns the source that Rejected.Source numbers.

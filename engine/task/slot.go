@@ -108,7 +108,9 @@ func (s *store) caught(key []byte, number uint64) {
 	}
 }
 
-// pageKey is the key followed by the eight bytes of the number.
+const pageNumberBytes = 8
+
+// pageKey is the key followed by the bytes of the number.
 func (s *store) pageKey(key []byte, number uint64) []byte {
 	s.page = binary.BigEndian.AppendUint64(append(s.page[:0], key...), number)
 	return s.page

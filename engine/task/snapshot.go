@@ -48,6 +48,7 @@ type sourceHeader struct {
 	Mark   int64
 	Idle   int64 `json:",omitempty"`
 	Next   int64 `json:",omitempty"`
+	Left   bool  `json:",omitempty"`
 }
 
 type groupHeader struct {
@@ -112,7 +113,7 @@ func (t *Task) header() *header {
 	h := &header{Position: t.pos, Digest: t.digest, Counts: t.counts, Misplaced: t.misplaced, Epoch: t.epoch,
 		SlotIDs: t.slotIDs, Clock: t.said, Set: t.set, Lists: t.lists}
 	for _, s := range t.sources {
-		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark, s.idle, s.next})
+		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark, s.idle, s.next, s.left})
 	}
 	for i := range t.streams {
 		h.Streams = append(h.Streams, t.streams[i].mark)
@@ -288,7 +289,7 @@ func (t *Task) restoreMarks(h *header) error {
 		if s.Source != t.sources[i].Source {
 			return fmt.Errorf("%w: source %d is %v, the task has %v", errSnapshot, i, s.Source, t.sources[i].Source)
 		}
-		t.sources[i].mark, t.sources[i].idle, t.sources[i].next = s.Mark, s.Idle, s.Next
+		t.sources[i].mark, t.sources[i].idle, t.sources[i].next, t.sources[i].left = s.Mark, s.Idle, s.Next, s.Left
 	}
 	for i, mark := range h.Streams {
 		t.streams[i].mark = mark

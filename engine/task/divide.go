@@ -1,0 +1,71 @@
+package task
+
+import "slices"
+
+// siftKeys is how many records of other tasks are noted before they are removed.
+const siftKeys = 1 << 16
+
+// Divide makes one of the tasks that take over from a task of a keyed log, which
+// every source has left: each reads one partition of the log's next generation,
+// from its beginning. cfg.State holds the state of the moment of the snapshot;
+// what Config.Owns does not own leaves it. All else goes to each of them: what is
+// held for the watermark, the ids seen, the watermarks. Exactly one of them is
+// the first, which goes on with the totals.
+func Divide(cfg Config, snapshot []byte, first bool) (*Task, error) {
+	t, err := Restore(cfg, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	t.pos, t.digest, t.said = Position{}, Digest{}, Entry{}
+	for i := range t.sources {
+		t.sources[i].left = false
+	}
+	if !first {
+		t.counts = Counts{}
+	}
+	for _, g := range t.groups {
+		for _, s := range g.slots {
+			if !first {
+				s.counts = RuleCounts{}
+			}
+			t.sift(s.id, 0)
+			if s.paged() {
+				t.sift(s.id|pagesBit, pageNumberBytes)
+			}
+			if s.shown != nil {
+				t.sift(s.id|pulseBit, 0)
+			}
+		}
+		for _, h := range g.histories {
+			t.sift(h.id, 0)
+		}
+	}
+	for _, b := range t.books {
+		t.sift(b.slot, 0)
+	}
+	t.timers++
+	return t, t.finish()
+}
+
+// sift removes the records of a slot of the State that belong to other tasks.
+// The last tail bytes of its keys are no part of a rule's key.
+func (t *Task) sift(slot uint32, tail int) {
+	for more := true; more; {
+		var others [][]byte
+		more = false
+		t.cfg.State.Each(slot, func(key, _ []byte, _, _ int64) {
+			switch {
+			case len(key) >= tail && t.cfg.Owns(key[:len(key)-tail]):
+			case len(others) == siftKeys:
+				more = true
+			default:
+				others = append(others, slices.Clone(key))
+			}
+		})
+		for _, key := range others {
+			t.cfg.State.SetTimer(slot, key, 0)
+			t.cfg.State.Put(slot, key, nil, Never)
+		}
+		more = more && t.cfg.State.Err() == nil
+	}
+}
