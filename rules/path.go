@@ -141,6 +141,11 @@ func (s *Set) KeyedLog(input string) KeyedLog {
 	return KeyedLog{Input: input}
 }
 
+// Reads reports whether a stream goes to the log.
+func (l KeyedLog) Reads(stream string) bool {
+	return slices.ContainsFunc(l.Streams, func(st LogStream) bool { return st.Stream.Doc.Name == stream })
+}
+
 func (l *KeyedLog) add(st *Stream, fields []int) {
 	if st == nil || st.Doc.Name == prog.AlertsStream { // alerts stay in their task
 		return
@@ -164,9 +169,7 @@ func (l *KeyedLog) sort() {
 
 // Routes reports whether a stream goes to a keyed log.
 func (s *Set) Routes(stream string) bool {
-	return slices.ContainsFunc(s.KeyedLogs(), func(l KeyedLog) bool {
-		return slices.ContainsFunc(l.Streams, func(st LogStream) bool { return st.Stream.Doc.Name == stream })
-	})
+	return slices.ContainsFunc(s.KeyedLogs(), func(l KeyedLog) bool { return l.Reads(stream) })
 }
 
 // runs returns what tasks of the set run: the rules, and the views as rules that

@@ -68,6 +68,7 @@ type Registry struct {
 		sync.Mutex
 		offset    int64 // of the last applied entry, -1 before the first
 		heads     map[string]*head
+		scales    map[string]*Scale // by key
 		revisions map[Ref]*Revision
 		compiler  compiler
 		set       *Set
@@ -93,7 +94,7 @@ func NewRegistry(o Options) *Registry {
 	r.past <- &pasts{}
 	r.mu.feeds = map[feedKey]*feed{}
 	r.mu.offset = -1
-	r.mu.heads = map[string]*head{}
+	r.mu.heads, r.mu.scales = map[string]*head{}, map[string]*Scale{}
 	r.mu.revisions = map[Ref]*Revision{}
 	r.mu.compiler.init()
 	r.mu.compiler.key = o.HashKey
@@ -239,12 +240,15 @@ var ErrNotFound = errors.New("not found")
 // apply takes one entry of the log into the state. An entry that is not of
 // this build stops the registry: going on without it could run a wrong rule.
 func (r *Registry) apply(e Entry) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if isScale(e.Key) {
+		return r.applyScale(e)
+	}
 	k, name, revision, err := parseKey(e.Key)
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	switch {
 	case e.Value == nil: // nothing is ever deleted by this build
 	case revision > 0:
@@ -256,10 +260,19 @@ func (r *Registry) apply(e Entry) error {
 		return err
 	}
 	r.mu.offset = e.Offset
-	if r.mu.live && revision == 0 { // a head ends the unit that a write appends
-		return r.publish()
+	if revision == 0 { // a head ends the unit that a write appends
+		return r.changed()
 	}
 	return nil
+}
+
+// changed publishes what the log says now, once it has been read to its end.
+// Called with mu held.
+func (r *Registry) changed() error {
+	if !r.mu.live {
+		return nil
+	}
+	return r.publish()
 }
 
 // applyRevision keeps the first text of a revision: it never changes.
@@ -306,7 +319,7 @@ func (r *Registry) publish() error {
 	if err != nil {
 		return err
 	}
-	set.Version = r.mu.offset
+	set.Version, set.scales = r.mu.offset, maps.Clone(r.mu.scales)
 	r.fill(set)
 	r.mu.set = set
 	close(r.mu.moved)

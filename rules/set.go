@@ -35,7 +35,8 @@ type Set struct {
 	Alerts   *Stream    // the built-in stream of alerts; nil when no rule reads it
 	Faults   []Fault    // stored documents that this build cannot compile
 
-	key []byte // of fields with pii: hash
+	key    []byte            // of fields with pii: hash
+	scales map[string]*Scale // by key
 }
 
 // A Stream is a stream document with what it compiles to.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,7 +137,7 @@ func (d *demo) tasksLive() bool {
 		topics = append(topics, st.Doc.Topic)
 	}
 	for _, l := range set.KeyedLogs() {
-		topics = append(topics, d.node.cluster.Topics().Keyed(l.Input, cmp.Or(d.node.conf.Generation, 1)))
+		topics = append(topics, d.node.cluster.CurrentLog(set, l.Input))
 	}
 	for _, topic := range topics {
 		if n, err := d.node.cluster.Partitions(topic); err != nil || n == 0 || live[topic] < n {

@@ -69,6 +69,21 @@ func (k *keeper) Open(ctx context.Context, id kafka.TaskID, conf task.Config) (k
 	return kept, nil
 }
 
+// OpenShare implements kafka.Keeper.
+func (k *keeper) OpenShare(ctx context.Context, id kafka.TaskID, conf task.Config, s checkpoint.Share) (kafka.Kept, error) {
+	kept, err := k.checkpoints.OpenShare(ctx, id.String(), conf, s)
+	if err != nil {
+		return nil, err
+	}
+	return kept, nil
+}
+
+// Sealed implements kafka.Keeper.
+func (k *keeper) Sealed(seal string) ([]string, error) { return k.checkpoints.Sealed(seal) }
+
+// Checkpointed implements kafka.Keeper.
+func (k *keeper) Checkpointed(task string) (bool, error) { return k.checkpoints.Checkpointed(task) }
+
 // buildID names this build in manifests: the revision it was made from.
 func buildID() string {
 	info, ok := debug.ReadBuildInfo()

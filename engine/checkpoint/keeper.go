@@ -115,7 +115,8 @@ type Kept struct {
 	cut    *state.Cut      // whose save has not linked yet
 	cuts   int
 
-	imported bool // from a savepoint
+	imported bool                                          // from a savepoint
+	remake   func(task.Config, []byte) (*task.Task, error) // makes the task of a snapshot
 }
 
 // ErrNoneWhole is the error of a task that has checkpoints of which none can
@@ -128,7 +129,17 @@ var ErrNoneWhole = errors.New("no checkpoint is whole")
 // a later build wrote the newest whole one, and ErrNoneWhole when there are
 // only broken ones.
 func (k *Keeper) Open(ctx context.Context, taskName string, conf task.Config) (*Kept, error) {
-	kept := &Kept{opts: k.opts, opens: &k.opens, name: taskName, stored: map[string]File{}}
+	begin := (*Kept).openNew
+	if k.opts.From != "" {
+		begin = func(kept *Kept, conf task.Config) error { return kept.openFrom(k.opts.From, partOf(taskName), conf) }
+	}
+	return k.openOr(ctx, taskName, conf, begin)
+}
+
+// openOr opens the task as its newest whole checkpoint has it; begin makes one that
+// has none.
+func (k *Keeper) openOr(ctx context.Context, taskName string, conf task.Config, begin func(*Kept, task.Config) error) (*Kept, error) {
+	kept := &Kept{opts: k.opts, opens: &k.opens, name: taskName, stored: map[string]File{}, remake: task.Restore}
 	kept.dir = k.opts.FS.PathJoin(k.opts.Dir, taskName)
 	plan, err := kept.plan()
 	if err != nil {
@@ -155,11 +166,7 @@ func (k *Keeper) Open(ctx context.Context, taskName string, conf task.Config) (*
 	if plan.broken != nil {
 		return nil, fmt.Errorf("restoring %s: %w: %w", taskName, ErrNoneWhole, plan.broken)
 	}
-	open := kept.openNew
-	if k.opts.From != "" {
-		open = kept.openFrom
-	}
-	if err := open(conf); err != nil {
+	if err := begin(kept, conf); err != nil {
 		return nil, fmt.Errorf("making the state of %s: %w", taskName, err)
 	}
 	return kept, kept.dropAside()
@@ -250,7 +257,7 @@ func (k *Kept) open(db string, conf task.Config, snapshot []byte) error {
 		k.task = task.New(conf)
 		return nil
 	}
-	if k.task, err = task.Restore(conf, snapshot); err != nil {
+	if k.task, err = k.remake(conf, snapshot); err != nil {
 		return errors.Join(err, store.Close())
 	}
 	return nil

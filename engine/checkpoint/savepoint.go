@@ -193,19 +193,18 @@ func (s *saving) keepAs(ctx context.Context) error {
 	return nil
 }
 
-// openFrom opens the task as the savepoint of Options.From has it.
-func (k *Kept) openFrom(conf task.Config) error {
-	part := partOf(k.name)
-	data, err := k.opts.Blobs.Read(savepointManifest(k.opts.From, part), manifestMax)
+// openFrom opens the task as a part of a savepoint, JOB/NAME, has it.
+func (k *Kept) openFrom(from, part string, conf task.Config) error {
+	data, err := k.opts.Blobs.Read(savepointManifest(from, part), manifestMax)
 	if err != nil {
-		return fmt.Errorf("savepoint %s has no task %s: %w", k.opts.From, part, err)
+		return fmt.Errorf("savepoint %s has no task %s: %w", from, part, err)
 	}
 	m, err := decodeManifest(data)
 	if err != nil {
-		return fmt.Errorf("savepoint %s, task %s: %w", k.opts.From, part, err)
+		return fmt.Errorf("savepoint %s, task %s: %w", from, part, err)
 	}
 	if err := k.restore(m, conf); err != nil {
-		return fmt.Errorf("savepoint %s, task %s: %w", k.opts.From, part, err)
+		return fmt.Errorf("savepoint %s, task %s: %w", from, part, err)
 	}
 	k.stored, k.imported = map[string]File{}, true // its blobs are not ours to name
 	return nil

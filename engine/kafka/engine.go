@@ -66,6 +66,8 @@ const (
 	AfterReplay     Point = "after-replay"
 	BeforeTxnCommit Point = "before-txn-commit"
 	AfterTxnCommit  Point = "after-txn-commit"
+	BeforeSeal      Point = "before-seal"
+	AfterSeal       Point = "after-seal"
 )
 
 // An Engine runs the tasks that the consumer group gives to this process. Run
@@ -91,6 +93,7 @@ type Engine struct {
 		halted    map[string]string   // by topic
 		missing   []string            // topics that do not exist
 		wanted    map[string][]string // savepoints by task (TaskID.Part)
+		rescaling *Rescaling          // nil: there was none
 	}
 }
 
@@ -122,7 +125,7 @@ func (e *Engine) Status() Status {
 		s.Tasks = append(s.Tasks, t)
 	}
 	slices.SortFunc(s.Tasks, func(a, b TaskStatus) int {
-		return cmp.Or(cmp.Compare(a.ID.Input, b.ID.Input), cmp.Compare(a.ID.Partition, b.ID.Partition))
+		return cmp.Or(cmp.Compare(a.ID.Input, b.ID.Input), cmp.Compare(a.ID.Generation, b.ID.Generation), cmp.Compare(a.ID.Partition, b.ID.Partition))
 	})
 	return s
 }
@@ -148,15 +151,17 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.member = member
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
-	watched, savepoints := make(chan struct{}), make(chan struct{})
+	watched, savepoints, rescaled := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() { defer close(watched); e.watch(watching) }()
 	go func() { defer close(savepoints); e.lookForSavepoints(watching) }()
+	go func() { defer close(rescaled); e.followRescale(watching) }()
 	err = e.loop(ctx)
 	stop()
 	e.stop(func(*worker) bool { return true })
 	clear(e.assigned) // leaving the group rebalances once more
 	<-watched
 	<-savepoints
+	<-rescaled
 	if closing := member.Close(); err == nil && closing != nil {
 		err = fmt.Errorf("leaving the group: %w", closing)
 	}
@@ -215,21 +220,27 @@ func (e *Engine) subscribe() error {
 func (e *Engine) ensureLogs() {
 	ctx, cancel := context.WithTimeout(context.Background(), metadataTimeout)
 	defer cancel()
-	for _, l := range e.rules.Current().KeyedLogs() {
-		if _, err := e.cluster.ensureKeyed(ctx, l.Input, e.cluster.opts.Generation); err != nil {
+	set := e.rules.Current()
+	for _, l := range set.KeyedLogs() {
+		if _, err := e.cluster.ensureCurrent(ctx, set, l.Input); err != nil {
 			e.cluster.opts.Log.Warn("keyed log not created yet", "input", l.Input, "error", err)
 		}
 	}
 }
 
 // inputs returns what there is to do with each topic: the inputs of tasks.
-func (e *Engine) inputs() map[string][]string {
-	inputs := map[string][]string{}
-	set := e.rules.Current()
+func (e *Engine) inputs() map[string][]intake {
+	inputs := map[string][]intake{}
+	set, own := e.rules.Current(), e.cluster.opts.Generation
+	if e.taken(set) != nil {
+		return inputs
+	}
 	routed := map[string]bool{}
 	for _, l := range set.KeyedLogs() {
-		topic := e.cluster.Topics().Keyed(l.Input, e.cluster.opts.Generation)
-		inputs[topic] = append(inputs[topic], l.Input)
+		for _, in := range e.cluster.intakes(set, l.Input) {
+			topic := e.cluster.Topics().Keyed(in.input, in.generation)
+			inputs[topic] = append(inputs[topic], in)
+		}
 		for _, s := range l.Streams {
 			routed[s.Stream.Doc.Name] = true
 		}
@@ -237,10 +248,10 @@ func (e *Engine) inputs() map[string][]string {
 	for _, st := range set.Streams {
 		name, topic := st.Doc.Name, st.Doc.Topic
 		if routed[name] {
-			inputs[topic] = append(inputs[topic], routePrefix+name)
+			inputs[topic] = append(inputs[topic], intake{routePrefix + name, own})
 		}
 		if !routed[name] || set.HasDirect(name) {
-			inputs[topic] = append(inputs[topic], name)
+			inputs[topic] = append(inputs[topic], intake{name, own})
 		}
 	}
 	return inputs
@@ -287,8 +298,8 @@ func (e *Engine) reconcile() {
 	want := map[TaskID]string{}
 	inputs := e.inputs()
 	for at := range e.assigned {
-		for _, input := range inputs[at.topic] {
-			want[e.task(input, at.partition)] = at.topic
+		for _, in := range inputs[at.topic] {
+			want[e.task(in, at.partition)] = at.topic
 		}
 	}
 	e.stop(func(w *worker) bool { return want[w.id] != w.topic })
@@ -299,8 +310,8 @@ func (e *Engine) reconcile() {
 	}
 }
 
-func (e *Engine) task(input string, partition int32) TaskID {
-	return TaskID{Job: e.cluster.opts.Job, Input: input, Generation: e.cluster.opts.Generation, Partition: partition}
+func (e *Engine) task(in intake, partition int32) TaskID {
+	return TaskID{Job: e.cluster.opts.Job, Input: in.input, Generation: in.generation, Partition: partition}
 }
 
 // stop ends the workers that which picks, at the same time, and forgets them.

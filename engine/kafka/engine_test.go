@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/state"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
@@ -44,6 +45,12 @@ func (forgetful) Open(_ context.Context, _ TaskID, conf task.Config) (Kept, erro
 	conf.State = state.NewMemory()
 	return &forgotten{task.New(conf)}, nil
 }
+
+func (f forgetful) OpenShare(context.Context, TaskID, task.Config, checkpoint.Share) (Kept, error) {
+	return nil, checkpoint.ErrUnsealed
+}
+func (forgetful) Sealed(string) ([]string, error)   { return nil, nil }
+func (forgetful) Checkpointed(string) (bool, error) { return false, nil }
 
 type forgotten struct{ t *task.Task }
 

@@ -52,6 +52,14 @@ func (k *keeping) Open(ctx context.Context, id TaskID, conf task.Config) (Kept, 
 	return k.Keeper.Open(ctx, id.String(), conf)
 }
 
+func (k *keeping) OpenShare(ctx context.Context, id TaskID, conf task.Config, s checkpoint.Share) (Kept, error) {
+	kept, err := k.Keeper.OpenShare(ctx, id.String(), conf, s)
+	if err != nil {
+		return nil, err
+	}
+	return kept, nil
+}
+
 // importing returns a keeper over the same store whose tasks begin with a
 // savepoint.
 func (k *keeping) importing(savepoint string) *keeping {

@@ -98,7 +98,10 @@ func TestT20PartitionsAddedWhileNothingRan(t *testing.T) {
 
 // remembering is a keeper whose tasks are where their last owner left them, as
 // if it had made a checkpoint at its end.
-type remembering struct{ tasks sync.Map }
+type remembering struct {
+	forgetful
+	tasks sync.Map
+}
 
 func (r *remembering) Open(ctx context.Context, id TaskID, conf task.Config) (Kept, error) {
 	kept, err := forgetful{}.Open(ctx, id, conf)

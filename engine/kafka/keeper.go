@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
 )
@@ -53,6 +54,15 @@ type Keeper interface {
 	// Open returns the task as its newest whole checkpoint has it, or a new one
 	// where there is none. The configuration comes without a State.
 	Open(ctx context.Context, id TaskID, conf task.Config) (Kept, error)
+	// OpenShare is Open for a task that, without a checkpoint, begins with a share of
+	// what a sealed task has left. The error matches checkpoint.ErrUnsealed while
+	// it has not.
+	OpenShare(ctx context.Context, id TaskID, conf task.Config, s checkpoint.Share) (Kept, error)
+	// Sealed returns the tasks, INPUT.PARTITION, that have left their state as part of
+	// a seal.
+	Sealed(seal string) ([]string, error)
+	// Checkpointed reports whether a task, as TaskID.String, has a checkpoint of its own.
+	Checkpointed(task string) (bool, error)
 }
 
 // Kept is one task with its state and checkpoints. One goroutine owns it, but
@@ -85,6 +95,8 @@ type Rules interface {
 	Current() *rules.Set
 	// Changed is closed when Current may return something else.
 	Changed() <-chan struct{}
+	// Rescale writes the scale that decide makes of the newest set.
+	Rescale(ctx context.Context, job string, decide func(*rules.Set) (*rules.Scale, error)) error
 }
 
 // Savepoints are the savepoints of the job that its tasks are to take part in.

@@ -28,6 +28,9 @@ func (t *tenure) serve(ctx context.Context) error {
 		t.live.cutDue = now // from here on it needs no savepoint
 	}
 	t.awaitLists(ctx)
+	if t.left() {
+		return t.seal(ctx)
+	}
 	t.say(StateLive, "")
 	if err := t.adopt(ctx, time.Now()); err != nil {
 		return err
@@ -39,6 +42,9 @@ func (t *tenure) serve(ctx context.Context) error {
 		}
 		if err := t.turn(ctx, m, end); err != nil {
 			return err
+		}
+		if t.ending {
+			return t.seal(ctx)
 		}
 	}
 	return t.finish(ctx)
@@ -90,6 +96,9 @@ func (t *tenure) attend(ctx context.Context, now time.Time) error {
 		}
 	default:
 	}
+	if t.ending = t.left(); t.ending {
+		return nil
+	}
 	return t.checkpointDue(ctx, now)
 }
 
@@ -114,6 +123,7 @@ func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
 		return fmt.Errorf("offset %d: %w", t.rec.Offset, err)
 	}
 	t.raised(m.Timestamp)
+	t.ending = t.rec.Frame != nil && t.rec.Frame.Last && t.left()
 	return t.emit(now)
 }
 
@@ -194,14 +204,4 @@ func (t *tenure) commit(ctx context.Context, always bool) error {
 	t.traces.committed(opened, time.Now())
 	t.delivered(ctx, time.Now())
 	return nil
-}
-
-func (t *tenure) commitOpen(ctx context.Context) error {
-	if err := t.opts.Fail(t.id, BeforeTxnCommit); err != nil {
-		return err
-	}
-	if err := t.producer.commit(ctx); err != nil {
-		return err
-	}
-	return t.opts.Fail(t.id, AfterTxnCommit)
 }

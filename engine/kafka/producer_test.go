@@ -152,14 +152,14 @@ func TestTopicsAreCreatedOnce(t *testing.T) {
 		if err := c.EnsureShared(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := c.ensureInput(ctx, "payment", 2); n != 2 || err != nil {
+		if n, err := c.ensureInput(ctx, intake{"payment", 1}, 2); n != 2 || err != nil {
 			t.Fatalf("the journal has %d partitions, %v; want 2", n, err)
 		}
 	}
 	if n, err := c.Partitions(c.Topics().Alerts()); n != 8 || err != nil {
 		t.Errorf("alerts has %d partitions, %v; want 8", n, err)
 	}
-	if n, err := c.ensureInput(ctx, "payment", 4); n != 2 || err != nil {
+	if n, err := c.ensureInput(ctx, intake{"payment", 1}, 4); n != 2 || err != nil {
 		t.Errorf("after a repartitioning the journal has %d partitions, %v; want the old 2", n, err)
 	}
 }

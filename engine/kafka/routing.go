@@ -141,6 +141,9 @@ func (t *routing) adopt(ctx context.Context) error {
 	if st == nil {
 		return nil // the engine is about to stop the task
 	}
+	if err := t.leave(ctx, set); err != nil {
+		return err
+	}
 	targets, err := t.targetsOf(ctx, set)
 	if err != nil {
 		return err
@@ -176,12 +179,11 @@ func (t *routing) targetsOf(ctx context.Context, set *rules.Set) ([]route.Target
 			if s.Stream.Doc.Name != t.stream {
 				continue
 			}
-			n, err := t.cluster.ensureKeyed(ctx, l.Input, t.id.Generation)
+			n, err := t.cluster.ensureCurrent(ctx, set, l.Input)
 			if err != nil {
 				return nil, err
 			}
-			name := t.cluster.Topics().Keyed(l.Input, t.id.Generation)
-			targets = append(targets, route.Target{Name: name, Partitions: n, Roles: s.Roles})
+			targets = append(targets, route.Target{Name: t.cluster.CurrentLog(set, l.Input), Partitions: n, Roles: s.Roles})
 		}
 	}
 	return targets, nil
@@ -323,7 +325,7 @@ func (t *routing) commitDue(ctx context.Context, silent bool, now time.Time) err
 
 func (t *routing) commit(ctx context.Context, always bool) error {
 	opened, p := t.producer.since, t.router.Progress()
-	if err := t.out.finish(func() error { return t.producer.commit(ctx) }, p.AppendTo(nil), always); err != nil {
+	if err := t.out.finish(func() error { return t.commitOpen(ctx) }, p.AppendTo(nil), always); err != nil {
 		return fmt.Errorf("to offset %d: %w", p.Next, err)
 	}
 	t.opts.Metrics.committed(ctx, time.Since(opened))

@@ -67,15 +67,15 @@ func (e *Engine) Parts(ctx context.Context) ([]string, error) {
 		if err != nil || n == 0 {
 			return nil, errors.Join(fmt.Errorf("counting the tasks on topic %s: it does not exist, or kafka is away", topic), err)
 		}
-		for _, input := range inputs {
-			if rules.IsKeyed(input) {
-				return nil, fmt.Errorf("%w: %s", ErrKeyed, input)
+		for _, in := range inputs {
+			if rules.IsKeyed(in.input) {
+				return nil, fmt.Errorf("%w: %s", ErrKeyed, in.input)
 			}
-			if strings.HasPrefix(input, routePrefix) {
+			if strings.HasPrefix(in.input, routePrefix) {
 				continue // it has no state
 			}
 			for p := range int32(n) {
-				parts = append(parts, TaskID{Input: input, Partition: p}.Part())
+				parts = append(parts, TaskID{Input: in.input, Partition: p}.Part())
 			}
 		}
 	}

@@ -23,6 +23,8 @@ const (
 	StateReplaying State = "replaying" // repeating what was committed since, in silence
 	StateLive      State = "live"
 	StatePaused    State = "paused"   // live, but not reading: there is no room for its state, no schema, or it is too far ahead
+	StateWaiting   State = "waiting"  // for a task of the generation before to be sealed
+	StateSealed    State = "sealed"   // its log is left and its state stored: another generation goes on
 	StateRetrying  State = "retrying" // waiting to start over after an error
 	StateHalted    State = "halted"   // stopped until someone acts
 )

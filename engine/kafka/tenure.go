@@ -26,6 +26,7 @@ type tenure struct {
 	fx     task.Effects
 	rec    task.Record
 	mute   bool // dead letters are the router's to write
+	ending bool // every source has left the task's log
 
 	live struct {
 		ticked   time.Time
@@ -103,7 +104,10 @@ func (t *tenure) checkPartitions(ctx context.Context) (int, error) {
 	if err != nil || n == 0 {
 		return 0, errors.Join(fmt.Errorf("topic %s does not exist", t.topic), err)
 	}
-	own, err := t.cluster.ensureInput(ctx, t.id.Input, n)
+	if s := t.cluster.scale(t.rules.Current()); t.share(t.rules.Current()) != nil && s.Partitions != n {
+		return 0, t.halt("topic %s has %d partitions, a rescale to %d was asked for", t.topic, n, s.Partitions)
+	}
+	own, err := t.cluster.ensureInput(ctx, intake{t.id.Input, t.id.Generation}, n)
 	if err != nil {
 		return 0, err
 	}
@@ -131,13 +135,11 @@ func (t *tenure) committed(ctx context.Context, ends barrier) (task.Progress, er
 // reader of the input where it ends. Where nothing is committed yet and the task
 // comes from a savepoint, the progress is the savepoint's.
 func (t *tenure) restore(ctx context.Context, progress *task.Progress, partitions int) error {
-	kept, err := t.opts.Keeper.Open(ctx, t.id, t.config(partitions))
-	if err != nil {
-		return fmt.Errorf("restoring %s: %w", t.id, err)
+	if err := t.open(ctx, t.config(partitions)); err != nil {
+		return err
 	}
-	t.kept, t.task = kept, kept.Task()
 	t.frames = frames{decoder: route.NewDecoder(t.rules, t.task)}
-	if kept.Imported() && *progress == (task.Progress{}) {
+	if t.kept.Imported() && *progress == (task.Progress{}) {
 		*progress = t.task.Progress()
 	}
 	at := t.task.Position()
@@ -145,6 +147,7 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 		return t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",
 			at.Offset, progress.Position.Offset)
 	}
+	var err error
 	if t.reader, err = t.cluster.newReader(t.topic, t.id.Partition); err != nil {
 		return err
 	}
@@ -156,7 +159,7 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 		return err
 	}
 	switch {
-	case at == (task.Position{}):
+	case at == (task.Position{}) && t.shared == nil:
 		return t.reader.seek(ck.Offset(low))
 	case at.Offset < low:
 		return t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", at.Offset, t.topic, low)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/task"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -24,7 +25,8 @@ type tenured struct {
 	reader   *reader
 	out      output
 	status   TaskStatus
-	traces   *traces // nil: none
+	traces   *traces           // nil: none
+	shared   *checkpoint.Share // what a task of a later generation began with; nil: nothing
 
 	first     *ck.Message   // read already, to be processed before what the reader has; nil: none
 	wait      time.Duration // the last wait for the schema registry; 0: it answers
@@ -76,6 +78,17 @@ func (t *tenured) misplaced(m partitioner.Misplaced) {
 			"partition", t.id.String(), "offset", m.First, "why", m.Why)
 	}
 	t.status.Misplaced = m
+}
+
+// commitOpen commits the open transaction.
+func (t *tenured) commitOpen(ctx context.Context) error {
+	if err := t.opts.Fail(t.id, BeforeTxnCommit); err != nil {
+		return err
+	}
+	if err := t.producer.commit(ctx); err != nil {
+		return err
+	}
+	return t.opts.Fail(t.id, AfterTxnCommit)
 }
 
 // fillRecord makes the task's record of a message. Its time counts as now where

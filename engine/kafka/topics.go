@@ -84,14 +84,14 @@ func (c *Cluster) EnsureShared(ctx context.Context) error {
 // ensureInput creates the journal and progress topics of one input, where
 // missing, with as many partitions as the input has, and returns how many the
 // journal really has: it differs when the input was repartitioned since.
-func (c *Cluster) ensureInput(ctx context.Context, input string, count int) (int, error) {
-	journal := c.Topics().Journal(input, c.opts.Generation)
+func (c *Cluster) ensureInput(ctx context.Context, in intake, count int) (int, error) {
+	journal := c.Topics().Journal(in.input, in.generation)
 	if n := c.knownJournal(journal); n > 0 {
 		return n, nil
 	}
 	err := c.ensure(ctx, []ck.TopicSpecification{
 		c.deleted(journal, count, -1), // trimmed some way behind the oldest kept checkpoint instead
-		c.compacted(c.Topics().Progress(input, c.opts.Generation), count),
+		c.compacted(c.Topics().Progress(in.input, in.generation), count),
 	})
 	if err != nil {
 		return 0, err
@@ -103,20 +103,6 @@ func (c *Cluster) ensureInput(ctx context.Context, input string, count int) (int
 		c.mu.journals[journal] = n
 	}
 	return n, err
-}
-
-// ensureKeyed creates the topic of a keyed log where it is missing, and returns
-// how many partitions it has.
-func (c *Cluster) ensureKeyed(ctx context.Context, input string, generation int) (int, error) {
-	topic := c.Topics().Keyed(input, generation)
-	n, err := c.Partitions(topic)
-	if err != nil || n > 0 {
-		return n, err
-	}
-	if err := c.ensure(ctx, []ck.TopicSpecification{c.deleted(topic, c.opts.KeyedPartitions, keyedKept)}); err != nil {
-		return 0, err
-	}
-	return c.partitionsOf(ctx, topic)
 }
 
 // partitionsOf returns how many partitions a topic has that exists: where a

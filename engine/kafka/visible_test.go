@@ -54,8 +54,8 @@ func TestABrokerThatDoesNotKnowATopicYet(t *testing.T) {
 	b.wantAlerts(1)
 	for range 4 {
 		for what, count := range map[string]func() (int, error){
-			"a keyed log": func() (int, error) { return b.cluster.ensureKeyed(testContext(t), "keyed.card", 1) },
-			"a journal":   func() (int, error) { return b.cluster.ensureInput(testContext(t), "other", 2) },
+			"a keyed log": func() (int, error) { return b.cluster.ensureKeyed(testContext(t), intake{"keyed.card", 1}, 2) },
+			"a journal":   func() (int, error) { return b.cluster.ensureInput(testContext(t), intake{"other", 1}, 2) },
 		} {
 			if n, err := count(); err != nil || n == 0 {
 				t.Errorf("%s has %d partitions, %v", what, n, err)

@@ -106,9 +106,9 @@ func (w *warming) open(since int64, all bool, future time.Duration) (begin task.
 		}
 	}
 	first := spans[0].From
-	switch first {
-	case 0:
-	case low:
+	switch {
+	case first == 0 && w.t.shared == nil:
+	case first == low:
 		begin.Cut = true
 	default:
 		begin.Since = since

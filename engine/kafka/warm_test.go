@@ -146,7 +146,7 @@ func TestARuleStartsWarm(t *testing.T) {
 			})
 			got := b.lastOf("storm")
 			got = slices.DeleteFunc(got, func(a string) bool { return isOf(earlier, a[strings.LastIndex(a, " ")+1:]) })
-			if _, crashed := crashes.Load(e.task("payment", 0)); crashed != (c.crash != "") {
+			if _, crashed := crashes.Load(e.task(intake{"payment", 1}, 0)); crashed != (c.crash != "") {
 				t.Errorf("crashed: %t", crashed)
 			}
 			if !slices.Equal(got, want) || len(want) < 5 {

@@ -39,6 +39,9 @@ func (e *Engine) look(admin *ck.AdminClient, counts map[string]int) error {
 	if _, err := partitions(admin, e.cluster.Topics().Rules()); err != nil {
 		return fmt.Errorf("kafka does not answer: %w", err)
 	}
+	if err := e.taken(e.rules.Current()); err != nil {
+		return err
+	}
 	var missing []string
 	for _, topic := range slices.Sorted(maps.Keys(e.inputs())) {
 		n, err := partitions(admin, topic)
