@@ -26,6 +26,9 @@ func (j jobs) Jobs(context.Context) ([]api.Job, error) {
 		job.Paths = append(job.Paths, api.Path{Rule: r.Doc.Name, State: string(cmp.Or(r.State, rules.Live)), Input: p.Input, Because: p.Because})
 	}
 	status := j.node.engine.Status()
+	if r := j.node.engine.Rescaling(); r != nil {
+		job.Rescale = rescaleOf(r)
+	}
 	job.Missing = append([]string{}, status.Missing...)
 	for _, t := range status.Tasks {
 		job.Tasks = append(job.Tasks, taskOf(&t))

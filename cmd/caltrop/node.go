@@ -207,7 +207,7 @@ func (n *node) openHandler() (err error) {
 		sessions = n.views
 	}
 	n.handler, err = api.New(api.Options{
-		Registry: n.registry, Sessions: sessions, Sinks: n.outlets, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Savepoints: savepoints{n, n.savepoints}, Metrics: n.metrics, Log: n.log,
+		Registry: n.registry, Sessions: sessions, Sinks: n.outlets, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Savepoints: savepoints{n, n.savepoints}, Rescaler: jobs{n}, Metrics: n.metrics, Log: n.log,
 		Ready: func() error { s := n.engine.Status(); return s.Ready() },
 	})
 	return err

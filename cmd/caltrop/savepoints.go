@@ -82,7 +82,7 @@ func savepointOf(p *checkpoint.Savepoint) api.Savepoint {
 }
 
 func jobsCommand() *cobra.Command {
-	return commandGroup("jobs", "Look at the tasks of a running job, and make savepoints", jobsListCommand(), jobsSavepointCommand())
+	return commandGroup("jobs", "Look at the tasks of a running job, rescale it, and make savepoints", jobsListCommand(), jobsRescaleCommand(), jobsSavepointCommand())
 }
 
 func jobsListCommand() *cobra.Command {
@@ -109,6 +109,9 @@ func listJobs(ctx context.Context, w io.Writer, address string) error {
 		fmt.Fprintf(t, "job %s\tat %s\t%d rules\n", j.Name, j.Instance, len(j.Rules))
 		for _, task := range j.Tasks {
 			fmt.Fprintf(t, "  %s.%d\t%s\tlag %d\tcheckpoint %s\t%s\n", task.Stream, task.Partition, task.State, task.Lag, task.Checkpoint, task.Error)
+		}
+		if j.Rescale != nil {
+			fmt.Fprintf(t, "  rescale\t%s\n", rescaleText(j.Rescale))
 		}
 		var answer struct{ Savepoints []api.Savepoint }
 		if err := getJSON(ctx, address+"/v1/jobs/"+url.PathEscape(j.Name)+"/savepoints", &answer); err != nil {

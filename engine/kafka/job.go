@@ -59,6 +59,9 @@ func (h History) journals() ([]string, error) {
 		if input, ends := strings.CutSuffix(rest, behind); ok && ends {
 			inputs = append(inputs, input)
 		}
+		if ok && h.cluster.rescaled(rest) {
+			return nil, fmt.Errorf("%s is of a generation that a rescale made: its tasks began with what others had left, which the journal does not tell", topic)
+		}
 	}
 	slices.Sort(inputs)
 	return inputs, nil

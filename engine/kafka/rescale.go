@@ -162,7 +162,9 @@ func (e *Engine) followRescale(ctx context.Context) {
 			seen = movers{generation: s.Generation, left: map[place]bool{}, moved: map[TaskID]bool{}}
 		}
 		r := &Rescaling{Scale: *s}
-		if s.Done.IsZero() {
+		if !s.Done.IsZero() {
+			r.total()
+		} else {
 			if r.Err = e.lookAt(ctx, set, r, &seen); r.Err == nil && r.Moved == r.Tasks {
 				r.Err = e.moved(ctx, s)
 			}
@@ -171,6 +173,18 @@ func (e *Engine) followRescale(ctx context.Context) {
 		e.mu.rescaling = r
 		e.mu.Unlock()
 	}
+}
+
+// total counts all of a rescale that is done.
+func (r *Rescaling) total() {
+	for _, m := range r.Moves {
+		for _, w := range m.Writers {
+			r.Writers += w.Partitions
+		}
+		r.Leaving += m.From
+		r.Tasks += r.Partitions
+	}
+	r.Left, r.Seals, r.Moved = r.Writers, r.Leaving, r.Tasks
 }
 
 // movers are those of a rescale of whom nothing more need be asked.

@@ -3,6 +3,8 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strconv"
 
 	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/rules"
@@ -66,6 +68,20 @@ func (c *Cluster) ensureKeyed(ctx context.Context, log intake, partitions int) (
 		return 0, err
 	}
 	return c.partitionsOf(ctx, topic)
+}
+
+// laterJournal is the end of the name of a keyed log's journal, behind the job's.
+var laterJournal = regexp.MustCompile(`^keyed\..*\.g(\d+)\.journal$`)
+
+// rescaled reports whether a name behind PREFIX.JOB. is that of the journal of a
+// keyed log that a rescale has made.
+func (c *Cluster) rescaled(rest string) bool {
+	m := laterJournal.FindStringSubmatch(rest)
+	if m == nil {
+		return false
+	}
+	n, err := strconv.Atoi(m[1])
+	return err == nil && n > c.opts.Generation
 }
 
 // leave takes the routing task to the newest generation of the keyed logs, where

@@ -118,6 +118,7 @@ type rig struct {
 
 	backtests  *backtest.Operations
 	savepoints savepoints
+	rescaler   rescaler
 	sessions   sessions
 
 	described *description // what every answer is held against
@@ -140,7 +141,7 @@ func newRig(t *testing.T) *rig {
 	<-g.registry.Ready()
 	var err error
 	g.handler, err = api.New(api.Options{
-		Registry: g.registry, History: g.history, Jobs: oneJob{}, Backtests: g.backtests, Savepoints: &g.savepoints, Sessions: &g.sessions,
+		Registry: g.registry, History: g.history, Jobs: oneJob{}, Backtests: g.backtests, Savepoints: &g.savepoints, Rescaler: &g.rescaler, Sessions: &g.sessions,
 		Ready: func() error { return g.ready },
 		Log:   slog.New(slog.NewTextHandler(&g.log, nil)),
 		Now:   func() time.Time { return noon },

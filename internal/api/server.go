@@ -53,8 +53,9 @@ type Job struct {
 	Name     string   `json:"name"`
 	Instance string   `json:"instance"` // the process that answers; it knows its own tasks only
 	Rules    []string `json:"rules"`
-	Paths    []Path   `json:"paths"`          // of the rules, in the same order
-	Missing  []string `json:"missing_topics"` // of streams; they are read once they exist
+	Paths    []Path   `json:"paths"`             // of the rules, in the same order
+	Rescale  *Rescale `json:"rescale,omitempty"` // the last one; nil: there was none
+	Missing  []string `json:"missing_topics"`    // of streams; they are read once they exist
 	Tasks    []Task   `json:"tasks"`
 }
 
@@ -145,9 +146,11 @@ type Options struct {
 	Backtests Backtests
 	// Savepoints of the job; nil: their routes answer 404.
 	Savepoints Savepoints
-	Metrics    *Metrics     // nil: a server without /metrics content of its own
-	Log        *slog.Logger // nil: slog.Default()
-	Now        func() time.Time
+	// Rescaler of the job; nil: its route answers 404.
+	Rescaler Rescaler
+	Metrics  *Metrics     // nil: a server without /metrics content of its own
+	Log      *slog.Logger // nil: slog.Default()
+	Now      func() time.Time
 }
 
 type server struct {
@@ -156,6 +159,7 @@ type server struct {
 	jobs       Jobs
 	backtests  Backtests
 	savepoints Savepoints
+	rescaler   Rescaler
 	sessions   Sessions
 	sinks      Sinks
 	ready      func() error
@@ -165,7 +169,7 @@ type server struct {
 
 // New returns the handler of the whole interface.
 func New(o Options) (http.Handler, error) {
-	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, savepoints: o.Savepoints, sessions: o.Sessions, sinks: o.Sinks, ready: o.Ready, log: o.Log, now: o.Now}
+	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, savepoints: o.Savepoints, rescaler: o.Rescaler, sessions: o.Sessions, sinks: o.Sinks, ready: o.Ready, log: o.Log, now: o.Now}
 	if s.ready == nil {
 		s.ready = func() error { return nil }
 	}
@@ -255,6 +259,9 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	r.Get("/v1/jobs", s.handle(s.listJobs))
 	r.Get("/v1/hot-keys", s.handle(s.listHotKeys))
 
+	if s.rescaler != nil {
+		r.Post("/v1/jobs/{job}/rescale", s.handle(s.askRescale, "partitions"))
+	}
 	if s.savepoints != nil {
 		r.Post("/v1/jobs/{job}/savepoints", s.handle(s.askSavepoint, "name"))
 		r.Get("/v1/jobs/{job}/savepoints", s.handle(s.listSavepoints))

@@ -24,6 +24,7 @@ import (
 type process struct {
 	t       *testing.T
 	binary  string
+	job     string
 	config  string
 	log     string
 	address string
@@ -60,7 +61,7 @@ history:
 func newProcess(t *testing.T, binary string, s settings, instance string) *process {
 	t.Helper()
 	s.Instance, s.Address = instance, freeAddress(t)
-	p := &process{t: t, binary: binary, address: s.Address,
+	p := &process{t: t, binary: binary, job: s.Name, address: s.Address,
 		config: filepath.Join(s.Dir, instance+".yaml"), log: filepath.Join(s.Dir, instance+".log")}
 	var text bytes.Buffer
 	if err := configText.Execute(&text, s); err != nil {

@@ -3,6 +3,10 @@
 package faults
 
 import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,6 +36,44 @@ having: n >= 3`
 // while events stream in that must be brought together by key, and compares the
 // committed alerts with those of match and of the oracle.
 func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
+	routedUnderKills(t, func(*process) {}, func(*process) {})
+}
+
+// TestT20RescaleLosesAndDoublesNothing is the same while the keyed logs move from
+// two partitions to six, in the middle of the traffic and of the kills.
+func TestT20RescaleLosesAndDoublesNothing(t *testing.T) {
+	rescale := func(p *process) string {
+		res, err := http.Post("http://"+p.address+"/v1/jobs/"+p.job+"/rescale?partitions=6", "", nil)
+		if err != nil {
+			return err.Error()
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusAccepted {
+			text, _ := io.ReadAll(res.Body)
+			return res.Status + ": " + string(text)
+		}
+		return ""
+	}
+	routedUnderKills(t, func(p *process) {
+		eventually(t, 10*time.Second, func() string { return rescale(p) })
+	}, func(p *process) {
+		eventually(t, time.Minute, func() string {
+			var answer struct {
+				Jobs []struct{ Rescale json.RawMessage }
+			}
+			if err := p.get("/v1/jobs", &answer); err != nil {
+				return err.Error()
+			}
+			if at := string(answer.Jobs[0].Rescale); !strings.Contains(at, `"state":"done"`) {
+				return at
+			}
+			return ""
+		})
+	})
+}
+
+// routedUnderKills calls during when the traffic has begun, and then after it.
+func routedUnderKills(t *testing.T, during, after func(*process)) {
 	r := newRig(t)
 	r.only, r.History, r.Keyed, r.keyedLogs = []string{"payment", "login"}, "pebble", 2, 2
 	r.streams = r.keyed("30s", "payment", "login")
@@ -51,6 +93,7 @@ func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
 	produced := make(chan error, 1)
 	began := time.Now()
 	go func() { produced <- r.produce(live, int(float64(len(live))/took.Seconds())) }()
+	during(a)
 	r.killAtRandom(began, took, []*process{a, b})
 	if err := <-produced; err != nil {
 		t.Fatal(err)
@@ -58,6 +101,7 @@ func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
 	if err := r.produce(in.records[len(live):], 0); err != nil {
 		t.Fatal(err)
 	}
+	after(b)
 	eventually(t, 75*time.Second, func() string { return want.difference(r.committed()) })
 	r.sameAsOracle(in)
 	if diff := want.difference(r.committed()); diff != "" {
