@@ -33,15 +33,16 @@ func (t *tenured) share(set *rules.Set) *checkpoint.Share {
 // open opens the task; one that takes over waits until there is something to.
 func (t *tenure) open(ctx context.Context, conf task.Config) error {
 	for {
+		var kept Kept
 		var err error
 		if t.shared = t.share(t.rules.Current()); t.shared == nil {
-			t.kept, err = t.opts.Keeper.Open(ctx, t.id, conf)
+			kept, err = t.opts.Keeper.Open(ctx, t.id, conf)
 		} else {
-			t.kept, err = t.opts.Keeper.OpenShare(ctx, t.id, conf, *t.shared)
+			kept, err = t.opts.Keeper.OpenShare(ctx, t.id, conf, *t.shared)
 		}
 		switch {
 		case err == nil:
-			t.task = t.kept.Task()
+			t.kept, t.task = kept, kept.Task()
 			return nil
 		case !errors.Is(err, checkpoint.ErrUnsealed):
 			return fmt.Errorf("restoring %s: %w", t.id, err)
