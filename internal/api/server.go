@@ -259,14 +259,7 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	r.Get("/v1/jobs", s.handle(s.listJobs))
 	r.Get("/v1/hot-keys", s.handle(s.listHotKeys))
 
-	if s.rescaler != nil {
-		r.Post("/v1/jobs/{job}/rescale", s.handle(s.askRescale, "partitions"))
-	}
-	if s.savepoints != nil {
-		r.Post("/v1/jobs/{job}/savepoints", s.handle(s.askSavepoint, "name"))
-		r.Get("/v1/jobs/{job}/savepoints", s.handle(s.listSavepoints))
-		r.Get("/v1/jobs/{job}/savepoints/{name}", s.handle(s.getSavepoint))
-	}
+	s.jobRoutes(r)
 	if s.backtests != nil {
 		documents.Post("/v1/backtests", s.handle(s.startBacktest, "source", "rules", "from", "to"))
 		r.Get("/v1/backtests", s.handle(s.listBacktests))
@@ -276,6 +269,18 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 
 	r.NotFound(s.answer(notFound))
 	r.MethodNotAllowed(s.answer(notAllowed))
+}
+
+// jobRoutes are those that act on the job.
+func (s *server) jobRoutes(r chi.Router) {
+	if s.rescaler != nil {
+		r.Post("/v1/jobs/{job}/rescale", s.handle(s.askRescale, "partitions"))
+	}
+	if s.savepoints != nil {
+		r.Post("/v1/jobs/{job}/savepoints", s.handle(s.askSavepoint, "name"))
+		r.Get("/v1/jobs/{job}/savepoints", s.handle(s.listSavepoints))
+		r.Get("/v1/jobs/{job}/savepoints/{name}", s.handle(s.getSavepoint))
+	}
 }
 
 func notFound(_ http.ResponseWriter, r *http.Request) error {
