@@ -24,11 +24,11 @@ type Scale struct {
 	Partitions int       `json:"partitions"` // of each of those
 	Asked      time.Time `json:"asked"`
 	Done       time.Time `json:"done,omitzero"` // when all tasks had moved; zero: not yet
-	Moves      []Move    `json:"moves"`         // by log; others begin in Generation
+	Moves      []LogMove `json:"moves"`         // by log; others begin in Generation
 }
 
-// A Move is one keyed log that goes to another generation.
-type Move struct {
+// A LogMove is one keyed log that goes to another generation.
+type LogMove struct {
 	Log     string   `json:"log"`
 	From    int      `json:"from"`    // partitions of the log that is left
 	Writers []Writer `json:"writers"` // all that write to it, by stream
@@ -41,7 +41,7 @@ type Writer struct {
 }
 
 // Move returns what moves of a log, nil when it begins in the new generation.
-func (s *Scale) Move(log string) *Move {
+func (s *Scale) Move(log string) *LogMove {
 	for i := range s.Moves {
 		if s.Moves[i].Log == log {
 			return &s.Moves[i]

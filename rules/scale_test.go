@@ -16,7 +16,7 @@ func TestAScaleIsReadBack(t *testing.T) {
 	r := start(t, log)
 	asked := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	scale := rules.Scale{Job: "main", Base: 1, Before: 1, Generation: 2, Partitions: 64, Asked: asked,
-		Moves: []rules.Move{{Log: "keyed.card", From: 32, Writers: []rules.Writer{{Stream: "payment", Partitions: 8}}}}}
+		Moves: []rules.LogMove{{Log: "keyed.card", From: 32, Writers: []rules.Writer{{Stream: "payment", Partitions: 8}}}}}
 	put := func(s *rules.Scale, refusal error) error {
 		return r.Rescale(t.Context(), "main", func(*rules.Set) (*rules.Scale, error) { return s, refusal })
 	}

@@ -89,8 +89,8 @@ func (c *Cluster) planScale(set *rules.Set, partitions int) (*rules.Scale, error
 	return s, err
 }
 
-func (c *Cluster) planMove(l rules.KeyedLog, before, partitions int) (rules.Move, error) {
-	m := rules.Move{Log: l.Input}
+func (c *Cluster) planMove(l rules.KeyedLog, before, partitions int) (rules.LogMove, error) {
+	m := rules.LogMove{Log: l.Input}
 	var err error
 	if m.From, err = c.Partitions(c.Topics().Keyed(l.Input, before)); err != nil {
 		return m, err
@@ -271,7 +271,7 @@ func (e *Engine) moved(ctx context.Context, s *rules.Scale) error {
 		}
 		done := *now
 		done.Done = time.Now().UTC().Truncate(time.Microsecond)
-		done.Moves = slices.DeleteFunc(slices.Clone(now.Moves), func(m rules.Move) bool { return len(set.KeyedLog(m.Log).Streams) == 0 })
+		done.Moves = slices.DeleteFunc(slices.Clone(now.Moves), func(m rules.LogMove) bool { return len(set.KeyedLog(m.Log).Streams) == 0 })
 		return &done, nil
 	})
 }

@@ -55,7 +55,7 @@ func (t *tenure) open(ctx context.Context, conf task.Config) error {
 }
 
 // leaves is the move under which the task's log is left; nil where it is not.
-func (t *tenure) leaves(set *rules.Set) (*rules.Scale, *rules.Move) {
+func (t *tenure) leaves(set *rules.Set) (*rules.Scale, *rules.LogMove) {
 	s := t.cluster.scale(set)
 	if s == nil || s.Before != t.id.Generation || !rules.IsKeyed(t.id.Input) {
 		return nil, nil
