@@ -131,7 +131,7 @@ var homes = map[string]string{
 	"having": "the rule", "suppress": "`alert`", "measures": "`alert`", "summary": "`alert`",
 	"runs_per_key": "`limits`", "matches_per_event": "`limits`", "evidence": "`limits`", "lateness": "the stream",
 	"rolling": "`window`", "tumbling": "`window`", "sliding": "`window`", "session": "`window`", "every": "`window`",
-	"topic": "`source`", "unit": "`time`", "optional": "a field", "pii": "a field",
+	"topic": "the `source` of a stream, or `options` of a sink of type kafka", "unit": "`time`", "optional": "a field", "pii": "a field",
 }
 
 func (o *object) unknownHint(key string) string {

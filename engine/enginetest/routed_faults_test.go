@@ -157,7 +157,7 @@ func TestALogThatRepeatsOffsetsIsRefused(t *testing.T) {
 	l := newLane(t)
 	l.write(0, 1)
 	l.read(0)
-	log := l.sim.logs["keyed.card"]
+	log := l.sim.logs[topicOf("keyed.card", 0)]
 	log[0] = append(log[0], log[0][0])
 	task := l.sim.tasks[0]
 	if err := task.step(); err != nil {
