@@ -4,6 +4,7 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -138,10 +139,7 @@ func identity(a *alert.Alert) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s v%d %s %s key=%s at=%d", a.ID, a.Version, a.Status, a.Rule, a.KeyText(), a.At)
 	for _, s := range a.Evidence {
-		fmt.Fprintf(&b, " %s=", s.Name)
-		for _, e := range s.Events {
-			fmt.Fprintf(&b, "%s,", e.ID)
-		}
+		fmt.Fprintf(&b, " %s=%s", s.Name, strings.Join(idsOf(s.Events), ","))
 	}
 	return b.String()
 }
@@ -267,9 +265,12 @@ func plain(rule string, a *alert.Alert) string {
 	return fmt.Sprintf("%s key=%s at=%d %s", rule, a.KeyText(), a.At, text)
 }
 
+// idsOf lists events by time and, at one instant, by id: there they come in the
+// order of partitions, of which match has one.
 func idsOf(events []*event.Event) []string {
 	ids := make([]string, len(events))
-	for i, e := range events {
+	byTime := func(a, b *event.Event) int { return cmp.Or(cmp.Compare(a.Time, b.Time), strings.Compare(a.ID, b.ID)) }
+	for i, e := range slices.SortedFunc(slices.Values(events), byTime) {
 		ids[i] = e.ID
 	}
 	return ids
