@@ -22,7 +22,7 @@ var historySize = flag.Int("history", 20_000_000, "events of the backtest figure
 
 // marksMax is more than what idle routers write to one keyed log between two
 // looks at it.
-const marksMax = 500
+const marksMax = 60
 
 // historyRules are ten rules of the catalogue: six on their stream itself, four
 // by way of keyed logs.
@@ -131,7 +131,7 @@ func (r *rig) live(table *strings.Builder, a *process, records uint64) int {
 	return raised
 }
 
-// caughtUp waits until for two seconds no task of a process has had anything left
+// caughtUp waits until for eight seconds no task of a process has had anything left
 // to read but the marks of idle routers.
 func (r *rig) caughtUp(a *process) {
 	r.t.Helper()
@@ -149,7 +149,7 @@ func (r *rig) caughtUp(a *process) {
 		if still++; behind > 0 || len(tasks) == 0 {
 			still = 0
 		}
-		if still < 10 {
+		if still < 40 {
 			return fmt.Sprintf("%d records are left", behind)
 		}
 		return ""
