@@ -33,19 +33,15 @@ func (b *bench) move(e *Engine, name string, to rules.State) {
 // onTrial lists the alerts of a rule on trial as lastOf does those that are live.
 func (b *bench) onTrial(rule string) []string {
 	b.t.Helper()
-	var all []string
+	var all []alert.Alert
 	for _, m := range b.committed(b.cluster.Topics().Shadow()) {
 		a, err := alert.ParseJSON(m.Value)
 		if err != nil || a.Mode != "shadow" || a.Version != 1 {
 			b.t.Fatalf("in the topic of rules on trial: %s, %v", m.Value, err)
 		}
-		if a.Rule == rule {
-			last := a.Evidence[len(a.Evidence)-1].Events
-			all = append(all, fmt.Sprintf("%s %d %s", a.KeyText(), a.At, last[len(last)-1].ID))
-		}
+		all = append(all, *a)
 	}
-	slices.Sort(all)
-	return all
+	return lasts(all, rule)
 }
 
 // TestAShadowIsPromotedAndPaused runs a rule on trial beside another, makes it live,

@@ -13,8 +13,7 @@ import (
 // error it is of no more use: its owner closes it and starts over with a new
 // one, whose opening aborts what this one left behind.
 type producer struct {
-	client  *ck.Producer
-	drained chan struct{}
+	client  *sender
 	open    bool      // a transaction is open
 	since   time.Time // when it was opened
 	records int       // in the open transaction
@@ -23,27 +22,19 @@ type producer struct {
 // openProducer returns a producer that owns id: whoever had it is fenced and
 // its open transaction is aborted before openProducer returns.
 func (c *Cluster) openProducer(ctx context.Context, id string) (*producer, error) {
-	client, err := ck.NewProducer(c.clientConfig(ck.ConfigMap{
-		"transactional.id":             id,
-		"transaction.timeout.ms":       int(transactionTimeout.Milliseconds()),
-		"message.timeout.ms":           int(transactionTimeout.Milliseconds()),
-		"message.max.bytes":            producedBytesMax,
-		"linger.ms":                    1,
-		"retry.backoff.ms":             10, // the coordinator asks for another try while it ends the last transaction
-		"retry.backoff.max.ms":         500,
-		"compression.type":             "lz4",
-		"partitioner":                  "murmur2_random",
-		"queue.buffering.max.messages": producerQueueLen,
-		"queue.buffering.max.kbytes":   producerQueueKiB,
-		"go.events.channel.size":       producerEvents,
-		"go.produce.channel.size":      1, // nobody sends by it; the library makes room for a million
-		"go.delivery.reports":          false,
-	}))
+	client, err := c.newSender(ck.ConfigMap{
+		"transactional.id":       id,
+		"transaction.timeout.ms": int(transactionTimeout.Milliseconds()),
+		"message.timeout.ms":     int(transactionTimeout.Milliseconds()),
+		"linger.ms":              1,
+		"retry.backoff.ms":       10, // the coordinator asks for another try while it ends the last transaction
+		"retry.backoff.max.ms":   500,
+		"go.delivery.reports":    false,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("opening producer %s: %w", id, err)
 	}
-	p := &producer{client: client, drained: make(chan struct{})}
-	go p.drain()
+	p := &producer{client: client}
 	if err := p.fence(ctx); err != nil {
 		p.close()
 		return nil, fmt.Errorf("taking over transactional id %s: %w", id, err)
@@ -64,13 +55,6 @@ func (p *producer) fence(ctx context.Context) error {
 		}
 		return fenced(err)
 	})
-}
-
-// drain empties the event channel; delivery errors come back from commit.
-func (p *producer) drain() {
-	defer close(p.drained)
-	for range p.client.Events() {
-	}
 }
 
 // send adds a record to the open transaction, opening one if there is none. It
@@ -126,11 +110,7 @@ func (p *producer) commit(ctx context.Context) error {
 
 // close lets go of the client. An open transaction is left to the next owner of
 // the id, or to the transaction's time-out: aborting it is not worth waiting for.
-func (p *producer) close() {
-	p.client.Purge(ck.PurgeInFlight | ck.PurgeQueue)
-	p.client.Close()
-	<-p.drained
-}
+func (p *producer) close() { p.client.close() }
 
 // record is a message for one topic; partition is ck.PartitionAny where the key decides.
 func record(topic string, partition int32, key, value []byte, headers ...ck.Header) *ck.Message {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caltrop/caltrop/cep/ceptest"
 	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/sinks/alert"
 )
 
 const stormText = `apiVersion: caltrop/v1
@@ -72,10 +73,13 @@ func isOf(events []string, id string) bool {
 	return slices.ContainsFunc(events, func(v string) bool { return strings.Contains(v, fmt.Sprintf("%q", id)) })
 }
 
-// lastOf lists the alerts of a rule as afterwards does.
-func (b *bench) lastOf(rule string) []string {
+// lastOf lists the committed alerts of a rule as afterwards does.
+func (b *bench) lastOf(rule string) []string { return lasts(b.alerts(), rule) }
+
+// lasts lists the alerts of a rule: key, moment, and the last event of the evidence.
+func lasts(alerts []alert.Alert, rule string) []string {
 	var all []string
-	for _, a := range b.alerts() {
+	for _, a := range alerts {
 		if a.Rule == rule {
 			last := a.Evidence[len(a.Evidence)-1].Events
 			all = append(all, fmt.Sprintf("%s %d %s", a.KeyText(), a.At, last[len(last)-1].ID))

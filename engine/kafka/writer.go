@@ -14,46 +14,23 @@ var ErrRecord = errors.New("the record is too large")
 
 // A Writer writes records outside the transactions of tasks, each at least
 // once. One goroutine owns it.
-type Writer struct {
-	client  *ck.Producer
-	drained chan struct{}
-}
+type Writer struct{ client *sender }
 
 // OpenWriter returns a writer that is not yet connected. The caller closes it.
 func (c *Cluster) OpenWriter() (*Writer, error) {
-	client, err := ck.NewProducer(c.clientConfig(ck.ConfigMap{
-		"enable.idempotence":           true,
-		"message.timeout.ms":           int(commitTimeout.Milliseconds()),
-		"message.max.bytes":            producedBytesMax,
-		"linger.ms":                    5,
-		"compression.type":             "lz4",
-		"partitioner":                  "murmur2_random",
-		"queue.buffering.max.messages": producerQueueLen,
-		"queue.buffering.max.kbytes":   producerQueueKiB,
-		"go.events.channel.size":       producerEvents,
-		"go.produce.channel.size":      1,
-	}))
+	client, err := c.newSender(ck.ConfigMap{
+		"enable.idempotence": true,
+		"message.timeout.ms": int(commitTimeout.Milliseconds()),
+		"linger.ms":          5,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("opening a writer: %w", err)
 	}
-	w := &Writer{client: client, drained: make(chan struct{})}
-	go w.drain()
-	return w, nil
-}
-
-// drain empties the event channel; the fate of records comes back to Write.
-func (w *Writer) drain() {
-	defer close(w.drained)
-	for range w.client.Events() {
-	}
+	return &Writer{client: client}, nil
 }
 
 // Close ends the connection. Nothing is being written any more.
-func (w *Writer) Close() {
-	w.client.Purge(ck.PurgeInFlight | ck.PurgeQueue)
-	w.client.Close()
-	<-w.drained
-}
+func (w *Writer) Close() { w.client.close() }
 
 // A Header is one header of a record.
 type Header struct{ Name, Value string }
