@@ -108,7 +108,6 @@ func TestLiveViewsOverAlerts(t *testing.T) {
 	putStream(t, r, "payment", paymentStream)
 	putStream(t, r, "challenge", challengeStream)
 	over := "apiVersion: caltrop/v1\nkind: View\nname: probe\nkey: key\nwindow: {stream: alerts, where: rule != \"other\", rolling: 1h}\nvalues: {total: sum(spent)}\nto: [redis]\n"
-	failed := "apiVersion: caltrop/v1\nkind: Rule\nname: failed\nkey: card_id\nwithin: 1h\npattern: a{2,}\nsteps:\n  a: {stream: challenge}\n"
 	for _, d := range []struct {
 		kind             rules.Kind
 		name, text, want string
@@ -118,7 +117,7 @@ func TestLiveViewsOverAlerts(t *testing.T) {
 		{rules.KindView, "probe", strings.Replace(over, "key: key", "key: rule", 1), "a live view over alerts with key [rule] is not supported yet"},
 		{rules.KindView, "probe", over, ""},
 		{rules.KindRule, "probe", measuring(`'"much"'`), "view probe reads the alerts of this one, and could not go on"},
-		{rules.KindRule, "failed", failed, "the live view probe reads the alerts of this one"},
+		{rules.KindRule, "failed", failedRule, "the live view probe reads the alerts of this one"},
 		{rules.KindRule, "probe", measuring("large.amount + 1.0"), ""},
 	} {
 		_, _, err := r.Put(t.Context(), rules.Change{Kind: d.kind, Name: d.name, Text: []byte(d.text)})
@@ -145,15 +144,17 @@ func TestLiveViewsOverAlerts(t *testing.T) {
 	}
 }
 
+// failedRule reads another stream than the rules beside it.
+const failedRule = "apiVersion: caltrop/v1\nkind: Rule\nname: failed\nkey: card_id\nwithin: 1h\npattern: a{2,}\nsteps:\n  a: {stream: challenge}\n"
+
 // A rule of another stream must not slip in among those that a live rule reads.
 func TestLiveRuleThatWouldNeedTheHop(t *testing.T) {
 	r := start(t, &rules.MemoryLog{})
 	putStream(t, r, "payment", paymentStream)
 	putStream(t, r, "challenge", challengeStream)
 	all := "apiVersion: caltrop/v1\nkind: Rule\nname: sum\nkey: key\nwindow: {stream: alerts, rolling: 1h}\nvalues: {n: sum(score)}\nhaving: n > 100\n"
-	failed := "apiVersion: caltrop/v1\nkind: Rule\nname: failed\nkey: card_id\nwithin: 1h\npattern: a{2,}\nsteps:\n  a: {stream: challenge}\n"
 	for _, d := range []struct{ name, text, want string }{
-		{"probe", probeRule(5), ""}, {"sum", all, ""}, {"failed", failed, "the live rule sum reads the alerts of this one"},
+		{"probe", probeRule(5), ""}, {"sum", all, ""}, {"failed", failedRule, "the live rule sum reads the alerts of this one"},
 	} {
 		_, _, err := r.Put(t.Context(), rules.Change{Kind: rules.KindRule, Name: d.name, Text: []byte(d.text)})
 		if (err == nil) != (d.want == "") || err != nil && !strings.Contains(err.Error(), d.want) {

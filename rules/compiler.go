@@ -123,21 +123,12 @@ func (c *compiler) set(refs []Ref, states map[Ref]State, revisions map[Ref]*Revi
 }
 
 func (c *compiler) stream(set *Set, rev *Revision) {
-	st := c.streams[rev.Ref]
-	if st == nil {
-		doc, problems := single[*syntax.Stream](rev)
-		if doc == nil {
-			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
-		}
-		if problems := keyless(doc, c.key); len(problems) > 0 {
-			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
-		}
-		st = &Stream{Doc: doc, Schema: prog.SchemaOf(doc), Revision: rev.Revision, key: c.key}
-		c.streams[rev.Ref] = st
+	known := parsed(set, rev, c.streams, func(d *syntax.Stream) (*Stream, []syntax.Problem) {
+		return &Stream{Doc: d, Schema: prog.SchemaOf(d), Revision: rev.Revision, key: c.key}, keyless(d, c.key)
+	})
+	if known != nil {
+		set.Streams = append(set.Streams, known)
 	}
-	set.Streams = append(set.Streams, st)
 }
 
 // rulesOf compiles rules into the set: first those that read streams only,
@@ -200,17 +191,9 @@ func (c *compiler) alertsStream(fields string) *Stream {
 
 // known returns a rule's revision, parsed; nil for a fault of the set.
 func (c *compiler) known(set *Set, rev *Revision) *compiled {
-	known := c.rules[rev.Ref]
-	if known == nil {
-		doc, problems := single[*syntax.Rule](rev)
-		if doc == nil {
-			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return nil
-		}
-		known = &compiled{doc: doc, names: streamsRead(doc)}
-		c.rules[rev.Ref] = known
-	}
-	return known
+	return parsed(set, rev, c.rules, func(d *syntax.Rule) (*compiled, []syntax.Problem) {
+		return &compiled{doc: d, names: streamsRead(d)}, nil
+	})
 }
 
 // rule adds a rule to the set, compiling it where its streams or lists have
@@ -259,8 +242,27 @@ func streamsRead(d *syntax.Rule) []string {
 	return names
 }
 
-// single reads the one document of a stored revision; the zero D when the
-// text is not one document of that type.
+// parsed returns what of made of a stored revision, once: made keeps it. A
+// revision that is not sound is a fault of the set, and nil.
+func parsed[D syntax.Document, T any](set *Set, rev *Revision, made map[Ref]*T, of func(D) (*T, []syntax.Problem)) *T {
+	if known := made[rev.Ref]; known != nil {
+		return known
+	}
+	var known *T
+	doc, problems := single[D](rev)
+	if len(problems) == 0 {
+		known, problems = of(doc)
+	}
+	if len(problems) > 0 {
+		set.Faults = append(set.Faults, Fault{rev.Ref, problems})
+		return nil
+	}
+	made[rev.Ref] = known
+	return known
+}
+
+// single reads the one document of a stored revision, or says why the text is
+// not one document of that type.
 func single[D syntax.Document](rev *Revision) (D, []syntax.Problem) {
 	var none D
 	file, problems := syntax.Parse(rev.String(), []byte(rev.Text))
@@ -271,5 +273,5 @@ func single[D syntax.Document](rev *Revision) (D, []syntax.Problem) {
 	if !ok {
 		return none, append(problems, syntax.Problem{File: rev.String(), Detail: "a document of kind " + file.Documents[0].Header().Kind})
 	}
-	return doc, problems
+	return doc, nil
 }

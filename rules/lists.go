@@ -12,24 +12,16 @@ const listTablesMax = 1_000
 
 // list adds a version of a list. Entries were checked before it was stored.
 func (c *compiler) list(set *Set, rev *Revision) {
-	l := c.lists[rev.Ref]
-	if l == nil {
-		doc, problems := single[*syntax.List](rev)
-		if doc == nil {
-			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
+	known := parsed(set, rev, c.lists, func(d *syntax.List) (l *List, problems []syntax.Problem) {
+		l = &List{Doc: d, Decl: prog.ListDeclOf(d), Revision: rev.Revision}
+		if d.Topic == "" {
+			l.Table, problems = prog.TableOf(d, l.Decl, rev.Revision)
 		}
-		l = &List{Doc: doc, Decl: prog.ListDeclOf(doc), Revision: rev.Revision}
-		if doc.Topic == "" {
-			l.Table, problems = prog.TableOf(doc, l.Decl, rev.Revision)
-		}
-		if len(problems) > 0 {
-			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
-		}
-		c.lists[rev.Ref] = l
+		return l, problems
+	})
+	if known != nil {
+		set.Lists = append(set.Lists, known)
 	}
-	set.Lists = append(set.Lists, l)
 }
 
 // shape is equal for versions of a list that rules cannot tell apart: the

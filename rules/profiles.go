@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/caltrop/caltrop/cep/prog"
@@ -20,15 +19,11 @@ type profileOver struct {
 // profile adds a revision of a profile. It is compiled again only when its
 // stream, or the shape of a list that it reads, is another.
 func (c *compiler) profile(set *Set, env *prog.Env, rev *Revision) {
-	known := c.profiles[rev.Ref]
+	known := parsed(set, rev, c.profiles, func(d *syntax.Profile) (*profileOver, []syntax.Problem) {
+		return &profileOver{doc: d}, nil
+	})
 	if known == nil {
-		doc, problems := single[*syntax.Profile](rev)
-		if doc == nil {
-			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
-		}
-		known = &profileOver{doc: doc}
-		c.profiles[rev.Ref] = known
+		return
 	}
 	stream := set.Stream(known.doc.Stream.Name)
 	if known.profile == nil || known.stream != stream || !slices.Equal(known.read, shapesRead(known.profile.Prog.Outside.Lists, set)) {
@@ -69,7 +64,7 @@ func (s *Set) recallersOf(profile string) []string {
 func (s *state) checkProfile(p *Profile, file *syntax.File) error {
 	was := s.set.Profile(p.Doc.Name)
 	if was == nil && len(s.set.Profiles) >= DocumentsMax {
-		return placed([]syntax.Problem{{Detail: fmt.Sprintf("there are %d profiles, the limit is %d", len(s.set.Profiles), DocumentsMax)}}, file)
+		return placed(full("profiles", len(s.set.Profiles), DocumentsMax), file)
 	}
 	if users := s.set.recallersOf(p.Doc.Name); was != nil && len(users) > 0 {
 		return &InUseError{Profile: p.Doc.Name, Rules: users, Change: true}

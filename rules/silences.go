@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -53,17 +52,12 @@ func (s *Set) meets(a *alert.Alert, m *syntax.Matcher) bool {
 
 // silence adds a stored revision of a silence.
 func (c *compiler) silence(set *Set, rev *Revision) {
-	known := c.silences[rev.Ref]
-	if known == nil {
-		doc, problems := single[*syntax.Silence](rev)
-		if doc == nil {
-			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
-		}
-		known = silence(doc, rev.Time, rev.Revision)
-		c.silences[rev.Ref] = known
+	known := parsed(set, rev, c.silences, func(d *syntax.Silence) (*Silence, []syntax.Problem) {
+		return silence(d, rev.Time, rev.Revision), nil
+	})
+	if known != nil {
+		set.Silences = append(set.Silences, known)
 	}
-	set.Silences = append(set.Silences, known)
 }
 
 // checkSilence refuses one silence too many.
@@ -72,5 +66,5 @@ func (s *state) checkSilence(name string, file *syntax.File) error {
 	if known || len(s.set.Silences) < DocumentsMax {
 		return nil
 	}
-	return placed([]syntax.Problem{{Detail: fmt.Sprintf("there are %d silences, the limit is %d", len(s.set.Silences), DocumentsMax)}}, file)
+	return placed(full("silences", len(s.set.Silences), DocumentsMax), file)
 }

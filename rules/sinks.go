@@ -102,20 +102,16 @@ func (s *Set) writerOf(topic string) string {
 
 // sink adds a stored revision of a sink; first is the first one of its name.
 func (c *compiler) sink(set *Set, rev, first *Revision) {
-	known := c.sinks[rev.Ref]
-	if known == nil {
-		doc, problems := single[*syntax.Sink](rev)
-		if doc == nil {
-			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return
-		}
-		known = &Sink{Doc: doc, Since: rev.Time, Revision: rev.Revision}
+	known := parsed(set, rev, c.sinks, func(d *syntax.Sink) (*Sink, []syntax.Problem) {
+		since := rev.Time
 		if first != nil {
-			known.Since = first.Time
+			since = first.Time
 		}
-		c.sinks[rev.Ref] = known
+		return &Sink{Doc: d, Since: since, Revision: rev.Revision}, nil
+	})
+	if known != nil {
+		set.Sinks = append(set.Sinks, known)
 	}
-	set.Sinks = append(set.Sinks, known)
 }
 
 // checkSink refuses one sink too many.
@@ -124,5 +120,5 @@ func (s *state) checkSink(name string, file *syntax.File) error {
 	if known || len(s.set.Sinks) < SinksMax {
 		return nil
 	}
-	return placed([]syntax.Problem{{Detail: fmt.Sprintf("there are %d sinks, the limit is %d", len(s.set.Sinks), SinksMax)}}, file)
+	return placed(full("sinks", len(s.set.Sinks), SinksMax), file)
 }

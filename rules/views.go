@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -88,17 +87,9 @@ func (k *viewOver) stillOver(set *Set) bool {
 
 // viewOf returns a view's revision, parsed; nil for a fault of the set.
 func (c *compiler) viewOf(set *Set, rev *Revision) *viewOver {
-	known := c.views[rev.Ref]
-	if known == nil {
-		doc, problems := single[*syntax.View](rev)
-		if doc == nil {
-			set.Faults = append(set.Faults, Fault{rev.Ref, problems})
-			return nil
-		}
-		known = &viewOver{doc: doc}
-		c.views[rev.Ref] = known
-	}
-	return known
+	return parsed(set, rev, c.views, func(d *syntax.View) (*viewOver, []syntax.Problem) {
+		return &viewOver{doc: d}, nil
+	})
 }
 
 // view adds a revision of a view, compiled again only when what it reads is
@@ -126,7 +117,7 @@ func (s *state) checkView(v *View, found *Set, file *syntax.File) error {
 	next.Streams = found.Streams
 	problems := unplaced(v.rule(), &next)
 	if s.set.View(v.Doc.Name) == nil && len(s.set.Views) >= DocumentsMax {
-		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d views, the limit is %d", len(s.set.Views), DocumentsMax)})
+		problems = append(problems, full("views", len(s.set.Views), DocumentsMax)...)
 	}
 	return placed(problems, file)
 }

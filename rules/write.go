@@ -369,7 +369,7 @@ func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
 	problems = append(problems, displaced(rule, next)...)
 	problems = append(problems, uncarried(rule, s.set)...)
 	if !s.live() && s.rules >= DocumentsMax {
-		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d rules, the limit is %d", s.rules, DocumentsMax)})
+		problems = append(problems, full("rules", s.rules, DocumentsMax)...)
 	}
 	return placed(problems, file)
 }
@@ -391,7 +391,7 @@ func (s *state) checkStream(st *Stream, file *syntax.File) error {
 	}
 	was := s.set.Stream(st.Doc.Name)
 	if was == nil && len(s.set.Streams) >= DocumentsMax {
-		problems = append(problems, syntax.Problem{Detail: fmt.Sprintf("there are %d streams, the limit is %d", len(s.set.Streams), DocumentsMax)})
+		problems = append(problems, full("streams", len(s.set.Streams), DocumentsMax)...)
 	}
 	if err := placed(problems, file); err != nil {
 		return err
@@ -413,7 +413,7 @@ func (s *state) checkStream(st *Stream, file *syntax.File) error {
 func (s *state) checkList(l *List, file *syntax.File) error {
 	was := s.set.List(l.Doc.Name)
 	if was == nil && len(s.set.Lists) >= DocumentsMax {
-		return placed([]syntax.Problem{{Detail: fmt.Sprintf("there are %d lists, the limit is %d", len(s.set.Lists), DocumentsMax)}}, file)
+		return placed(full("lists", len(s.set.Lists), DocumentsMax), file)
 	}
 	if users := s.set.readersOf(l.Doc.Name); was != nil && len(users) > 0 && was.shape() != l.shape() {
 		return &InUseError{List: l.Doc.Name, Rules: users, Change: true}
@@ -425,6 +425,11 @@ func (s *state) checkList(l *List, file *syntax.File) error {
 		return s.viewsNeed(KindList, l.Doc.Name)
 	}
 	return nil
+}
+
+// full is the problem of one document too many.
+func full(documents string, n, limit int) []syntax.Problem {
+	return []syntax.Problem{{Detail: fmt.Sprintf("there are %d %s, the limit is %d", n, documents, limit)}}
 }
 
 // placed makes an error of problems, or nil of none.
