@@ -46,25 +46,10 @@ func TestT48PersonalDataStayOutside(t *testing.T) {
 	}
 	defer broker.Close()
 	data := t.TempDir()
-	c, err := readConfig(writeConfig(t, fmt.Sprintf("kafka: {brokers: [%q], keyed_partitions: 1}\nhttp: {address: '127.0.0.1:0'}\nlog: {level: debug}\npii: {key: {file: %q}}\ndata: %q\ncheckpoints: {every: 1s}\n",
-		broker.ListenAddrs()[0], secretFile(t, "a key of sixteen bytes or more"), data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	written := locked{waited: make(chan struct{})}
-	log, err := newLog(&written, c.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := newNode(c, log)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- n.run(ctx) }()
-	address := "http://" + n.listener.Addr().String()
+	written, address, ended := runNode(ctx, t, fmt.Sprintf("kafka: {brokers: [%q], keyed_partitions: 1}\nhttp: {address: '127.0.0.1:0'}\nlog: {level: debug}\npii: {key: {file: %q}}\ndata: %q\ncheckpoints: {every: 1s}\n",
+		broker.ListenAddrs()[0], secretFile(t, "a key of sixteen bytes or more"), data))
 	for _, path := range []string{"streams/till", "rules/direct?state=live", "rules/routed?state=live"} {
 		putDocument(ctx, t, address+"/v1/"+path, privateDocuments[path])
 	}
@@ -76,7 +61,7 @@ func TestT48PersonalDataStayOutside(t *testing.T) {
 	seen := &strings.Builder{}
 	for alerts, at := 0, time.Now(); alerts < 2; at = at.Add(time.Second) {
 		if ctx.Err() != nil {
-			t.Fatalf("no alerts:\n%s", &written)
+			t.Fatalf("no alerts:\n%s", written)
 		}
 		sendPrivate(ctx, t, client, at)
 		alerts = 0
@@ -93,7 +78,7 @@ func TestT48PersonalDataStayOutside(t *testing.T) {
 	}
 	letters := readOthers(ctx, t, broker.ListenAddrs(), seen)
 	cancel()
-	fmt.Fprintf(seen, "%v\n%s", <-ended, &written)
+	fmt.Fprintf(seen, "%v\n%s", <-ended, written)
 	readFiles(t, data, seen)
 	text := seen.String()
 	for _, raw := range []string{cardCanary, mailCanary, codeCanary, keyCanary} {
@@ -104,6 +89,28 @@ func TestT48PersonalDataStayOutside(t *testing.T) {
 	if letters == 0 || !strings.Contains(text, "************1234") {
 		t.Errorf("%d letters, masked %v: the search saw too little", letters, strings.Contains(text, "************1234"))
 	}
+}
+
+// runNode runs a process of this configuration until ctx ends, and returns its
+// log, its address and how it ended.
+func runNode(ctx context.Context, t *testing.T, conf string) (written *locked, address string, ended <-chan error) {
+	t.Helper()
+	c, err := readConfig(writeConfig(t, conf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written = &locked{waited: make(chan struct{})}
+	log, err := newLog(written, c.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := newNode(c, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := make(chan error, 1)
+	go func() { end <- n.run(ctx) }()
+	return written, "http://" + n.listener.Addr().String(), end
 }
 
 // putDocument stores a document, as soon as the process can.

@@ -77,25 +77,11 @@ func TestSinksOfANode(t *testing.T) {
 	h := &hook{got: map[string]int{}, down: true}
 	receiver := httptest.NewServer(h)
 	defer receiver.Close()
-	c, err := readConfig(writeConfig(t, fmt.Sprintf("kafka: {brokers: [%q], prefix: %s}\nhttp: {address: '127.0.0.1:0'}\ndata: %q\nwebhooks: {secrets: {pager: {file: %q}}, allow: [127.0.0.1/32]}\n",
-		broker, prefix, t.TempDir(), secretFile(t, hookCanary))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	written := locked{waited: make(chan struct{})}
-	log, err := newLog(&written, c.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := newNode(c, log)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- n.run(ctx) }()
-	address := "http://" + n.listener.Addr().String() + "/v1/"
+	written, address, ended := runNode(ctx, t, fmt.Sprintf("kafka: {brokers: [%q], prefix: %s}\nhttp: {address: '127.0.0.1:0'}\ndata: %q\nwebhooks: {secrets: {pager: {file: %q}}, allow: [127.0.0.1/32]}\n",
+		broker, prefix, t.TempDir(), secretFile(t, hookCanary)))
+	address += "/v1/"
 	const head = "apiVersion: caltrop/v1, "
 	putDocument(ctx, t, address+"silences/quiet", "{"+head+"kind: Silence, name: quiet, match: {key: quiet}, reason: a test, owner: ops, from: 2020-01-01T00:00:00Z, until: 2040-01-01T00:00:00Z}")
 	putDocument(ctx, t, address+"sinks/pager", "{"+head+"kind: Sink, name: pager, type: webhook, timing: early, options: {url: '"+receiver.URL+"/token-"+hookCanary+"', secret: pager, attempts: 2}}")
@@ -137,7 +123,7 @@ func TestSinksOfANode(t *testing.T) {
 			select {
 			case <-time.After(20 * time.Millisecond):
 			case <-ctx.Done():
-				t.Fatalf("%s: never; pager %+v, cases %+v, lost %+v\n%s", what, status("pager"), status("cases"), status("lost"), &written)
+				t.Fatalf("%s: never; pager %+v, cases %+v, lost %+v\n%s", what, status("pager"), status("cases"), status("lost"), written)
 			}
 		}
 	}
@@ -185,7 +171,7 @@ func TestSinksOfANode(t *testing.T) {
 	cancel()
 	<-ended
 	if strings.Contains(written.String(), hookCanary) {
-		t.Errorf("the log has the secret, or the address:\n%s", &written)
+		t.Errorf("the log has the secret, or the address:\n%s", written)
 	}
 }
 
