@@ -93,6 +93,31 @@ func (v Value) AppendJSON(dst []byte) []byte {
 	return append(dst, "null"...)
 }
 
+// AppendKeyJSON appends a key as JSON: the value of a plain key of one field, or
+// else an array.
+func AppendKeyJSON(dst []byte, key []Value, list bool) []byte {
+	if !list && len(key) == 1 {
+		return key[0].AppendJSON(dst)
+	}
+	dst = append(dst, '[')
+	for i, v := range key {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = v.AppendJSON(dst)
+	}
+	return append(dst, ']')
+}
+
+// KeyText returns a key as topics and histories use it: the text of the one value
+// of a plain key, or else the JSON array.
+func KeyText(key []Value, list bool) string {
+	if !list && len(key) == 1 {
+		return string(key[0].AppendText(nil))
+	}
+	return string(AppendKeyJSON(nil, key, list))
+}
+
 // Outside these bounds the shortest double is written with an exponent, as
 // JavaScript does.
 const (

@@ -78,17 +78,7 @@ func ints(op string, x, y func(*Frame) (int64, bool)) func(*Frame) (int64, bool)
 	default:
 		do = remainder
 	}
-	return func(f *Frame) (int64, bool) {
-		a, ok := x(f)
-		if !ok {
-			return 0, false
-		}
-		b, ok := y(f)
-		if !ok {
-			return 0, false
-		}
-		return do(a, b)
-	}
+	return pair(x, y, do)
 }
 
 func addInts(a, b int64) (int64, bool) {

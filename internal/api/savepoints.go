@@ -94,10 +94,7 @@ func (s *server) listSavepoints(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return savepointsAway(err)
 	}
-	if all == nil {
-		all = []Savepoint{}
-	}
-	return encode(w, http.StatusOK, map[string]any{"savepoints": all})
+	return encodeAll(w, "savepoints", all)
 }
 
 func (s *server) getSavepoint(w http.ResponseWriter, r *http.Request) error {

@@ -338,10 +338,7 @@ func (s *server) listHotKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if keys == nil {
-		keys = []HotKey{}
-	}
-	return encode(w, http.StatusOK, map[string]any{"hot_keys": keys})
+	return encodeAll(w, "hot_keys", keys)
 }
 
 func (s *server) listJobs(w http.ResponseWriter, r *http.Request) error {
@@ -349,10 +346,15 @@ func (s *server) listJobs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if jobs == nil {
-		jobs = []Job{}
+	return encodeAll(w, "jobs", jobs)
+}
+
+// encodeAll answers with a list under its name; none is an empty list.
+func encodeAll[T any](w http.ResponseWriter, name string, all []T) error {
+	if all == nil {
+		all = []T{}
 	}
-	return encode(w, http.StatusOK, map[string]any{"jobs": jobs})
+	return encode(w, http.StatusOK, map[string]any{name: all})
 }
 
 func serveJSON(body []byte) handler {

@@ -19,7 +19,7 @@ func (a *Alert) AppendJSON(dst []byte) []byte {
 	dst = event.AppendQuoted(append(dst, `,"rule":`...), a.Rule)
 	dst = strconv.AppendInt(append(dst, `,"revision":`...), int64(a.Revision), 10)
 	dst = event.AppendQuoted(append(dst, `,"mode":`...), a.Mode)
-	dst = a.appendKey(append(dst, `,"key":`...))
+	dst = event.AppendKeyJSON(append(dst, `,"key":`...), a.Key, a.KeyList)
 	dst = event.AppendQuoted(append(dst, `,"severity":`...), a.Severity)
 	dst = strconv.AppendInt(append(dst, `,"score":`...), int64(a.Score), 10)
 	dst = appendTime(dst, "at", a.At)
@@ -42,26 +42,7 @@ func (a *Alert) AppendJSON(dst []byte) []byte {
 
 // KeyText returns the key as the alerts topic and the histories use it: the
 // scalar's text, or the JSON array of a composite key.
-func (a *Alert) KeyText() string {
-	if !a.KeyList && len(a.Key) == 1 {
-		return string(a.Key[0].AppendText(nil))
-	}
-	return string(a.appendKey(nil))
-}
-
-func (a *Alert) appendKey(dst []byte) []byte {
-	if !a.KeyList && len(a.Key) == 1 {
-		return a.Key[0].AppendJSON(dst)
-	}
-	dst = append(dst, '[')
-	for i, v := range a.Key {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = v.AppendJSON(dst)
-	}
-	return append(dst, ']')
-}
+func (a *Alert) KeyText() string { return event.KeyText(a.Key, a.KeyList) }
 
 func (a *Alert) appendMeasures(dst []byte) []byte {
 	dst = append(dst, '{')

@@ -63,7 +63,7 @@ const BytesMax = 64 << 10
 func (u *Update) AppendJSON(dst []byte) []byte {
 	dst = event.AppendQuoted(append(dst, `{"view":`...), u.View)
 	dst = strconv.AppendInt(append(dst, `,"revision":`...), int64(u.Revision), 10)
-	dst = u.appendKey(append(dst, `,"key":`...))
+	dst = event.AppendKeyJSON(append(dst, `,"key":`...), u.Key, u.KeyList)
 	dst = event.AppendQuoted(append(dst, `,"status":`...), string(u.Status))
 	dst = strconv.AppendInt(append(dst, `,"version":`...), u.Version, 10)
 	dst = appendTime(dst, "at", u.At)
@@ -105,30 +105,11 @@ func appendTime(dst []byte, name string, us int64) []byte {
 
 // KeyText returns the key as records and sinks use it: the scalar's text, or
 // the JSON array of a composite key.
-func (u *Update) KeyText() string {
-	if !u.KeyList && len(u.Key) == 1 {
-		return string(u.Key[0].AppendText(nil))
-	}
-	return string(u.appendKey(nil))
-}
+func (u *Update) KeyText() string { return event.KeyText(u.Key, u.KeyList) }
 
 // RecordKey is the key of the update's record in the views topic: the view's
 // name, a slash, KeyText. Names hold no slash.
 func (u *Update) RecordKey() []byte { return []byte(u.View + "/" + u.KeyText()) }
-
-func (u *Update) appendKey(dst []byte) []byte {
-	if !u.KeyList && len(u.Key) == 1 {
-		return u.Key[0].AppendJSON(dst)
-	}
-	dst = append(dst, '[')
-	for i, v := range u.Key {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = v.AppendJSON(dst)
-	}
-	return append(dst, ']')
-}
 
 // Fit leaves out the longest values, the first of equals, until the JSON has at
 // most bytesMax bytes, and says truncated where one had to go. The key is never
