@@ -10,7 +10,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 # Packages that start goroutines, and so run under the race detector too.
-RACE := ./engine/kafka/... ./engine/checkpoint/... ./rules/... ./sinks/... ./internal/api/... ./cmd/...
+RACE := ./engine/kafka/... ./engine/checkpoint/... ./engine/backtest/... ./engine/state/... ./rules/... ./sinks/... ./internal/api/... ./internal/fatal/... ./cmd/...
 # How long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 60s
 # What the end-to-end tests need; their servers have a folder and ports of
@@ -76,13 +76,14 @@ vuln:
 		echo "NOT CHECKED: the vulnerability database is not reachable from here"; tail -n 2 .vuln.log; rc=0; \
 	else cat .vuln.log; fi; rm -f .vuln.log; exit $$rc
 
-unit:
+unit: ## the packages that start no goroutine
 	$(call part,unit tests)
-	@go test -timeout 30m ./...
+	@go test -timeout 30m $$(go list ./... | grep -vxF "$$(go list $(RACE))")
 
+# These tests mostly wait for one another, not for a processor.
 race: ## the packages that start goroutines, under the race detector
 	$(call part,race detector)
-	@go test -race -timeout 30m $(RACE)
+	@go test -race -parallel 6 -timeout 30m $(RACE)
 
 e2e: ## the end-to-end tests, on a real Kafka and Cassandra that start and stop here
 	$(call part,end to end)
