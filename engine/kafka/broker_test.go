@@ -38,8 +38,9 @@ func openJob(t *testing.T, job string, brokers ...string) *Cluster {
 	return c
 }
 
+// testContext ends where a test waits in vain: later than a loaded machine takes.
 func testContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
