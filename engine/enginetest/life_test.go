@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -68,6 +69,8 @@ func (c *Committed) said() []string {
 	return all
 }
 
+var lifeSeeds = flag.Int("life.seeds", 50, "seeds of each half of TestLife")
+
 // TestLife replaces rules by revisions of the same text, which start warm or carry
 // the runs of those before them, and crashes at random. What the rules say
 // equals what they say when nothing is replaced.
@@ -76,10 +79,7 @@ func TestLife(t *testing.T) {
 	for _, start := range []string{"warm", "carry"} {
 		t.Run(start, func(t *testing.T) {
 			t.Parallel()
-			alerts, warmed, crashes, seeds := 0, 0, 0, 150
-			if testing.Short() {
-				seeds = 30
-			}
+			alerts, warmed, crashes, seeds := 0, 0, 0, *lifeSeeds
 			for seed := range uint64(seeds) {
 				want := crashFree(t, lifeScript(seed, 250, lib, names, 1))
 				s := lifeScript(seed, 250, lib, names, 1)

@@ -103,16 +103,27 @@ func (r *rig) sameAsOracle(in *input) {
 	}
 }
 
+// sameInHistory compares the history with the newest versions. A history that
+// still grows is waited for, however many alerts there are.
 func (r *rig) sameInHistory(p *process) {
 	r.t.Helper()
-	eventually(r.t, 2*time.Minute, func() string {
+	had := 0
+	differs := func() string {
 		got, err := r.stored(p)
 		if err != nil {
 			return err.Error()
 		}
+		had = len(got)
 		if diff := r.newest.difference(got); diff != "" {
 			return fmt.Sprintf("the history differs from match:\n%s", diff)
 		}
 		return ""
-	})
+	}
+	for before := -1; before < had; {
+		before = had
+		if differs() == "" {
+			return
+		}
+	}
+	eventually(r.t, 2*time.Minute, differs)
 }
