@@ -141,6 +141,8 @@ type Program struct {
 	Text string
 	// Needs are comparisons without which a condition does not hold.
 	Needs []Need
+	// Kin are the conditions that differ from it in one number.
+	Kin   Kin
 	Const *bool // the value when the expression is a constant bool, else nil
 	// Verdict is what can be said of a condition without an event.
 	Verdict Verdict

@@ -25,7 +25,7 @@ func shapeOf(p *Program, checked *ast.AST, data []*datum) {
 	p.Count = s.count(checked.Expr())
 	if isKind(checked, checked.Expr(), types.BoolKind) {
 		p.Filter, p.Verdict = s.filter(p), verdictOf(checked, s.data)
-		p.Needs = s.needs(checked.Expr(), nil)
+		p.Needs, p.Kin = s.needs(checked.Expr(), nil), s.kin(checked.Expr())
 	}
 }
 

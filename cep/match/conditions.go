@@ -87,17 +87,17 @@ func (c *conditions) all() uint64 { return c.of(1<<len(c.list) - 1) }
 func (c *conditions) evaluate(i int) {
 	k := &c.list[i]
 	c.known |= 1 << i
-	if k.stream == c.stream && c.roles>>k.role&1 != 0 && (k.cond == nil || !c.misses(k.cond.Needs) && c.holds(k)) {
+	if k.stream == c.stream && c.roles>>k.role&1 != 0 && (k.cond == nil || !misses(c.ev, k.cond.Needs) && c.holds(k)) {
 		c.yes |= 1 << i
 	}
 }
 
 // misses reports whether the event is known to lie outside of what a condition
 // needs.
-func (c *conditions) misses(needs []expr.Need) bool {
+func misses(ev *event.Event, needs []expr.Need) bool {
 	for i := range needs {
 		n := &needs[i]
-		v := &c.ev.Values[n.Field]
+		v := &ev.Values[n.Field]
 		if !v.Present() {
 			return false
 		}

@@ -43,12 +43,32 @@ type rig struct {
 
 func newRig(t *testing.T, body string) *rig {
 	t.Helper()
+	return newRigs(t, body)[0]
+}
+
+// newRigs returns the rigs of rules that read one schema.
+func newRigs(t *testing.T, bodies ...string) (rigs []*rig) {
+	t.Helper()
+	var schema *event.Schema
+	for _, body := range bodies {
+		r := rigOf(t, body, schema)
+		schema = r.schema
+		rigs = append(rigs, r)
+	}
+	return rigs
+}
+
+// rigOf compiles a rule against a schema, its own where that is nil.
+func rigOf(t *testing.T, body string, schema *event.Schema) *rig {
+	t.Helper()
 	file, problems := syntax.Parse("r.yaml", []byte(stream+body))
 	if syntax.Failed(problems) {
 		t.Fatal(problems)
 	}
 	doc := file.Documents[0].(*syntax.Stream)
-	schema := prog.SchemaOf(doc)
+	if schema == nil {
+		schema = prog.SchemaOf(doc)
+	}
 	rule, problems := prog.Compile(file.Documents[1].(*syntax.Rule), &prog.Env{
 		Streams: map[string]*syntax.Stream{"e": doc}, Schemas: map[string]*event.Schema{"e": schema},
 	})

@@ -38,20 +38,33 @@ type pastLink struct{ event, pos, prev int32 }
 
 const noLink = -1
 
-// raise emits the widest match that completes at the event being applied.
+// raise emits the widest match that completes at the event being applied, then
+// cuts.
 func (s *States) raise() {
-	if len(s.done) == 0 {
-		return
+	if len(s.done) > 0 {
+		tail, partial := s.widest()
+		s.skip(s.emit(tail, partial))
 	}
+}
+
+// widest returns the last link of the widest match that completes now; partial
+// where some event of it is forgotten.
+func (s *States) widest() (tail int32, partial bool) {
 	p := &s.past
 	p.load(s)
 	for i := range p.events {
 		if link := s.rebuild(i); link != noLink {
-			s.emit(link, false)
-			return
+			return link, false
 		}
 	}
-	s.emit(s.outline(), true)
+	return s.outline(), true
+}
+
+// skip ends what a match that ended with an event of a number ends.
+func (s *States) skip(last uint32) {
+	if !s.rule.NoSkip {
+		s.cut(last)
+	}
 }
 
 func (p *past) load(s *States) {
@@ -205,8 +218,9 @@ func (s *States) begun(holding uint64) int32 {
 	return mv.accepts[0]
 }
 
-// emit writes the match that ends at a link, then cuts.
-func (s *States) emit(tail int32, partial bool) {
+// emit writes the match that ends at a link, and returns the number of its last
+// event.
+func (s *States) emit(tail int32, partial bool) (last uint32) {
 	p, m := &s.past, s.writer()
 	m.begin(s.asked.ev, s.asked.roles, s.out)
 	m.load(nil)
@@ -216,7 +230,6 @@ func (s *States) emit(tail int32, partial bool) {
 		p.chain = append(p.chain, l)
 	}
 	slices.Reverse(p.chain)
-	last := uint32(0)
 	for i, l := range p.chain {
 		e := &p.events[p.links[l].event]
 		last = e.seq
@@ -231,9 +244,7 @@ func (s *States) emit(tail int32, partial bool) {
 		m.st.held = append(m.st.held, held{time: s.now, seq: uint64(s.seq), ev: ev, kept: ev})
 	}
 	m.emit(&c, ByEvent)
-	if !s.rule.NoSkip {
-		s.cut(last)
-	}
+	return last
 }
 
 // writer returns the machine that writes the alerts of the rule.

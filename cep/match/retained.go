@@ -152,11 +152,11 @@ func (s *States) read(raw []byte) {
 	}
 }
 
-// save writes what is left of the key's state.
-func (s *States) save(key []byte, store Store) {
+// encode returns what is left of the key's state, nil where nothing is. It is
+// valid until the next call.
+func (s *States) encode() []byte {
 	if len(s.next) == 0 {
-		store.Put(key, nil)
-		return
+		return nil
 	}
 	k := &s.kept
 	s.events = append(s.events[:0], k.b...)
@@ -184,7 +184,7 @@ func (s *States) save(key []byte, store Store) {
 		b = binary.AppendUvarint(b, uint64(r.start-k.before.time))
 	}
 	s.buf = b
-	store.Put(key, b)
+	return b
 }
 
 // retain appends the event being applied to s.events.

@@ -131,10 +131,10 @@ func (s *States) Event(key []byte, ev *event.Event, roles uint64, store Store, o
 	case changed:
 		s.holding = s.asked.all()
 		s.raise()
-		s.save(key, store)
+		store.Put(key, s.encode())
 	case s.pat.Adjacent && len(s.next) > 0: // the event stands between two others
 		s.holding = 0
-		s.save(key, store)
+		store.Put(key, s.encode())
 	}
 }
 

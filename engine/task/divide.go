@@ -28,13 +28,18 @@ func Divide(cfg Config, snapshot []byte, first bool) (*Task, error) {
 			if !first {
 				s.counts = RuleCounts{}
 			}
-			t.sift(s.id, 0)
+			if s.cohort == nil {
+				t.sift(s.id, 0)
+			}
 			if s.paged() {
 				t.sift(s.id|pagesBit, pageNumberBytes)
 			}
 			if s.shown != nil {
 				t.sift(s.id|pulseBit, 0)
 			}
+		}
+		for _, c := range g.cohorts {
+			t.sift(c.id, 0)
 		}
 		for _, h := range g.histories {
 			t.sift(h.id, 0)

@@ -21,8 +21,9 @@ type group struct {
 	mark      int64  // the watermark applied
 	first     int64  // time of the first event read by rules; unset before
 	held      queue
-	slots     []*slot                 // by rule name, then age
-	histories []*history              // of the profiles that the rules read
+	slots     []*slot    // by rule name, then age
+	histories []*history // of the profiles that the rules read
+	cohorts   []*cohort
 	feeds     []feed                  // by position in streams
 	spans     map[*event.Schema]int64 // of a Switch: how far held events reach
 	dying     int                     // slots that only finish what is held
@@ -49,6 +50,7 @@ type feed struct {
 type route struct {
 	schema  *event.Schema
 	taps    []tap
+	musters []muster
 	sieve   *match.Sieve
 	early   bool // some rule of it looks ahead of the watermark
 	members [1]uint64
@@ -277,8 +279,11 @@ func (t *Task) deliver(g *group, h *held) {
 		f.begin(ev, r)
 		r.sheet.Begin(ev)
 		set := r.pass(h)
+		for i := range r.musters {
+			t.march(&r.musters[i], r, h, set)
+		}
 		for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
-			kept = t.offer(&r.taps[i], h) || kept
+			kept = t.bring(&r.taps[i], h) || kept
 		}
 		r.sheet.End()
 	}
@@ -330,6 +335,15 @@ func (f *feed) begin(ev *event.Event, r *route) {
 			p.slot.counts.NoKey++
 		}
 	}
+}
+
+// bring shows an event to one rule, and reports whether an alert refers to the
+// event now.
+func (t *Task) bring(p *tap, h *held) (kept bool) {
+	if c := p.slot.cohort; c != nil && c.moved == t.moment {
+		return t.hear(p, h)
+	}
+	return t.offer(p, h)
 }
 
 // offer shows an event to one rule under each of its keys, and reports whether

@@ -66,8 +66,10 @@ func (t *Task) settleIn(g *group, s *slot) error {
 		if im.Covered != unset {
 			s.covered = im.Covered
 		}
-		if id, ok := t.spaceOf(s, im); ok {
+		if id, ok := t.spaceOf(s, im); ok && id != s.id {
 			t.copyInto(id, im.Records)
+		} else if ok {
+			t.give(g, s, im.Records)
 		}
 		if err := t.holdImported(g, im.Held); err != nil {
 			return err

@@ -41,6 +41,9 @@ type slot struct {
 	store     store
 	ahead     *outlook // of a rule with timing early
 	shown     *shown   // of a view
+	shape     string   // of what may share records; "": it has its own
+	cohort    *cohort  // nil: its records are its own
+	place     int      // in it
 }
 
 const alive = math.MaxUint32
@@ -61,10 +64,19 @@ var (
 	_ match.Paging  = (*store)(nil)
 )
 
-func (s *store) Get(key []byte) []byte { return s.task.cfg.State.Get(s.slot.id, key) }
+func (s *store) Get(key []byte) []byte {
+	if c := s.slot.cohort; c != nil {
+		return c.eval.Member(s.task.cfg.State.Get(c.id, key), s.slot.place)
+	}
+	return s.task.cfg.State.Get(s.slot.id, key)
+}
 
 func (s *store) Put(key, state []byte) {
 	s.wrote = true
+	if c := s.slot.cohort; c != nil {
+		s.task.cfg.State.Put(c.id, key, c.eval.Replace(s.task.cfg.State.Get(c.id, key), s.slot.place, state), s.dies())
+		return
+	}
 	s.task.cfg.State.Put(s.slot.id, key, state, s.dies())
 }
 
@@ -333,6 +345,7 @@ func (t *Task) start(r Rule, set Set, carry []string) error {
 	if m := set.ModeOf(ref); s.shown == nil && m != ModeLive {
 		s.modes = []stretch{{t.epoch, m}}
 	}
+	t.enlist(g, s)
 	t.attach(g, s)
 	if err := t.share(g, s); err != nil {
 		return err
@@ -358,7 +371,7 @@ func (t *Task) inherit(g *group, s *slot) {
 		return
 	}
 	s.covered = from.covered
-	t.copyInto(s.id, t.recordsOf(from.id))
+	t.give(g, s, t.remembered(from))
 	if s.paged() {
 		t.copyInto(s.id|pagesBit, t.recordsOf(from.id|pagesBit))
 	}
@@ -398,7 +411,9 @@ func (t *Task) attach(g *group, s *slot) {
 			s.lateness = max(s.lateness, t.streams[i].lateness)
 		}
 	}
-	t.cfg.State.Open(Slot{ID: s.id, Wheel: g.id})
+	if s.cohort == nil {
+		t.cfg.State.Open(Slot{ID: s.id, Wheel: g.id})
+	}
 	if s.paged() {
 		t.cfg.State.Open(Slot{ID: s.id | pagesBit, Wheel: g.id})
 	}
@@ -433,7 +448,9 @@ func (t *Task) retire(g *group) {
 	for _, s := range g.slots {
 		if gone(s) {
 			t.timers++
-			t.cfg.State.Drop(s.id)
+			if s.cohort == nil {
+				t.cfg.State.Drop(s.id)
+			}
 			if s.paged() {
 				t.cfg.State.Drop(s.id | pagesBit)
 			}
@@ -443,6 +460,7 @@ func (t *Task) retire(g *group) {
 			delete(t.slots, s.id)
 		}
 	}
+	t.disband(g, gone)
 	g.slots = slices.DeleteFunc(g.slots, gone)
 	t.back.loose = true
 	t.forgetHistories(g)
@@ -566,6 +584,7 @@ func (f *feed) sift() {
 			}
 		}
 		r.sieve = match.NewSieve(r.schema, evaluators)
+		r.muster()
 	}
 }
 

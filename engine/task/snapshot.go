@@ -15,8 +15,11 @@ import (
 
 // A snapshot is a format byte, the header as JSON behind its length, the held
 // events and the remembered ids of each stream. Held events are in the
-// compact form of package event.
-const snapshotFormat = 4
+// compact form of package event. The format before knew no cohorts.
+const (
+	snapshotFormat = 5
+	formatBefore   = 4
+)
 
 var errSnapshot = errors.New("not a task's snapshot")
 
@@ -71,6 +74,8 @@ type slotHeader struct {
 	Level      int       `json:",omitempty"`
 	View       bool      `json:",omitempty"` // Ref is of a view
 	Modes      []stretch `json:",omitempty"`
+	Cohort     uint32    `json:",omitempty"` // the State's slot where its rule's records are; 0: its own
+	Place      int       `json:",omitempty"` // there
 }
 
 // An alertsHeader is how far the rules that read alerts have come.
@@ -124,7 +129,7 @@ func (t *Task) header() *header {
 	for _, g := range t.groups {
 		h.Groups = append(h.Groups, groupHeader{g.streams, g.asides, g.mark, g.first})
 		for _, s := range g.slots {
-			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.profiles, s.born, s.died, s.until, s.covered, s.counts, s.level, s.shown != nil, s.modes})
+			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.profiles, s.born, s.died, s.until, s.covered, s.counts, s.level, s.shown != nil, s.modes, s.cohortID(), s.place})
 		}
 		for _, y := range g.histories {
 			h.Histories = append(h.Histories, historyHeader{y.id, g.id, y.ref, y.stream, y.born})
@@ -224,7 +229,7 @@ func Restore(cfg Config, snapshot []byte) (*Task, error) {
 }
 
 func readHeader(b []byte) (*header, []byte, error) {
-	if len(b) == 0 || b[0] != snapshotFormat {
+	if len(b) == 0 || b[0] != snapshotFormat && b[0] != formatBefore {
 		return nil, nil, fmt.Errorf("%w: unknown format", errSnapshot)
 	}
 	n, w := binary.Uvarint(b[1:])
@@ -319,6 +324,9 @@ func (t *Task) restoreSlots(h *header, live *Live) error {
 		s := t.newSlot(sh.ID, rule, sh.Streams, sh.Profiles)
 		s.born, s.died, s.until, s.covered, s.counts = sh.Born, sh.Died, sh.Until, sh.Covered, sh.Counts
 		s.level, s.modes = sh.Level, sh.Modes
+		if err := t.reenlist(t.groups[sh.Group], s, &sh); err != nil {
+			return err
+		}
 		t.attach(t.groups[sh.Group], s)
 		if err := t.restoreHistories(h, &sh, s); err != nil {
 			return err

@@ -150,7 +150,7 @@ func (w *Warming) exports() ([]Entry, error) {
 func (w *Warming) export(g *group, s *slot) ([]*Import, error) {
 	p := parts{first: Import{Rule: s.ref, Covered: w.covered(g, s)}}
 	p.open(Import{})
-	p.records(Import{}, w.task.recordsOf(s.id))
+	p.records(Import{}, w.task.remembered(s))
 	if s.paged() {
 		p.records(Import{Space: spacePages}, w.task.recordsOf(s.id|pagesBit))
 	}
