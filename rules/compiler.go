@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
 	"github.com/caltrop/caltrop/engine/task"
@@ -23,8 +24,9 @@ type compiler struct {
 	views    map[Ref]*viewOver
 	silences map[Ref]*Silence
 	sinks    map[Ref]*Sink
-	alerts   map[string]*Stream // by its measures: a task holds on to its schema
-	key      []byte             // of fields with pii: hash; empty: there is none
+	alerts   map[string]*Stream       // by its measures: a task holds on to its schema
+	parts    map[string]*event.Schema // of streams of parts: a task holds on to them
+	key      []byte                   // of fields with pii: hash; empty: there is none
 }
 
 // A compiled rule revision, with what its program is a function of besides its
@@ -47,6 +49,7 @@ func (c *compiler) init() {
 	c.views = map[Ref]*viewOver{}
 	c.silences = map[Ref]*Silence{}
 	c.sinks = map[Ref]*Sink{}
+	c.parts = map[string]*event.Schema{}
 }
 
 // set compiles exactly refs. A reference that revisions lacks is an error; a
@@ -189,6 +192,14 @@ func (c *compiler) alertsStream(fields string) *Stream {
 	return st
 }
 
+// partsSchema returns the schema of a stream of parts, always the same one.
+func (c *compiler) partsSchema(name string) *event.Schema {
+	if c.parts[name] == nil {
+		c.parts[name] = newPartsSchema(name)
+	}
+	return c.parts[name]
+}
+
 // known returns a rule's revision, parsed; nil for a fault of the set.
 func (c *compiler) known(set *Set, rev *Revision) *compiled {
 	return parsed(set, rev, c.rules, func(d *syntax.Rule) (*compiled, []syntax.Problem) {
@@ -206,6 +217,7 @@ func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision, known *compiled,
 			return nil
 		}
 		known.rule = &Rule{Doc: known.doc, Prog: program, Revision: rev.Revision}
+		known.rule.stages = stagesOf(known.rule, set, c.partsSchema)
 		known.read, known.recall = shapesRead(program.Outside.Lists, set), profilesRead(program, set)
 		known.over = known.over[:0]
 		for _, name := range known.names {
@@ -214,7 +226,7 @@ func (c *compiler) rule(set *Set, env *prog.Env, rev *Revision, known *compiled,
 	}
 	rule := known.rule
 	if state == Shadow || state == Paused {
-		rule = &Rule{Doc: rule.Doc, Prog: rule.Prog, Revision: rule.Revision, State: state}
+		rule = &Rule{Doc: rule.Doc, Prog: rule.Prog, Revision: rule.Revision, State: state, stages: rule.stages}
 	}
 	set.add(rule)
 	return rule.Prog

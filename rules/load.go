@@ -313,7 +313,9 @@ func (c *checker) rule(r sourced, env *prog.Env) *prog.Rule {
 	for _, p := range misnamed(r.doc, c.set) {
 		c.report(r.file, p)
 	}
-	c.set.Rules = append(c.set.Rules, &Rule{Doc: r.doc, Prog: compiled, Revision: 1})
+	rule := &Rule{Doc: r.doc, Prog: compiled, Revision: 1}
+	rule.stages = stagesOf(rule, c.set, newPartsSchema)
+	c.set.Rules = append(c.set.Rules, rule)
 	return compiled
 }
 

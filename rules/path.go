@@ -10,6 +10,7 @@ import (
 
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
+	"github.com/caltrop/caltrop/cep/window"
 )
 
 // A Path says where a live rule runs.
@@ -20,6 +21,9 @@ type Path struct {
 	Input string
 	// Because lists why the rule is not direct; of one that is, it is empty.
 	Because []string
+	// First is what the tasks of the first stage read, where the rule runs as two
+	// tasks in a row: the keyed log of its key and salt. Input is the second's.
+	First string
 }
 
 // keyedPrefix begins the inputs that are keyed logs. No stream has such a name.
@@ -53,7 +57,9 @@ func (s *Set) PathOf(r *Rule) Path {
 	}
 	for _, up := range s.Upstream(r) {
 		if up.Prog.Upstream == nil {
-			return s.ownPath(up)
+			p := s.ownPath(up)
+			p.First = ""
+			return p
 		}
 	}
 	return Path{Because: []string{"it reads alerts that no live rule raises"}}
@@ -63,6 +69,10 @@ func (s *Set) PathOf(r *Rule) Path {
 // one stream whose key is what the producer keys by: all else needs its events
 // brought together first.
 func (s *Set) ownPath(r *Rule) Path {
+	if s.staged(r) {
+		return Path{Input: keyedInput(r.Doc.Key.Fields), First: saltedInput(r), Because: []string{fmt.Sprintf(
+			"it has hot_keys: %d salts of a key are brought together apart, and merged by the key at the end of a window", r.Doc.Salts)}}
+	}
 	uses := usesOf(r.Doc)
 	stream := uses[0].stream
 	because := func(format string, args ...any) Path {
@@ -93,6 +103,7 @@ func (s *Set) ownPath(r *Rule) Path {
 type KeyedLog struct {
 	Input   string
 	Streams []LogStream // by name
+	Salts   int         // by how many salts its keys are spread; 0: they are not
 }
 
 // A LogStream is a stream that goes to a keyed log, with the key projections
@@ -110,9 +121,11 @@ func (s *Set) KeyedLogs() []KeyedLog {
 		if p.Direct() {
 			continue
 		}
-		at := slices.IndexFunc(logs, func(l KeyedLog) bool { return l.Input == p.Input })
-		if at < 0 {
-			at, logs = len(logs), append(logs, KeyedLog{Input: p.Input})
+		at := logOf(&logs, p.Input)
+		if p.First != "" {
+			logs[at].add(r.stages.parts, []int{window.PartKey})
+			at = logOf(&logs, p.First)
+			logs[at].Salts = r.Doc.Salts
 		}
 		for i, schema := range r.Prog.Streams {
 			for _, fields := range r.Prog.Keys[i].Roles {
@@ -128,6 +141,15 @@ func (s *Set) KeyedLogs() []KeyedLog {
 	}
 	slices.SortFunc(logs, func(a, b KeyedLog) int { return strings.Compare(a.Input, b.Input) })
 	return logs
+}
+
+// logOf returns the place of an input's log, which it adds where it is new.
+func logOf(logs *[]KeyedLog, input string) int {
+	at := slices.IndexFunc(*logs, func(l KeyedLog) bool { return l.Input == input })
+	if at < 0 {
+		at, *logs = len(*logs), append(*logs, KeyedLog{Input: input})
+	}
+	return at
 }
 
 // KeyedLog returns the keyed log of an input; one without streams where no rule

@@ -32,7 +32,7 @@ func (s *Set) Names() task.Set {
 		names.Streams = append(names.Streams, task.Ref{Name: prog.AlertsStream, Revision: s.Alerts.Revision, Fields: s.Alerts.fields})
 	}
 	for _, r := range s.AtWork() {
-		ref := task.Ref{Name: r.Doc.Name, Revision: r.Revision}
+		ref := task.Ref{Name: r.Doc.Name, Revision: r.Revision, Stage: s.stageOf(r)}
 		names.Rules = append(names.Rules, ref)
 		switch r.State {
 		case Shadow:
@@ -57,7 +57,7 @@ func (s *Set) Names() task.Set {
 // its streams, the rules and views that run there, and the profiles and lists that those
 // read.
 func (s *Set) Restrict(input string) *Set {
-	part := &Set{Version: s.Version}
+	part := &Set{Version: s.Version, input: input, single: s.single}
 	if IsKeyed(input) {
 		for _, st := range s.KeyedLog(input).Streams {
 			part.Streams = append(part.Streams, st.Stream)
@@ -66,8 +66,13 @@ func (s *Set) Restrict(input string) *Set {
 		part.Streams = []*Stream{st}
 	}
 	for _, r := range s.AtWork() {
-		if s.PathOf(r).Input == input {
+		if p := s.PathOf(r); p.Input == input || p.First == input {
 			part.add(r)
+			if p.Input == input && p.First != "" { // its parts are compiled with its streams
+				for _, schema := range r.Prog.Streams {
+					part.include(s.Stream(schema.Stream))
+				}
+			}
 			if r.Prog.Upstream != nil {
 				part.Alerts = s.Alerts
 			}
@@ -93,7 +98,15 @@ func (s *Set) Restrict(input string) *Set {
 			part.Lists = append(part.Lists, l)
 		}
 	}
+	part.sort()
 	return part
+}
+
+// include adds a stream where the set has not got it.
+func (s *Set) include(st *Stream) {
+	if st != nil && !slices.Contains(s.Streams, st) {
+		s.Streams = append(s.Streams, st)
+	}
 }
 
 // add adds a rule at work where its state says.
@@ -126,7 +139,11 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 		if r == nil {
 			return nil, fmt.Errorf("rule %s/%d is not in the set", ref.Name, ref.Revision)
 		}
-		live.Rules = append(live.Rules, task.Rule{Rule: r.Prog, Revision: r.Revision})
+		staged, err := r.at(ref.Stage)
+		if err != nil {
+			return nil, err
+		}
+		live.Rules = append(live.Rules, staged)
 	}
 	for _, ref := range names.Views {
 		v := s.View(ref.Name)
@@ -155,9 +172,11 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 
 func (s *Stream) live() task.Stream {
 	live := task.Stream{Doc: s.Doc, Schema: s.Schema}
-	if s.Doc.Format == "avro" {
+	switch {
+	case isParts(s.Doc.Name): // no record of a source is one
+	case s.Doc.Format == "avro":
 		live.Decoder = event.NewAvroDecoder(s.Decl())
-	} else {
+	default:
 		live.Decoder = event.NewDecoder(s.Decl())
 	}
 	return live
@@ -173,6 +192,7 @@ func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
 	if err := r.recall(set, names.Lists); err != nil {
 		return nil, err
 	}
+	r.addLoose(set, names)
 	return set.Resolve(names)
 }
 
@@ -181,6 +201,9 @@ func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
 func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
 	refs = make([]Ref, 0, len(names.Streams)+len(names.Rules)+len(names.Lists)+len(names.Profiles)+len(names.Views))
 	for i, s := range names.Streams {
+		if isParts(s.Name) {
+			continue // of its rule
+		}
 		if s.Name == prog.AlertsStream {
 			alerts = &names.Streams[i]
 			continue
@@ -203,10 +226,10 @@ func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
 }
 
 // AllLive returns the set without the rules on trial, and with those that are paused
-// as if they were live: what a backtest of all rules runs.
+// as if they were live, each in one task: what a backtest of all rules runs.
 func (s *Set) AllLive() *Set {
 	part := *s
-	part.Rules, part.Shadows = slices.Clone(s.Rules), nil
+	part.Rules, part.Shadows, part.single = slices.Clone(s.Rules), nil, true
 	for i, r := range part.Rules {
 		if r.State != "" {
 			part.Rules[i] = &Rule{Doc: r.Doc, Prog: r.Prog, Revision: r.Revision}

@@ -35,6 +35,9 @@ type Set struct {
 	Alerts   *Stream    // the built-in stream of alerts; nil when no rule reads it
 	Faults   []Fault    // stored documents that this build cannot compile
 
+	input  string            // whose part of a set it is; "": it is whole
+	single bool              // its rules are not divided into stages
+	loose  []*Stream         // streams of parts of rules that are not in it
 	key    []byte            // of fields with pii: hash
 	scales map[string]*Scale // by key
 }
@@ -55,6 +58,8 @@ type Rule struct {
 	Prog     *prog.Rule
 	Revision int   // 1 for a rule read from a file
 	State    State // Shadow, Paused; else it is live, or read from a file
+
+	stages *stages // nil: it is not run in two
 }
 
 // kind tells a rule from the rule that stands for a view.
@@ -94,8 +99,11 @@ func (f *Fault) String() string { return fmt.Sprintf("%s: %s", f.Ref, f.Problems
 
 // Stream returns the stream called name, or nil.
 func (s *Set) Stream(name string) *Stream {
-	if name == prog.AlertsStream {
+	switch {
+	case name == prog.AlertsStream:
 		return s.Alerts
+	case isParts(name):
+		return s.partsStream(name)
 	}
 	i, ok := slices.BinarySearchFunc(s.Streams, name, func(s *Stream, n string) int { return strings.Compare(s.Doc.Name, n) })
 	if !ok {

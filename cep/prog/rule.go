@@ -33,7 +33,10 @@ type Rule struct {
 	Pattern       *Pattern     // nil for a window rule
 	Window        *Window      // nil for a pattern rule
 	Upstream      *Upstream    // whose alerts the rule reads; nil: it does not read the stream alerts
-	Shown         bool         // the window of a View: its values are read, and nothing is raised
+	// Whole is the rule of which this is the second stage: its stream is that of
+	// what the first stage hands over. nil: the rule is no second stage.
+	Whole *Rule
+	Shown bool // the window of a View: its values are read, and nothing is raised
 }
 
 // KeyOf lists the key projections of one stream within a rule: usually one;

@@ -23,6 +23,8 @@ type paned struct {
 	part  []agg.Acc // of one salt
 	older []byte
 	head  []byte
+
+	closed func(*frames) // takes a window that ends, instead of an alert; nil: it is judged
 }
 
 // A frames is the state of a paned rule:
@@ -138,6 +140,16 @@ func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out 
 // spread gives the arguments in p.args to the pane that begins at start, the
 // newest. Events come in time order.
 func (p *paned) spread(f *frames, start int64, ev *event.Event) {
+	p.turn(f, start)
+	n := len(p.part)
+	salt := int(floorMod(ev.Offset, int64(p.salts)))
+	p.add(p.accs[salt*n:(salt+1)*n], p.args)
+	p.packed = p.appendAccumulators(p.packed[:0], p.accs)
+	f.newest.n, f.newest.accs = f.newest.n+1, p.packed
+}
+
+// turn makes the pane that begins at start the newest, and p.accs what it has.
+func (p *paned) turn(f *frames, start int64) {
 	if start != f.newest.start {
 		p.older = append(p.older[:0], f.older...)
 		p.older = f.newest.append(p.older, f.origin)
@@ -151,11 +163,6 @@ func (p *paned) spread(f *frames, start int64, ev *event.Event) {
 		p.accumulators(&c, p.accs)
 		p.mustRead(c.err())
 	}
-	n := len(p.part)
-	salt := int(floorMod(ev.Offset, int64(p.salts)))
-	p.add(p.accs[salt*n:(salt+1)*n], p.args)
-	p.packed = p.appendAccumulators(p.packed[:0], p.accs)
-	f.newest.n, f.newest.accs = f.newest.n+1, p.packed
 }
 
 func floorMod(a, b int64) int64 { return (a%b + b) % b }
@@ -216,6 +223,10 @@ func (p *paned) pass(f *frames) bool {
 
 // close evaluates the next window.
 func (p *paned) close(f *frames, out *match.Output) {
+	if p.closed != nil {
+		p.closed(f)
+		return
+	}
 	n := p.merge(f)
 	end := f.next + p.Window.Size
 	if p.Shown {

@@ -65,10 +65,10 @@ func TestCluster(t *testing.T) {
 			return c
 		}
 		calm, c := play(true), play(false)
-		lines := accepted(t, set, c.Sources, c.Late)
+		lines, places := acceptedAt(t, set, c.Sources, c.Late)
 		var want []string
 		for _, name := range names {
-			want = append(want, routedWant(t, name, lines)...)
+			want = append(want, routedWant(t, name, lines, places)...)
 		}
 		slices.Sort(want)
 		if d := firstDifference("alert", raisedIn(c.Alerts), want); d != "" {

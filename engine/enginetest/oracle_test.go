@@ -97,14 +97,36 @@ func oracleAlerts(t *testing.T, rule string, lines [][]byte) []string {
 // those that its suppression holds back.
 func judged(t *testing.T, documents string, lines [][]byte) []ceptest.Alert {
 	t.Helper()
+	return judgedAt(t, documents, lines, nil)
+}
+
+// judgedAt is judged over lines that stood at these places of their sources; nil:
+// one behind the other.
+func judgedAt(t *testing.T, documents string, lines [][]byte, places []Place) []ceptest.Alert {
+	t.Helper()
 	setting, err := ceptest.Parse(documents)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := setting.Judge(lines)
+	oracle, err := setting.Oracle()
 	if err != nil {
 		t.Fatal(err)
 	}
+	events, err := setting.Accept(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byStream := map[string][]Place{}
+	for _, at := range places {
+		byStream[at.Stream] = append(byStream[at.Stream], at)
+	}
+	for _, ev := range events {
+		if of := byStream[ev.Schema.Stream]; of != nil {
+			at := of[ev.Offset]
+			ev.Partition, ev.Offset = at.Partition, at.Offset
+		}
+	}
+	found := oracle.Alerts(events, oracle.Covered(events))
 	until := map[string]int64{}
 	return slices.DeleteFunc(found, func(a ceptest.Alert) bool {
 		key := a.Key[0].Str()

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/window"
 	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
@@ -72,6 +73,9 @@ type simTask struct {
 	saved     *copied
 	set       task.Set
 	decoder   route.Decoder
+	relay     *route.Relay
+	clock     int64 // of the relay
+	frames    route.Effects
 	tx        []alert.Alert
 	journal   []task.Entry // since the last commit
 	committed struct {
@@ -179,7 +183,7 @@ func targetsOf(set *rules.Set, source *SourceLog, partitions int, topic func(inp
 	for _, l := range set.KeyedLogs() {
 		for _, st := range l.Streams {
 			if st.Stream.Doc.Name == source.Stream {
-				targets = append(targets, route.Target{Name: topic(l.Input), Partitions: partitions, Roles: st.Roles})
+				targets = append(targets, route.Target{Name: topic(l.Input), Partitions: partitions, Roles: st.Roles, Salts: l.Salts})
 			}
 		}
 	}
@@ -285,6 +289,9 @@ func (t *simTask) seal() {
 // committed.
 func (t *simTask) restart() (err error) {
 	t.tx, t.journal = nil, nil
+	if err := t.openRelay(); err != nil {
+		return err
+	}
 	if err := t.open(); err != nil || t.task == nil {
 		return err
 	}
@@ -305,6 +312,35 @@ func (t *simTask) restart() (err error) {
 	}
 	t.take(&eff)
 	return nil
+}
+
+// openRelay makes the relay of what the task's first stages hand over.
+func (t *simTask) openRelay() error {
+	t.frames.Reset()
+	t.relay = route.NewRelay(t.partition, t.sim.parts[t.at], topicOf(t.input, t.at))
+	for _, r := range t.sim.Set.Relays(t.input) {
+		ref := task.Ref{Name: r.Parts.Doc.Name, Revision: r.Parts.Revision}
+		live, err := t.sim.Set.Resolve(task.Set{Streams: []task.Ref{ref}})
+		if err != nil {
+			return err
+		}
+		t.relay.Use(ref, live.Streams[0], route.Target{Name: topicOf(r.Input, t.at), Partitions: t.sim.parts[t.at], Roles: [][]int{{window.PartKey}}})
+	}
+	return nil
+}
+
+// sendParts writes what was handed over, and tells all how far the task is.
+func (t *simTask) sendParts() {
+	t.relay.Reach(t.task.Reaches())
+	t.relay.Flush(&t.frames)
+	for range 2 {
+		t.clock += route.BeatEvery
+		t.relay.Beat(t.clock, &t.frames)
+	}
+	for _, f := range t.frames.Frames {
+		t.sim.logs[f.Target][f.Partition] = append(t.sim.logs[f.Target][f.Partition], f.Value)
+	}
+	t.frames.Reset()
 }
 
 // next is the record at the task's position; nil when the log ends before.
@@ -337,12 +373,15 @@ func (t *simTask) take(eff *task.Effects) {
 	t.tx = append(t.tx, eff.Alerts...)
 	t.journal = append(t.journal, eff.Journal...)
 	t.late += len(eff.Late)
+	t.relay.Take(eff.Parts, &t.frames)
+	t.relay.Reach(t.task.Reaches())
 }
 
 func (t *simTask) commit() {
 	if t.task == nil {
 		return
 	}
+	t.sendParts()
 	t.sim.Alerts = append(t.sim.Alerts, t.tx...)
 	t.committed.journal = append(t.committed.journal, t.journal...)
 	t.committed.progress = t.task.Progress()

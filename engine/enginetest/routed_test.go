@@ -146,8 +146,9 @@ func traffic(seed uint64, n int) []*SourceLog {
 	return logs
 }
 
-// accepted returns the lines of the sources that were not late, in key order.
-func accepted(t *testing.T, set *rules.Set, sources []*SourceLog, late []Place) [][]byte {
+// acceptedAt returns the lines of the sources that were not late, in key order,
+// with the place of each.
+func acceptedAt(t *testing.T, set *rules.Set, sources []*SourceLog, late []Place) ([][]byte, []Place) {
 	t.Helper()
 	type line struct {
 		text      []byte
@@ -178,17 +179,18 @@ func accepted(t *testing.T, set *rules.Set, sources []*SourceLog, late []Place) 
 		return event.Compare(&x, &y)
 	})
 	var out [][]byte
+	var places []Place
 	for _, l := range lines {
-		out = append(out, l.text)
+		out, places = append(out, l.text), append(places, Place{l.stream, l.partition, l.offset})
 	}
-	return out
+	return out, places
 }
 
 // routedWant is the oracle's answer for one rule.
-func routedWant(t *testing.T, name string, lines [][]byte) []string {
+func routedWant(t *testing.T, name string, lines [][]byte, places []Place) []string {
 	t.Helper()
 	var sent []string
-	for _, a := range judged(t, routedStreams+"---\n"+routedRule(name), lines) {
+	for _, a := range judgedAt(t, routedStreams+"---\n"+routedRule(name), lines, places) {
 		line := fmt.Sprintf("%s %d %s", name, a.At, a.Key[0].Str())
 		for _, s := range a.Evidence {
 			line += describe(s.Step, named(s.Events))
@@ -277,10 +279,10 @@ func routedAgree(t *testing.T, growths ...int) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		grown += len(growths) - len(sim.Growths)
-		lines := accepted(t, set, sim.Sources, sim.Late)
+		lines, places := acceptedAt(t, set, sim.Sources, sim.Late)
 		var want []string
 		for _, name := range names {
-			w := routedWant(t, name, lines)
+			w := routedWant(t, name, lines, places)
 			counts[name] += len(w)
 			want = append(want, w...)
 		}

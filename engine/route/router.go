@@ -36,6 +36,9 @@ type Target struct {
 	// Roles are the key projections under which the stream is read there:
 	// positions in its schema. An event goes once to the partition of each key.
 	Roles [][]int
+	// Salts is by how many salts each key is spread; 0: it is not. The salt of an
+	// event is task.SaltOf of its offset.
+	Salts int
 }
 
 // Effects is what one call wants done. The caller resets it between calls.
@@ -214,6 +217,10 @@ func (r *Router) route(offset int64, out *Effects) {
 			r.key = key
 			if !ok {
 				continue
+			}
+			if to.Salts > 0 {
+				key = append(key, task.SaltOf(offset, to.Salts))
+				r.key = key
 			}
 			if p := PartitionOf(key, to.Partitions); !slices.Contains(r.visited, p) {
 				r.visited = append(r.visited, p)

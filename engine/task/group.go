@@ -208,6 +208,9 @@ func (t *Task) expire(d dueTimer, at int64) {
 	if d.slot.store.wrote {
 		d.slot.unsettle(key)
 	}
+	if d.slot.keeper != nil {
+		t.handOver(d.slot, key)
+	}
 	t.collect(d.slot, key, nil, d.slot.raises(t.epoch))
 	if d.slot.shown != nil && d.slot.died == alive {
 		t.turns(d.slot, key)

@@ -11,6 +11,7 @@ import (
 // once an event for all rules that share it.
 type keyer struct {
 	fields []int
+	salts  int                   // of a first stage: its keys end with the event's salt; else 0
 	owns   func(key []byte) bool // Config.Owns
 	ev     *event.Event
 	ok     bool   // the event has every field, and the key is the task's
@@ -35,6 +36,9 @@ func (k *keyer) bytes() []byte {
 	if !k.made {
 		k.key, k.made = k.key[:0], true
 		k.key, _ = AppendKey(k.key, k.ev, k.fields)
+		if k.salts > 0 {
+			k.key = append(k.key, SaltOf(k.ev.Offset, k.salts))
+		}
 	}
 	return k.key
 }

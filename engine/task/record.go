@@ -101,6 +101,9 @@ type Ref struct {
 	// Content is the version of what a list's topic holds, which a Resolver can
 	// find again; "" of any other.
 	Content string `json:",omitempty"`
+	// Stage is which of its two tasks in a row a rule with hot_keys is to run as;
+	// Whole for all others.
+	Stage Stage `json:",omitempty"`
 }
 
 // Effects is what one call of Step, Apply or Close wants done. The caller
@@ -110,12 +113,13 @@ type Effects struct {
 	Late    []Rejected
 	Dead    []Rejected
 	Views   []view.Update // in the order they were made; one that is Gone has a tombstone behind it
+	Parts   []Part        // in the order they were handed over
 	Journal []Entry       // to be written with the other effects, in this order
 }
 
 // Empty reports whether nothing needs to be written.
 func (e *Effects) Empty() bool {
-	return len(e.Alerts)+len(e.Views)+len(e.Late)+len(e.Dead)+len(e.Journal) == 0
+	return len(e.Alerts)+len(e.Views)+len(e.Parts)+len(e.Late)+len(e.Dead)+len(e.Journal) == 0
 }
 
 // Reset empties the effects and keeps their space.
@@ -124,7 +128,9 @@ func (e *Effects) Reset() {
 	clear(e.Views)
 	clear(e.Late)
 	clear(e.Dead)
+	clear(e.Parts)
 	clear(e.Journal)
+	e.Parts = e.Parts[:0]
 	e.Alerts, e.Views, e.Late, e.Dead, e.Journal = e.Alerts[:0], e.Views[:0], e.Late[:0], e.Dead[:0], e.Journal[:0]
 }
 

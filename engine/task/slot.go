@@ -44,6 +44,7 @@ type slot struct {
 	shape     string   // of what may share records; "": it has its own
 	cohort    *cohort  // nil: its records are its own
 	place     int      // in it
+	keeper    *keeper  // of a first stage
 }
 
 const alive = math.MaxUint32
@@ -151,13 +152,18 @@ func (s *store) Facts() *expr.Facts {
 func (s *slot) clamp(epoch uint32) uint32 { return min(max(epoch, s.born), s.died-1) }
 
 func (t *Task) newSlot(id uint32, r Rule, streams, profiles []Ref) *slot {
-	s := &slot{id: id, ref: Ref{Name: r.Rule.Name, Revision: r.Revision}, streams: streams, profiles: profiles, rule: r.Rule,
+	s := &slot{id: id, ref: r.ref(), streams: streams, profiles: profiles, rule: r.Rule,
 		born: t.epoch, died: alive, covered: unset, retain: retention(r.Rule)}
 	s.store = store{task: t, slot: s}
 	switch {
 	case r.view != nil:
 		s.shown = newShown(r.view)
 		s.eval = s.shown.gauge
+	case r.Stage == First:
+		s.keeper = newKeeper(&r)
+		s.eval = s.keeper.Keeper
+	case r.Stage == Second:
+		s.eval = window.NewMerger(r.Rule.Whole)
 	case r.Evaluator != nil:
 		s.eval = r.Evaluator(r.Rule)
 	case r.Rule.Window != nil:
@@ -292,7 +298,11 @@ func continues(s *slot, set Set) bool {
 // profiles it reads.
 func streamRefs(r *prog.Rule, set Set) []Ref {
 	var refs []Ref
-	for _, sch := range schemasOf(r) {
+	schemas := schemasOf(r)
+	if r.Whole != nil {
+		schemas = append(schemas, r.Whole.Streams...)
+	}
+	for _, sch := range schemas {
 		for _, ref := range set.Streams {
 			if ref.Name == sch.Stream {
 				refs = append(refs, ref)
@@ -319,7 +329,7 @@ func (t *Task) start(r Rule, set Set, carry []string) error {
 	if err != nil {
 		return err
 	}
-	ref := Ref{Name: r.Rule.Name, Revision: r.Revision}
+	ref := r.ref()
 	for _, s := range g.slots {
 		if s.died == alive && s.ref == ref && (s.shown != nil) == (r.view != nil) {
 			if s.shown == nil {
@@ -544,14 +554,14 @@ func (g *group) wire(t *Task) {
 			f := &g.feeds[g.feedOf(t, sch.Stream)]
 			p := tap{slot: s}
 			for _, fields := range s.rule.Keys[i].Roles {
-				p.roles = append(p.roles, f.keyer(fields, t.cfg.Owns))
+				p.roles = append(p.roles, f.keyer(fields, s.salts(), t.cfg.Owns))
 			}
 			f.tap(sch, p)
 		}
 	}
 	for _, h := range g.histories {
 		f := &g.feeds[g.feedOf(t, h.prog.Stream.Stream)]
-		h.keyer = f.keyer(h.prog.Key, t.cfg.Owns)
+		h.keyer = f.keyer(h.prog.Key, 0, t.cfg.Owns)
 		f.histories = append(f.histories, h)
 		g.ahead = g.ahead || h.ahead != nil
 	}
@@ -594,13 +604,13 @@ func (g *group) feedOf(t *Task, stream string) int {
 	return slices.IndexFunc(g.streams, func(n int) bool { return t.streams[n].name == stream })
 }
 
-func (f *feed) keyer(fields []int, owns func([]byte) bool) *keyer {
+func (f *feed) keyer(fields []int, salts int, owns func([]byte) bool) *keyer {
 	for _, k := range f.keyers {
-		if slices.Equal(k.fields, fields) {
+		if k.salts == salts && slices.Equal(k.fields, fields) {
 			return k
 		}
 	}
-	k := &keyer{fields: fields, owns: owns}
+	k := &keyer{fields: fields, salts: salts, owns: owns}
 	f.keyers = append(f.keyers, k)
 	return k
 }

@@ -30,6 +30,7 @@ type header struct {
 	Misplaced partitioner.Misplaced `json:",omitzero"`
 	Epoch     uint32
 	SlotIDs   uint32
+	Handed    int64 `json:",omitempty"`
 	Clock     Entry `json:",omitzero"`
 	Set       Set
 	Lists     []listEpoch `json:",omitempty"`
@@ -116,7 +117,7 @@ func (t *Task) Snapshot() []byte {
 
 func (t *Task) header() *header {
 	h := &header{Position: t.pos, Digest: t.digest, Counts: t.counts, Misplaced: t.misplaced, Epoch: t.epoch,
-		SlotIDs: t.slotIDs, Clock: t.said, Set: t.set, Lists: t.lists}
+		SlotIDs: t.slotIDs, Handed: t.handed, Clock: t.said, Set: t.set, Lists: t.lists}
 	for _, s := range t.sources {
 		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark, s.idle, s.next, s.left})
 	}
@@ -304,7 +305,7 @@ func (t *Task) restoreMarks(h *header) error {
 	}
 	t.misplaced = h.Misplaced
 	t.pos, t.digest, t.counts, t.epoch = h.Position, h.Digest, h.Counts, h.Epoch
-	t.slotIDs, t.said, t.set = h.SlotIDs, h.Clock, h.Set
+	t.slotIDs, t.handed, t.said, t.set = h.SlotIDs, h.Handed, h.Clock, h.Set
 	return nil
 }
 

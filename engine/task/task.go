@@ -98,6 +98,9 @@ type Rule struct {
 	// by the rule's kind.
 	Evaluator func(*prog.Rule) match.Evaluator
 
+	Stage Stage
+	Parts *event.Schema // of First: of what it hands over
+
 	view *prog.View // of a view, whose window Rule is
 }
 
@@ -115,6 +118,7 @@ type Task struct {
 	ended     bool
 	lists     listing
 	slotIDs   uint32 // the last one given out
+	handed    int64  // parts
 	sources   []source
 	streams   []stream
 	groups    []*group

@@ -1,0 +1,95 @@
+package enginetest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// saltedRules run in two stages: over one stream and two, keyed by the producer
+// and not, tumbling and sliding, with evidence of more than one event.
+var saltedRules = map[string]string{
+	"hot": `key: card
+window: {stream: payment, tumbling: 15s}
+values: {n: count(), spent: sum(amount), newest: last(amount), oldest: first(amount), kinds: distinct(amount)}
+having: n >= 3
+hot_keys: {salts: 3}
+alert: {measures: {n: n, spent: spent, newest: newest, oldest: oldest, kinds: kinds}, suppress: 20s}
+`,
+	"slid": `key: card
+window: {stream: payment, where: amount > 1, sliding: 30s, every: 10s, offset: 3s}
+values: {n: count(), newest: last(amount)}
+having: n >= 4 && newest > 3
+hot_keys: {salts: 3}
+alert: {measures: {n: n, newest: newest}}
+`,
+	"both": `key: card
+window: {stream: [payment, transfer], keys: {transfer: payee}, tumbling: 20s}
+values: {n: count(), spent: sum(payment.amount)}
+having: n >= 4 && spent > 5
+hot_keys: {salts: 2}
+`,
+	"direct": `key: shop
+window: {stream: payment, sliding: 20s, every: 10s}
+values: {n: count(), mean: avg(amount)}
+having: n >= 8
+hot_keys: {salts: 7}
+alert: {measures: {n: n, mean: mean}}
+`,
+}
+
+func init() {
+	for name, text := range saltedRules {
+		routedRules[name] = text
+	}
+}
+
+// TestSaltedRulesAgreeWithOracle runs salted rules as two tasks in a row, all of
+// which die all the time, and compares what the second have committed with the
+// oracle's answer over the accepted events.
+func TestSaltedRulesAgreeWithOracle(t *testing.T) {
+	counts, crashes, handed := map[string]int{}, 0, 0
+	names := []string{"both", "direct", "hot", "slid", "tumbled"}
+	set := routedSet(t, names...)
+	for seed := range uint64(*routedSeeds) {
+		sim, err := NewRouted(seed, set, 1+int(seed%4), traffic(seed, 300))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sim.Run(routedClosing); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		lines, places := acceptedAt(t, set, sim.Sources, sim.Late)
+		var want []string
+		for _, name := range names {
+			w := routedWant(t, name, lines, places)
+			counts[name] += len(w)
+			want = append(want, w...)
+		}
+		slices.Sort(want)
+		if got := raisedIn(sim.Alerts); !slices.Equal(got, want) {
+			t.Fatalf("seed %d: %d alerts, want %d\nlost  %s\nextra %s", seed, len(got), len(want),
+				strings.Join(without(want, got), "\n      "), strings.Join(without(got, want), "\n      "))
+		}
+		if n := sim.LateInTasks(); n > 0 {
+			t.Errorf("seed %d: %d events were late in a keyed task though no source was idle", seed, n)
+		}
+		crashes += sim.Crashes
+		for _, s := range sim.tasks {
+			for _, r := range s.task.Rules() {
+				if r.Ref.Stage == 2 && r.Ref.Name == "hot" {
+					handed += int(r.Counts.Events)
+				}
+			}
+		}
+	}
+	for _, name := range names {
+		if counts[name] == 0 {
+			t.Errorf("no alert of %s was compared", name)
+		}
+	}
+	if crashes < 10**routedSeeds || handed == 0 {
+		t.Errorf("%d crashes, %d parts: the runs prove nothing", crashes, handed)
+	}
+	t.Logf("alerts %v, %d crashes, %d parts of hot", counts, crashes, handed)
+}
