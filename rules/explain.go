@@ -8,11 +8,12 @@ type Explanation struct {
 	View             string   `json:"view,omitempty"` // instead of Rule
 	Evaluator        string   `json:"evaluator"`
 	EvaluatorBecause string   `json:"evaluator_because"`
-	Timing           string   `json:"timing"`         // early | final: what the rule runs
-	DefaultTiming    string   `json:"default_timing"` // by language §6
-	TimingBecause    string   `json:"timing_because"` // why that is the default
-	Path             string   `json:"path"`           // direct, or by way of a keyed log
-	Input            string   `json:"input"`          // what its tasks read when it is live: a stream, or keyed.KEY
+	Timing           string   `json:"timing"`          // early | final: what the rule runs
+	DefaultTiming    string   `json:"default_timing"`  // by language §6
+	TimingBecause    string   `json:"timing_because"`  // why that is the default
+	Path             string   `json:"path"`            // direct, or by way of a keyed log
+	Input            string   `json:"input"`           // what its tasks read when it is live: a stream, or keyed.KEY
+	First            string   `json:"first,omitempty"` // what the tasks of the first stage read, where there are two; Input is the second's
 	PathBecause      []string `json:"path_because,omitempty"`
 	Program          string   `json:"program"` // the compiled rule, prog.Rule.Dump
 }
@@ -29,10 +30,12 @@ func Explain(r *Rule, set *Set) *Explanation {
 	}
 	e.Evaluator, e.EvaluatorBecause = evaluator(r)
 	p := set.PathOf(r)
-	e.Input, e.PathBecause = p.Input, p.Because
+	e.Input, e.First, e.PathBecause = p.Input, p.First, p.Because
 	switch {
 	case p.Input == "":
 		e.Path = "nowhere"
+	case p.First != "":
+		e.Path = "two tasks in a row: parts of a window are kept by key and salt, and merged by the key at its end"
 	case !p.Direct():
 		e.Path = "by way of a keyed log: the rule's events are brought together by its key first"
 	}

@@ -173,7 +173,7 @@ func (s *Set) Resolve(names task.Set) (*task.Live, error) {
 func (s *Stream) live() task.Stream {
 	live := task.Stream{Doc: s.Doc, Schema: s.Schema}
 	switch {
-	case isParts(s.Doc.Name): // no record of a source is one
+	case IsParts(s.Doc.Name): // no record of a source is one
 	case s.Doc.Format == "avro":
 		live.Decoder = event.NewAvroDecoder(s.Decl())
 	default:
@@ -201,7 +201,7 @@ func (r *Registry) Resolve(names task.Set) (*task.Live, error) {
 func refsOf(names task.Set) (refs []Ref, alerts *task.Ref) {
 	refs = make([]Ref, 0, len(names.Streams)+len(names.Rules)+len(names.Lists)+len(names.Profiles)+len(names.Views))
 	for i, s := range names.Streams {
-		if isParts(s.Name) {
+		if IsParts(s.Name) {
 			continue // of its rule
 		}
 		if s.Name == prog.AlertsStream {

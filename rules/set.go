@@ -102,7 +102,7 @@ func (s *Set) Stream(name string) *Stream {
 	switch {
 	case name == prog.AlertsStream:
 		return s.Alerts
-	case isParts(name):
+	case IsParts(name):
 		return s.partsStream(name)
 	}
 	i, ok := slices.BinarySearchFunc(s.Streams, name, func(s *Stream, n string) int { return strings.Compare(s.Doc.Name, n) })

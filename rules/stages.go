@@ -21,7 +21,9 @@ import (
 // partsPrefix begins the names of streams of parts. No stream has such a name.
 const partsPrefix = "parts."
 
-func isParts(stream string) bool { return strings.HasPrefix(stream, partsPrefix) }
+// IsParts reports whether a stream is that of what the first stage of a rule hands
+// over to the second.
+func IsParts(stream string) bool { return strings.HasPrefix(stream, partsPrefix) }
 
 // stages are what a rule in two stages has besides its program.
 type stages struct {
@@ -74,7 +76,7 @@ func (s *Set) partsStream(name string) *Stream {
 // rules, as those of frames and of held events are.
 func (r *Registry) addLoose(set *Set, names task.Set) {
 	for _, ref := range names.Streams {
-		if isParts(ref.Name) && set.Stream(ref.Name) == nil {
+		if IsParts(ref.Name) && set.Stream(ref.Name) == nil {
 			r.mu.Lock()
 			set.loose = append(set.loose, partsOf(ref.Name, r.mu.compiler.partsSchema(ref.Name)))
 			r.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/internal/api"
 	"github.com/caltrop/caltrop/rules"
 )
@@ -40,11 +41,15 @@ func hotAdvice(set *rules.Set, stream, key string) string {
 	for _, r := range set.Restrict(stream).Rules {
 		switch w := r.Doc.Window; {
 		case r.Doc.Salts > 0:
-			salted = append(salted, r.Doc.Name)
 		case w != nil && (w.Kind == "tumbling" || w.Kind == "sliding"):
 			spread = append(spread, r.Doc.Name)
 		default:
 			bound = append(bound, r.Doc.Name)
+		}
+	}
+	for _, r := range set.AtWork() {
+		if r.Doc.Salts > 0 && slices.ContainsFunc(r.Prog.Streams, func(s *event.Schema) bool { return s.Stream == stream }) {
+			salted = append(salted, r.Doc.Name)
 		}
 	}
 	var advice []string

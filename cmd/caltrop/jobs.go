@@ -23,7 +23,7 @@ func (j jobs) Jobs(context.Context) ([]api.Job, error) {
 	for _, r := range set.AtWork() {
 		p := set.PathOf(r)
 		job.Rules = append(job.Rules, r.Doc.Name)
-		job.Paths = append(job.Paths, api.Path{Rule: r.Doc.Name, State: string(cmp.Or(r.State, rules.Live)), Input: p.Input, Because: p.Because})
+		job.Paths = append(job.Paths, api.Path{Rule: r.Doc.Name, State: string(cmp.Or(r.State, rules.Live)), Input: p.Input, First: p.First, Because: p.Because})
 	}
 	status := j.node.engine.Status()
 	if r := j.node.engine.Rescaling(); r != nil {

@@ -173,6 +173,9 @@ func showExplanation(w io.Writer, e *rules.Explanation, asJSON bool) error {
 	fmt.Fprintf(w, "  evaluator: %s\n    because %s\n", e.Evaluator, e.EvaluatorBecause)
 	fmt.Fprintf(w, "  timing:    %s\n    by default %s, because %s\n", e.Timing, e.DefaultTiming, e.TimingBecause)
 	fmt.Fprintf(w, "  path:      %s\n", e.Path)
+	if e.First != "" {
+		fmt.Fprintf(w, "  stages:    %s, then %s\n", e.First, e.Input)
+	}
 	for _, why := range e.PathBecause {
 		fmt.Fprintf(w, "    because %s\n", why)
 	}

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -96,7 +97,7 @@ having: n >= 3
 }
 
 func routedRule(name string) string {
-	return "apiVersion: caltrop/v1\nkind: Rule\nname: " + name + "\ntiming: final\n" + routedRules[name]
+	return "apiVersion: caltrop/v1\nkind: Rule\nname: " + name + "\ntiming: final\n" + cmp.Or(routedRules[name], saltedRules[name])
 }
 
 // routedSet checks the rules together.

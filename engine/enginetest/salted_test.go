@@ -38,12 +38,6 @@ alert: {measures: {n: n, mean: mean}}
 `,
 }
 
-func init() {
-	for name, text := range saltedRules {
-		routedRules[name] = text
-	}
-}
-
 // TestSaltedRulesAgreeWithOracle runs salted rules as two tasks in a row, all of
 // which die all the time, and compares what the second have committed with the
 // oracle's answer over the accepted events.

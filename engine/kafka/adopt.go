@@ -40,6 +40,9 @@ func (t *tenure) adopt(ctx context.Context, now time.Time) error {
 	set := t.rules.Current()
 	part := set.Restrict(t.id.Input)
 	t.mute = set.Routes(t.id.Input)
+	if err := t.openRelays(ctx, set); err != nil {
+		return err
+	}
 	if len(part.Unread()) > 0 {
 		return nil
 	}
@@ -90,7 +93,7 @@ func (t *tenure) carried(part *rules.Set) []string {
 func (t *tenure) carries(r *rules.Rule) bool {
 	has := t.task.Set()
 	was, ok := beside(has, r.Doc.Name, false)
-	if !ok || was.Revision == r.Revision || slices.ContainsFunc(has.Rules, func(ref task.Ref) bool { return ref.Name == r.Doc.Name && ref.Revision == r.Revision }) {
+	if !ok || was.Stage != task.Whole || was.Revision == r.Revision || slices.ContainsFunc(has.Rules, func(ref task.Ref) bool { return ref.Name == r.Doc.Name && ref.Revision == r.Revision }) {
 		return false
 	}
 	one := has
@@ -115,7 +118,7 @@ func (t *tenure) coldRules(part *rules.Set, want task.Set) task.Set {
 	cold.Rules, cold.Views = nil, nil
 	for i, r := range part.AtWork() {
 		isNew := !slices.Contains(t.task.Set().Rules, want.Rules[i])
-		if isNew && r.Prog.Upstream == nil && r.Doc.State != "reset" && !(r.Doc.State == "carry" && t.carries(r)) {
+		if isNew && want.Rules[i].Stage == task.Whole && r.Prog.Upstream == nil && r.Doc.State != "reset" && !(r.Doc.State == "carry" && t.carries(r)) {
 			cold.Rules = append(cold.Rules, want.Rules[i])
 		}
 	}

@@ -66,6 +66,9 @@ func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
 			return err
 		}
 	}
+	if err := t.relayDue(m == nil, now); err != nil {
+		return err
+	}
 	if err := t.commitDue(ctx, m == nil, now); err != nil {
 		return err
 	}
@@ -89,17 +92,22 @@ func (t *tenure) attend(ctx context.Context, now time.Time) error {
 	if reason := t.halted(t.topic); reason != "" {
 		return t.halt("%s", reason)
 	}
-	select {
-	case <-t.changed:
-		if err := t.adopt(ctx, now); err != nil {
-			return err
-		}
-	default:
+	if err := t.adoptChanged(ctx, now); err != nil {
+		return err
 	}
 	if t.ending = t.left(); t.ending {
 		return nil
 	}
 	return t.checkpointDue(ctx, now)
+}
+
+func (t *tenure) adoptChanged(ctx context.Context, now time.Time) error {
+	select {
+	case <-t.changed:
+		return t.adopt(ctx, now)
+	default:
+		return nil
+	}
 }
 
 func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
@@ -112,6 +120,11 @@ func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
 	}
 	if err := t.fill(m); err != nil {
 		return err
+	}
+	if t.rec.Frame != nil && rules.IsParts(t.rec.Frame.Source.Stream) { // maybe of a rule that is new here
+		if err := t.adoptChanged(ctx, now); err != nil {
+			return err
+		}
 	}
 	t.rec.Now, t.rec.NoSchema = t.cluster.clock.micros(now), unknown
 	t.traces.receive(t.id, m, t.rec.Frame, now)
@@ -153,6 +166,9 @@ func (t *tenure) emit(now time.Time) error {
 	}
 	t.opts.Metrics.count(t.id.Input, &t.fx)
 	t.traces.match(t.fx.Alerts, now)
+	if err := t.hand(now); err != nil {
+		return err
+	}
 	return t.out.write(&t.fx, t.task.Source, t.traces, now)
 }
 
@@ -195,6 +211,9 @@ func (t *tenure) commitDue(ctx context.Context, silent bool, now time.Time) erro
 // commit makes everything emitted so far visible, with the progress. With
 // always it writes the progress even if nothing was emitted.
 func (t *tenure) commit(ctx context.Context, always bool) error {
+	if err := t.sendParts(); err != nil {
+		return err
+	}
 	opened := t.producer.since
 	err := t.out.finish(func() error { return t.commitOpen(ctx) }, t.task.Progress().AppendTo(nil), always)
 	if err != nil {

@@ -72,6 +72,9 @@ func (c *Cluster) planScale(set *rules.Set, partitions int) (*rules.Scale, error
 	s := &rules.Scale{Job: c.opts.Job, Base: c.opts.Generation, Before: before, Partitions: partitions}
 	grows := false
 	for _, l := range logs {
+		if l.Salts > 0 {
+			return nil, fmt.Errorf("%w while a rule with hot_keys runs in two stages (log %s): delete it first, or retire it", ErrScale, l.Input)
+		}
 		m, err := c.planMove(l, before, partitions)
 		if err != nil {
 			return nil, err

@@ -167,7 +167,7 @@ func (t *routing) adopt(ctx context.Context) error {
 }
 
 func sameTarget(a, b route.Target) bool {
-	return a.Name == b.Name && a.Partitions == b.Partitions && slices.EqualFunc(a.Roles, b.Roles, slices.Equal[[]int])
+	return a.Name == b.Name && a.Partitions == b.Partitions && a.Salts == b.Salts && slices.EqualFunc(a.Roles, b.Roles, slices.Equal[[]int])
 }
 
 // targetsOf returns the keyed logs that the stream goes to, whose topics are
@@ -183,7 +183,7 @@ func (t *routing) targetsOf(ctx context.Context, set *rules.Set) ([]route.Target
 			if err != nil {
 				return nil, err
 			}
-			targets = append(targets, route.Target{Name: t.cluster.CurrentLog(set, l.Input), Partitions: n, Roles: s.Roles})
+			targets = append(targets, route.Target{Name: t.cluster.CurrentLog(set, l.Input), Partitions: n, Roles: s.Roles, Salts: l.Salts})
 		}
 	}
 	return targets, nil

@@ -23,6 +23,7 @@ type tenure struct {
 	kept   Kept
 	task   *task.Task
 	frames frames
+	parts  relaying
 	fx     task.Effects
 	rec    task.Record
 	mute   bool // dead letters are the router's to write
@@ -66,6 +67,7 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 	if t.producer, err = t.cluster.openProducer(ctx, t.id.String()); err != nil {
 		return err
 	}
+	t.parts.relay = route.NewRelay(t.id.Partition, n, t.topic)
 	t.out = output{
 		topics: t.cluster.Topics(), id: t.id, producer: t.producer,
 		journal:  t.cluster.Topics().Journal(t.id.Input, t.id.Generation),

@@ -33,6 +33,7 @@ type stream struct {
 	seen      seen
 	private   bool // it has, or had, a policy on personal data
 	hot       hotKeys
+	hotFields []int // the key whose hot values are counted: of a keyed log, that of a first stage, else none
 }
 
 func (s *stream) use(live *Stream, ref Ref, partitions int) {
@@ -47,6 +48,7 @@ func (s *stream) use(live *Stream, ref Ref, partitions int) {
 			s.keyFields = append(s.keyFields, i)
 		}
 	}
+	s.hotFields = s.keyFields
 	s.seen.resize(s.lateness)
 }
 
@@ -86,7 +88,7 @@ func (t *Task) accept(r *Record) {
 		st.seen.add(ev.Time)
 	}
 	t.counts.Accepted++
-	st.hot.add(ev, st.keyFields)
+	st.hot.add(ev, st.hotFields)
 	t.hold(st, ev)
 	t.mark(src, st, capped)
 	if t.heldBytes > t.heldMax {

@@ -95,6 +95,7 @@ func (t *Task) acceptRow(at int, st *stream, ev *event.Event) {
 		st.seen.add(ev.Time)
 	}
 	t.counts.Accepted++
+	st.hot.add(ev, st.hotFields)
 	t.hold(st, ev)
 	if t.heldBytes > t.heldMax {
 		t.hasten()

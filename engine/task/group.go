@@ -119,6 +119,11 @@ func (t *Task) route() {
 	for i := range t.streams {
 		t.streams[i].readers = t.streams[i].readers[:0]
 	}
+	for i := range t.streams {
+		if t.cfg.Keyed {
+			t.streams[i].hotFields = t.saltedKey(t.streams[i].name)
+		}
+	}
 	for _, g := range t.groups {
 		for feed, i := range g.streams {
 			t.streams[i].readers = append(t.streams[i].readers, reader{g, uint16(feed), slices.Contains(g.asides, i)})

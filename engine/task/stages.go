@@ -103,3 +103,18 @@ func (t *Task) Reaches() []Reach {
 	}
 	return all
 }
+
+// saltedKey returns the key under which a first stage of the task reads a stream;
+// nil where none does.
+func (t *Task) saltedKey(stream string) []int {
+	for _, g := range t.groups {
+		for _, s := range g.slots {
+			for i, schema := range s.rule.Streams {
+				if s.keeper != nil && schema.Stream == stream {
+					return s.rule.Keys[i].Roles[0]
+				}
+			}
+		}
+	}
+	return nil
+}

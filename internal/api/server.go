@@ -64,6 +64,7 @@ type Path struct {
 	Rule    string   `json:"rule"`
 	State   string   `json:"state"`             // live, paused, or shadow: then the rule of the name may be there twice
 	Input   string   `json:"input"`             // the stream of a direct rule, else keyed.KEY
+	First   string   `json:"first,omitempty"`   // of a rule in two stages: the log of the first, keyed.KEY..saltsN
 	Because []string `json:"because,omitempty"` // why it is not direct
 }
 

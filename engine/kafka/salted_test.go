@@ -1,0 +1,85 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caltrop/caltrop/engine/checkpoint"
+	"github.com/caltrop/caltrop/rules"
+)
+
+const hotText = `apiVersion: caltrop/v1
+kind: Rule
+name: hot
+key: card_id
+window: {stream: payment, where: status == "approved", tumbling: 10s}
+values: {n: count()}
+having: n >= 10
+hot_keys: {salts: 4}
+alert: {measures: {n: n}}
+`
+
+// hotWindow writes ten payments of one card in a window of its own, then passes it.
+func (b *bench) hotWindow(number int) {
+	from := number * 60
+	var values []string
+	for s := range 10 {
+		values = append(values, b.payment("c1", "approved", from+s))
+	}
+	b.produce(values...)
+	for p := range int32(2) {
+		b.write("payments", p, b.payment("other", "noted", from+40))
+	}
+}
+
+// TestASaltedRuleRunsAsTwoTasks kills the tasks of both stages, and those that
+// route to them, at each point of a tenure: every window is one alert, with all
+// of its events.
+func TestASaltedRuleRunsAsTwoTasks(t *testing.T) {
+	b := newBench(t)
+	b.put(rules.KindRule, "hot", hotText)
+	var mu sync.Mutex
+	seen, died := map[string]int{}, map[string]int{}
+	fail := func(id TaskID, at Point) error {
+		mu.Lock()
+		defer mu.Unlock()
+		kind := strings.TrimRight(id.Input, "0123456789") + " " + string(at)
+		if seen[kind]++; seen[kind]%4 != 2 || died[kind] == 1 {
+			return nil
+		}
+		died[kind]++
+		return errors.New("killed at " + kind)
+	}
+	const windows = 4
+	e, _ := b.start(EngineOptions{Keeper: newKeeping(t, func(checkpoint.Point) error { return nil }), CheckpointEvery: often, Fail: fail})
+	raised := func() (n int) {
+		for _, a := range b.alerts() {
+			if a.Rule == "hot" {
+				n++
+				if got := a.Measures[0].Value.Int(); got != 10 || len(a.Evidence[0].Events) != 10 {
+					t.Errorf("the window that ends at %d has %d events, %d in evidence", a.At, got, len(a.Evidence[0].Events))
+				}
+			}
+		}
+		return n
+	}
+	for w := range windows {
+		b.hotWindow(w)
+		b.until(fmt.Sprintf("%d windows", w+1), func() bool { return raised() >= w+1 })
+	}
+	b.until("all tasks live", func() bool { return b.live(e) == 2+2+2+2 })
+	if n := raised(); n != windows {
+		t.Errorf("%d alerts, want %d", n, windows)
+	}
+	b.wantAlerts(windows)
+	for _, input := range []string{"route.payment", "keyed.card_id..salts", "keyed.card_id"} {
+		for _, at := range []Point{BeforeTxnCommit, AfterTxnCommit} {
+			if kind := input + " " + string(at); died[kind] == 0 {
+				t.Errorf("nothing died at %s", kind)
+			}
+		}
+	}
+}
