@@ -287,6 +287,10 @@ func (k *Kept) Imported() bool { return k.imported }
 // before the cut under way is linked.
 func (k *Kept) Full() bool { return k.store.Full() }
 
+// WriteAhead writes up to n records that have changed, all but keep of them, so
+// that the next cut is short.
+func (k *Kept) WriteAhead(n, keep int) { k.store.WriteAhead(n, keep) }
+
 // Close lets go of the state without a checkpoint. The function that Cut
 // returned must not be running.
 func (k *Kept) Close() error { return k.store.Close() }

@@ -22,6 +22,7 @@ func (t *tenure) cut(ctx context.Context, now time.Time, savepoint string) error
 	if err != nil {
 		return fmt.Errorf("cutting a checkpoint: %w", err)
 	}
+	t.opts.Metrics.stalled(time.Since(now))
 	t.live.saving = make(chan error, 1)
 	go func(saving chan<- error) { saving <- save(context.WithoutCancel(ctx)) }(t.live.saving)
 	return nil
@@ -46,6 +47,20 @@ func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 	default:
 	}
 	return nil
+}
+
+// Before a checkpoint is due, what has changed is written a little at each turn,
+// so that the task does not stand still for long when it is.
+const (
+	aheadSpan = 2 * time.Second
+	aheadStep = 32   // records a turn
+	aheadKept = 4096 // records that the cut copies at most, but for what changes faster than it is written
+)
+
+func (t *tenure) writeAhead(now time.Time) {
+	if t.live.saving == nil && t.live.cutDue.Sub(now) < min(aheadSpan, t.opts.CheckpointEvery/5) {
+		t.kept.WriteAhead(aheadStep, aheadKept)
+	}
 }
 
 // spread is the time to the next checkpoint.

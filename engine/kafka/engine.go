@@ -138,7 +138,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		"group.id":                      e.cluster.Topics().group(),
 		"partition.assignment.strategy": "cooperative-sticky",
 		"session.timeout.ms":            int(sessionTimeout.Milliseconds()),
-		"heartbeat.interval.ms":         int(sessionTimeout.Milliseconds() / 4),
+		"heartbeat.interval.ms":         int(heartbeatEvery.Milliseconds()),
 		"max.poll.interval.ms":          int(memberPollMax.Milliseconds()),
 		"enable.auto.commit":            true, // of the offsets that store sets: for lag tools only
 		"auto.commit.interval.ms":       int(storeEvery.Milliseconds()),

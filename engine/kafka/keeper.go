@@ -81,6 +81,9 @@ type Kept interface {
 	// Full reports whether the state takes more memory than it may and nothing
 	// can leave before the checkpoint under way is on disk.
 	Full() bool
+	// WriteAhead writes up to n records of the state that have changed, all but keep
+	// of them, so that the next Cut is short.
+	WriteAhead(n, keep int)
 	// Oldest is the position of the oldest checkpoint that is kept; what the
 	// journal holds from before is not needed any more.
 	Oldest() task.Position

@@ -37,6 +37,7 @@ type Metrics struct {
 	forgotten   metric.Int64Counter
 	rules       []metric.Int64Counter // as ruleTotals
 	saves       metric.Float64Histogram
+	stalls      metric.Float64Histogram
 	latency     metric.Float64Histogram
 }
 
@@ -95,6 +96,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.latency, "caltrop_alert_seconds", "from the time of the record that let an alert be raised to the alert's commit",
 			[]float64{.005, .01, .02, .03, .05, .075, .1, .25, .5, 1, 2.5, 10, 60, 600}},
 		{&x.saves, "caltrop_checkpoint_seconds", "from a checkpoint's cut to its end", []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}},
+		{&x.stalls, "caltrop_checkpoint_stall_seconds", "time in which a task reads nothing as a checkpoint begins", []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5}},
 	}
 	for _, h := range histograms {
 		var err error
@@ -191,6 +193,12 @@ func (x *Metrics) checkpoint(ok bool, took time.Duration) {
 	}
 	x.saves.Record(context.Background(), took.Seconds(), metric.WithAttributes(attribute.String("outcome", outcome)))
 	x.checkpoints.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+}
+
+func (x *Metrics) stalled(took time.Duration) {
+	if x != nil {
+		x.stalls.Record(context.Background(), took.Seconds())
+	}
 }
 
 func (x *Metrics) forgot() {

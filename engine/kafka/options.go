@@ -25,6 +25,7 @@ const (
 	producedBytesMax    = 2 << 20 // one record of ours, headers included
 	clientLogs          = 256
 	sessionTimeout      = 6 * time.Second
+	heartbeatEvery      = 500 * time.Millisecond // a member hears with its next one that another has left
 	transactionTimeout  = 15 * time.Second
 	commitTimeout       = 5 * time.Second // past it the outcome counts as unknown and the task starts over
 	fenceAttempt        = 2 * time.Second

@@ -167,6 +167,29 @@ func (s *Store) write(r record) {
 	}
 }
 
+// WriteAhead writes up to n of the records that have changed since they were last
+// written, the earliest first, so that the next cut has fewer to copy. It leaves
+// keep of them, and all while a cut is under way.
+func (s *Store) WriteAhead(n, keep int) {
+	if s.db == nil || s.err != nil || len(s.dirty) <= keep || s.underway() {
+		return
+	}
+	n = min(n, len(s.dirty)-keep)
+	for _, hash := range s.dirty[:n] {
+		for i := s.table.next(hash, -1); i >= 0; {
+			r := record(s.arena.at(ref(s.table.entries[i])))
+			written := r.has(flagDirty)
+			s.write(r)
+			if written && r.empty() {
+				s.free(i)
+				i = -1 // the entries behind have moved
+			}
+			i = s.table.next(hash, i)
+		}
+	}
+	s.dirty = s.dirty[n:]
+}
+
 // evict takes cold records from the heap until the budget is kept or nothing
 // may go. keep stays.
 func (s *Store) evict(keep ref) {

@@ -143,6 +143,9 @@ func runCut(t *testing.T, r *rand.Rand, s *Store, m *model, fs vfs.FS, opts Opti
 	changes := func() {
 		for range r.IntN(200) {
 			change(r, s, m)
+			if r.IntN(8) == 0 {
+				s.WriteAhead(r.IntN(9), r.IntN(3))
+			}
 		}
 	}
 	changes()
@@ -199,6 +202,28 @@ func TestDropForgetsASlotAtTheNextCutOnly(t *testing.T) {
 			if got := string(r.Get(2, key)); got != "w" {
 				t.Errorf("%s: slot 2 %s = %q, want w", dir, key, got)
 			}
+		}
+	}
+}
+
+// What was written ahead is not copied by the cut, and is in it.
+func TestWriteAheadLeavesLittleToCopy(t *testing.T) {
+	const keys, kept = 1000, 30
+	fs := vfs.NewMem()
+	s := mustOpen(t, fs, "live", Options{})
+	for k := range keys {
+		s.Put(1, fmt.Appendf(nil, "k%d", k), []byte("v"), task.Never)
+	}
+	s.WriteAhead(keys, kept)
+	ahead := s.Stats().Written
+	dir := cutTo(t, s, "cut", func() { s.WriteAhead(keys, 0) })
+	if copied := s.Stats().Written - ahead; ahead != keys-kept || copied != kept {
+		t.Errorf("%d records were written ahead and %d copied, want %d and %d", ahead, copied, keys-kept, kept)
+	}
+	restored := mustOpen(t, fs, dir, Options{})
+	for k := range keys {
+		if restored.Get(1, fmt.Appendf(nil, "k%d", k)) == nil {
+			t.Fatalf("record %d is not in the cut", k)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (r *rig) ends() map[string]int64 {
 	defer c.Close()
 	ends := map[string]int64{}
 	for _, s := range r.streamNames() {
-		for p := range int32(partitionCount) {
+		for p := range int32(r.partitions) {
 			eventually(r.t, 30*time.Second, func() string {
 				_, high, err := c.QueryWatermarkOffsets(r.topic(s), p, 10_000)
 				if err != nil {

@@ -77,7 +77,7 @@ func TestFigureBacktest(t *testing.T) {
 		alerts += rule.Alerts
 	}
 	raised := r.live(&table, a, records)
-	r.write("backtest", fmt.Sprintf("%d events over seven days in topics of 8 partitions, ten rules of the catalogue (%s);\nthey read %d records. %d alerts; the two reports of the backtest are equal byte by byte. Live raised %d.\n\n"+
+	report(t, "backtest", fmt.Sprintf("%d events over seven days in topics of 8 partitions, ten rules of the catalogue (%s);\nthey read %d records. %d alerts; the two reports of the backtest are equal byte by byte. Live raised %d.\n\n"+
 		"| run | time | processor time of caltrop | events a processor second |\n|---|---|---|---|\n%s", *historySize, strings.Join(historyRules, ", "), records, alerts, raised, &table))
 }
 

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +54,7 @@ func TestT13BrokerRestarts(t *testing.T) {
 	a.start()
 	r.install(a, a)
 	produced := make(chan error, 1)
-	go func() { produced <- r.produce(in.records, 500) }()
+	go func() { produced <- r.produce(in.records, pace(in, *restarts, 6*time.Second)) }()
 	for i := range *restarts {
 		services([]string{"kill", "down"}[i%2], "kafka")
 		services("up", "kafka")
@@ -65,6 +66,43 @@ func TestT13BrokerRestarts(t *testing.T) {
 	r.drained(2*time.Minute, a)
 	r.same(in, want, a)
 	t.Logf("%d restarts, %d events, %d alerts, 0 lost, 0 twice", *restarts, len(in.records), len(want))
+}
+
+// pace is the rate, a second, at which the events last for so many faults of a
+// span each.
+func pace(in *input, faults int, span time.Duration) int {
+	return max(1, int(float64(len(in.records))/(float64(max(1, faults))*span.Seconds())))
+}
+
+// TestT13T14LeadersMove takes one broker of three away after the other under load,
+// cleanly and killed: the leaders of its partitions and the coordinators of the
+// transactions and of the group that it has move each time, and back.
+func TestT13T14LeadersMove(t *testing.T) {
+	brokers := os.Getenv("E2E_KAFKA3")
+	if brokers == "" {
+		t.Skip("E2E_KAFKA3 is not set: there are no three brokers (docs/reliability.md has the command)")
+	}
+	r := newRigOn(t, brokers, 3)
+	r.History = "pebble"
+	services := localServices(t)
+	in := r.generate(13, smallRun*max(1, *restarts/4))
+	want := r.matched(in)
+	a := newProcess(t, r.binary, r.settings, "a")
+	a.start()
+	r.install(a, a)
+	produced := make(chan error, 1)
+	go func() { produced <- r.produce(in.records, pace(in, *restarts, 6*time.Second)) }()
+	for i := range *restarts {
+		broker := fmt.Sprintf("kafka3-%d", 1+i%3)
+		services([]string{"kill", "down"}[i%2], broker)
+		services("up", broker)
+	}
+	if err := <-produced; err != nil {
+		t.Fatal(err)
+	}
+	r.drained(2*time.Minute, a)
+	r.same(in, want, a)
+	t.Logf("%d brokers went, %d events, %d alerts, 0 lost, 0 twice", *restarts, len(in.records), len(want))
 }
 
 // TestKafkaDownAtStart starts a process before its broker: it must say that it

@@ -27,6 +27,7 @@ type process struct {
 	job     string
 	config  string
 	log     string
+	within  string // a control group; "": that of the test
 	address string
 	cmd     *exec.Cmd
 	ended   chan error
@@ -42,6 +43,8 @@ type settings struct {
 	Replication                                                int    // of topics
 	Checkpoints                                                string // where they are kept, as the configuration says it
 	Redis                                                      string // its section of the configuration; "": there is none
+	Memory                                                     string // for the state, as the configuration says it
+	Within                                                     string // a control group that the process begins in, a folder; "": that of the test
 }
 
 var configText = template.Must(template.New("serve.yaml").Parse(`job: {{.Name}}
@@ -54,14 +57,14 @@ history:
   kind: {{.History}}
   cassandra: {hosts: ["{{.CassandraHost}}"], port: {{.CassandraPort}}, keyspace: {{.Keyspace}}}
 {{with .Redis}}redis: {{.}}
-{{end}}memory: 256MiB
+{{end}}memory: {{.Memory}}
 `))
 
 // newProcess writes the configuration of one process; start runs it.
 func newProcess(t *testing.T, binary string, s settings, instance string) *process {
 	t.Helper()
 	s.Instance, s.Address = instance, freeAddress(t)
-	p := &process{t: t, binary: binary, job: s.Name, address: s.Address,
+	p := &process{t: t, binary: binary, job: s.Name, address: s.Address, within: s.Within,
 		config: filepath.Join(s.Dir, instance+".yaml"), log: filepath.Join(s.Dir, instance+".log")}
 	var text bytes.Buffer
 	if err := configText.Execute(&text, s); err != nil {
@@ -88,6 +91,9 @@ func (p *process) start() {
 	}
 	defer out.Close()
 	p.cmd = exec.Command(p.binary, "serve", "--config", p.config)
+	if p.within != "" {
+		p.cmd = exec.Command("/bin/sh", "-c", `echo $$ > "$0/cgroup.procs" && exec "$1" serve --config "$2"`, p.within, p.binary, p.config)
+	}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatalf("starting %s: %v", p.config, err)
@@ -214,7 +220,11 @@ type taskView struct {
 	Position  struct {
 		Offset int64 `json:"offset"`
 	} `json:"position"`
-	Rules int64 `json:"rules_version"`
+	Rules      int64  `json:"rules_version"`
+	Checkpoint string `json:"last_checkpoint"`
+	Counts     struct {
+		Accepted int64 `json:"accepted"`
+	} `json:"counts"`
 }
 
 // tasks lists the tasks of this process; none when it does not answer.
@@ -244,8 +254,14 @@ func freeAddress(t *testing.T) string {
 // last said. It is how the tests wait for other processes.
 func eventually(t *testing.T, within time.Duration, holds func() string) {
 	t.Helper()
+	eventuallyEvery(t, 200*time.Millisecond, within, holds)
+}
+
+// eventuallyEvery is eventually with the time between two polls.
+func eventuallyEvery(t *testing.T, pause, within time.Duration, holds func() string) {
+	t.Helper()
 	missing := ""
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(pause) {
 		if missing = holds(); missing == "" {
 			return
 		}

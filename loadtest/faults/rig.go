@@ -18,7 +18,7 @@ import (
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
-const partitionCount = 8
+const partitionCount = 8 // of a source topic, where a test asks for no other number
 
 // A rig is one test's corner of the servers: topics, keyspace and directories
 // of its own, and the program built from this tree.
@@ -30,6 +30,7 @@ type rig struct {
 	views          []byte   // likewise; nil: none
 	only           []string // the streams that are used; nil: all
 	keyedLogs      int      // that the rules have
+	partitions     int      // of each source topic
 	newest         alertSet // of what matched said, the last version of each alert
 	apart          string   // a rule that is left out of what is compared; "": none
 }
@@ -43,12 +44,12 @@ func newRig(t *testing.T) *rig {
 func newRigOn(t *testing.T, brokers string, replication int, only ...string) *rig {
 	t.Helper()
 	name := fmt.Sprintf("t%d", time.Now().UnixNano()/1e6)
-	r := &rig{t: t, only: only, settings: settings{
+	r := &rig{t: t, only: only, partitions: partitionCount, settings: settings{
 		Name: name, Dir: t.TempDir(), Keyspace: name, History: "cassandra",
 		Brokers: brokers, Replication: replication,
 		CassandraHost:   cmp.Or(os.Getenv("E2E_CASSANDRA_HOST"), "127.0.0.1"),
 		CassandraPort:   cmp.Or(os.Getenv("E2E_CASSANDRA_PORT"), "19042"),
-		CheckpointEvery: 2 * time.Second,
+		CheckpointEvery: 2 * time.Second, Memory: "256MiB",
 	}}
 	r.Checkpoints = "directory: " + filepath.Join(r.Dir, "checkpoints")
 	r.binary = filepath.Join(r.Dir, "caltrop")
@@ -105,7 +106,7 @@ func (r *rig) create(topics []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for _, topic := range topics {
-		results, err := admin.CreateTopics(ctx, []ck.TopicSpecification{{Topic: topic, NumPartitions: partitionCount, ReplicationFactor: r.Replication,
+		results, err := admin.CreateTopics(ctx, []ck.TopicSpecification{{Topic: topic, NumPartitions: r.partitions, ReplicationFactor: r.Replication,
 			Config: map[string]string{"max.message.bytes": fmt.Sprint(12 << 20)}}})
 		if err != nil {
 			r.t.Fatalf("creating topics (are the servers up? make services): %v", err)
@@ -117,7 +118,7 @@ func (r *rig) create(topics []string) {
 	eventually(r.t, 20*time.Second, func() string {
 		for _, topic := range topics {
 			md, err := admin.GetMetadata(&topic, false, 5000)
-			if err != nil || len(md.Topics[topic].Partitions) != partitionCount {
+			if err != nil || len(md.Topics[topic].Partitions) != r.partitions {
 				return "topic " + topic + " is not visible"
 			}
 		}
@@ -193,7 +194,7 @@ func (r *rig) settled(within time.Duration, all ...*process) {
 				live[fmt.Sprintf("%s/%d", t.Stream, t.Partition)]++
 			}
 		}
-		if want := partitionCount*len(r.streamNames()) + r.keyedLogs*r.Keyed; len(live) != want {
+		if want := r.partitions*len(r.streamNames()) + r.keyedLogs*r.Keyed; len(live) != want {
 			return fmt.Sprintf("%d partitions are live with rules %d, want %d: %+v", len(live), newest, want, tasks)
 		}
 		return ""

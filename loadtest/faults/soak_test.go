@@ -314,7 +314,6 @@ func (s *soak) report(live []sent, want alertSet, began time.Time, caught time.D
 	}
 	s.t.Log(b.String())
 	if *figures != "" && !s.t.Failed() {
-		fmt.Fprintf(&b, "\nArguments besides: `-minutes=%v -events=%d -fault-every=%s -seed=%d -oracle=%v`.\n", *minutes, *events, *faultEvery, *seed, *oracle)
-		s.write("soak", b.String())
+		report(s.t, "soak", b.String())
 	}
 }
