@@ -182,8 +182,7 @@ func TestT09StalledWrites(t *testing.T) {
 	for i := range 20 {
 		b.produce(b.fails(fmt.Sprintf("c%d", i), 100*i)...)
 	}
-	// A heartbeat comes every quarter of a session.
-	b.until("heartbeats of a session and a half", func() bool { return beats.Load() >= 6 })
+	b.until("heartbeats of a session and a half", func() bool { return beats.Load() >= int32(sessionTimeout*3/2/heartbeatEvery) })
 	if joins.Load() > 0 {
 		t.Error("the group was joined anew while writes stalled")
 	}

@@ -85,14 +85,15 @@ func (r *rig) fill(mib int) {
 	r.t.Helper()
 	random := rand.New(rand.NewPCG(1, 1))
 	g := &traffic{cards: mib << 10, note: bytes.Repeat([]byte("x"), 900)}
-	r.stream(g.cards, 0, func(i int, due time.Time) ([]byte, []byte) {
+	from := time.Now().Add(-time.Hour).UnixMilli() // at one instant all would wait for the next
+	r.stream(g.cards, 0, func(i int, _ time.Time) ([]byte, []byte) {
 		for j := range g.note {
 			g.note[j] = byte('0' + random.IntN(64)) // what does not compress to nothing
 			if g.note[j] == '\\' {
 				g.note[j] = '_'
 			}
 		}
-		return g.payment(uint64(i), "open", due.UnixMilli())
+		return g.payment(uint64(i), "open", from+int64(i)*1000/int64(g.cards)*3)
 	})
 }
 
@@ -203,7 +204,7 @@ func (r *rig) waits(m *move, all []arrival, going map[int32]bool, at time.Time) 
 		}
 	}
 	if len(first) != len(going) {
-		r.t.Errorf("%d of %d partitions that moved have raised an alert since", len(first), len(going))
+		r.t.Errorf("%d of %d partitions that moved have raised an alert since, of %d alerts", len(first), len(going), len(all))
 	}
 	m.partitions, m.first = len(going), moving
 	for _, waited := range first {

@@ -227,11 +227,3 @@ func quantiles(d []time.Duration, qs ...float64) string {
 	}
 	return cells
 }
-
-func sum(m map[string]int64) int64 {
-	total := int64(0)
-	for _, n := range m {
-		total += n
-	}
-	return total
-}
