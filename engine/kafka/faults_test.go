@@ -182,7 +182,7 @@ func TestT09StalledWrites(t *testing.T) {
 	for i := range 20 {
 		b.produce(b.fails(fmt.Sprintf("c%d", i), 100*i)...)
 	}
-	b.until("heartbeats of a session and a half", func() bool { return beats.Load() >= int32(sessionTimeout*3/2/heartbeatEvery) })
+	b.until("heartbeats of a session and a half", func() bool { return beats.Load() >= int64(sessionTimeout*3/2/heartbeatEvery) })
 	if joins.Load() > 0 {
 		t.Error("the group was joined anew while writes stalled")
 	}
