@@ -39,17 +39,18 @@ type settings struct {
 	Instance, Address                                          string
 	CheckpointEvery                                            time.Duration
 	History                                                    string
-	Keyed                                                      int    // partitions of keyed logs; 0: the default
-	Replication                                                int    // of topics
-	Checkpoints                                                string // where they are kept, as the configuration says it
-	Redis                                                      string // its section of the configuration; "": there is none
-	Memory                                                     string // for the state, as the configuration says it
-	Within                                                     string // a control group that the process begins in, a folder; "": that of the test
+	Keyed                                                      int           // partitions of keyed logs; 0: the default
+	Replication                                                int           // of topics
+	Checkpoints                                                string        // where they are kept, as the configuration says it
+	Redis                                                      string        // its section of the configuration; "": there is none
+	CommitEvery                                                time.Duration // the longest that a transaction is open; 0: the default
+	Memory                                                     string        // for the state, as the configuration says it
+	Within                                                     string        // a control group that the process begins in, a folder; "": that of the test
 }
 
 var configText = template.Must(template.New("serve.yaml").Parse(`job: {{.Name}}
 instance: {{.Instance}}
-kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}, replication: {{.Replication}}, keyed_partitions: {{.Keyed}}}
+kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}, replication: {{.Replication}}, keyed_partitions: {{.Keyed}}{{with .CommitEvery}}, commit_every: {{.}}{{end}}}
 http: {address: "{{.Address}}"}
 data: {{.Dir}}/{{.Instance}}
 checkpoints: { {{- .Checkpoints}}, every: {{.CheckpointEvery}}}
