@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caltrop/caltrop/cep/agg"
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/expr"
 	"github.com/caltrop/caltrop/cep/prog"
@@ -32,9 +33,11 @@ type stages struct {
 }
 
 // stagesOf divides a rule into stages; nil for one without hot_keys, and for one
-// that needs all of a key in one place: it reads a profile, or alerts.
+// that needs all of a key in one place: it reads a profile, or alerts, or the first
+// or last value of a salt over a stream with ids. Events with ids are spread by
+// them, or a second event of an id would not be known as one.
 func stagesOf(r *Rule, set *Set, schema func(name string) *event.Schema) *stages {
-	if r.Doc.Salts == 0 || len(r.Prog.Profiles) > 0 || r.Prog.Upstream != nil {
+	if r.Doc.Salts == 0 || len(r.Prog.Profiles) > 0 || r.Prog.Upstream != nil || ordered(r.Prog.Window) && named(r.Prog, set) {
 		return nil
 	}
 	name := fmt.Sprintf("%s%s.r%d", partsPrefix, r.Doc.Name, r.Revision)
@@ -49,6 +52,19 @@ func stagesOf(r *Rule, set *Set, schema func(name string) *event.Schema) *stages
 	second.Whole, second.Window = r.Prog, &merged
 	second.Streams, second.Keys = []*event.Schema{parts.Schema}, []prog.KeyOf{{Roles: [][]int{{window.PartKey}}}}
 	return &stages{parts: parts, second: &second}
+}
+
+// ordered reports whether the order of events within a salt matters.
+func ordered(w *prog.Window) bool {
+	return slices.ContainsFunc(w.Aggs.List, func(a expr.WindowAgg) bool { return a.Spec.Func == agg.First || a.Spec.Func == agg.Last })
+}
+
+// named reports whether a stream of the rule has ids.
+func named(r *prog.Rule, set *Set) bool {
+	return slices.ContainsFunc(r.Streams, func(s *event.Schema) bool {
+		st := set.Stream(s.Stream)
+		return st == nil || st.Doc.ID != nil
+	})
 }
 
 func newPartsSchema(name string) *event.Schema { return event.NewSchema(name, window.PartFields()) }

@@ -36,8 +36,8 @@ type Target struct {
 	// Roles are the key projections under which the stream is read there:
 	// positions in its schema. An event goes once to the partition of each key.
 	Roles [][]int
-	// Salts is by how many salts each key is spread; 0: it is not. The salt of an
-	// event is task.SaltOf of its offset.
+	// Salts is by how many salts each key is spread; 0: it is not. The salt is
+	// task.SaltOf.
 	Salts int
 }
 
@@ -219,7 +219,7 @@ func (r *Router) route(offset int64, out *Effects) {
 				continue
 			}
 			if to.Salts > 0 {
-				key = append(key, task.SaltOf(offset, to.Salts))
+				key = append(key, task.SaltOf(&r.ev, offset, to.Salts))
 				r.key = key
 			}
 			if p := PartitionOf(key, to.Partitions); !slices.Contains(r.visited, p) {

@@ -37,7 +37,7 @@ func (k *keyer) bytes() []byte {
 		k.key, k.made = k.key[:0], true
 		k.key, _ = AppendKey(k.key, k.ev, k.fields)
 		if k.salts > 0 {
-			k.key = append(k.key, SaltOf(k.ev.Offset, k.salts))
+			k.key = append(k.key, SaltOf(k.ev, k.ev.Offset, k.salts))
 		}
 	}
 	return k.key

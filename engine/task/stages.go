@@ -3,6 +3,8 @@ package task
 import (
 	"crypto/sha256"
 
+	"github.com/zeebo/xxh3"
+
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/window"
 )
@@ -26,9 +28,15 @@ type Part struct {
 	Event  *event.Event // its Offset numbers the parts of the task
 }
 
-// SaltOf is the salt, of so many, of an event at an offset of its source.
-func SaltOf(offset int64, salts int) byte {
+// SaltOf is the salt, of so many, under which a first stage keeps an event at an
+// offset of its source. Where events bring ids it goes by them, so that a second
+// event of an id comes to the task that knows the first; such a rule has no
+// aggregate that could tell this salt from that of the offset.
+func SaltOf(ev *event.Event, offset int64, salts int) byte {
 	n := int64(salts)
+	if ev.ID != "" {
+		return byte(xxh3.HashString(ev.ID) % uint64(n))
+	}
 	return byte((offset%n + n) % n)
 }
 

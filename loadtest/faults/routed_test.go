@@ -32,11 +32,24 @@ window: {stream: payment, where: 'merchant_id != "m-0000"', tumbling: 5m} # that
 values: {n: count(), declined: count(status == "declined")}
 having: n >= 3`
 
+// saltedRule runs as two tasks in a row.
+const saltedRule = `
+---
+apiVersion: caltrop/v1
+kind: Rule
+name: busiest-shops
+key: merchant_id
+window: {stream: payment, where: 'merchant_id != "m-0000"', sliding: 10m, every: 5m}
+values: {n: count(), most: max(amount)}
+having: n >= 4
+hot_keys: {salts: 3}
+alert: {measures: {n: n, most: most}}`
+
 // TestRoutedRulesLoseAndDoubleNothing kills one of two processes with SIGKILL
 // while events stream in that must be brought together by key, and compares the
 // committed alerts with those of match and of the oracle.
 func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
-	routedUnderKills(t, func(*process) {}, func(*process) {})
+	routedUnderKills(t, routedRules+saltedRule, func(*process) {}, func(*process) {})
 }
 
 // TestT20RescaleLosesAndDoublesNothing is the same while the keyed logs move from
@@ -54,7 +67,7 @@ func TestT20RescaleLosesAndDoublesNothing(t *testing.T) {
 		}
 		return ""
 	}
-	routedUnderKills(t, func(p *process) {
+	routedUnderKills(t, routedRules, func(p *process) {
 		eventually(t, 10*time.Second, func() string { return rescale(p) })
 	}, func(p *process) {
 		eventually(t, time.Minute, func() string {
@@ -73,11 +86,11 @@ func TestT20RescaleLosesAndDoublesNothing(t *testing.T) {
 }
 
 // routedUnderKills calls during when the traffic has begun, and then after it.
-func routedUnderKills(t *testing.T, during, after func(*process)) {
+func routedUnderKills(t *testing.T, text string, during, after func(*process)) {
 	r := newRig(t)
 	r.only, r.History, r.Keyed, r.keyedLogs = []string{"payment", "login"}, "pebble", 2, 2
 	r.streams = r.keyed("30s", "payment", "login")
-	r.rules = []byte(routedRules)
+	r.rules = []byte(text)
 	in := r.generate(*seed, 6000)
 	want := r.matched(in)
 	if len(want) < 20 {
