@@ -49,7 +49,7 @@ alert: {measures: {n: n, most: most}}`
 // while events stream in that must be brought together by key, and compares the
 // committed alerts with those of match and of the oracle.
 func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
-	routedUnderKills(t, routedRules+saltedRule, func(*process) {}, func(*process) {})
+	routedUnderKills(t, routedRules+saltedRule, 3, func(*process) {}, func(*process) {})
 }
 
 // TestT20RescaleLosesAndDoublesNothing is the same while the keyed logs move from
@@ -67,7 +67,7 @@ func TestT20RescaleLosesAndDoublesNothing(t *testing.T) {
 		}
 		return ""
 	}
-	routedUnderKills(t, routedRules, func(p *process) {
+	routedUnderKills(t, routedRules, 2, func(p *process) {
 		eventually(t, 10*time.Second, func() string { return rescale(p) })
 	}, func(p *process) {
 		eventually(t, time.Minute, func() string {
@@ -85,10 +85,10 @@ func TestT20RescaleLosesAndDoublesNothing(t *testing.T) {
 	})
 }
 
-// routedUnderKills calls during when the traffic has begun, and then after it.
-func routedUnderKills(t *testing.T, text string, during, after func(*process)) {
+// routedUnderKills runs rules over so many keyed logs. It calls during when the traffic has begun, and then after it.
+func routedUnderKills(t *testing.T, text string, logs int, during, after func(*process)) {
 	r := newRig(t)
-	r.only, r.History, r.Keyed, r.keyedLogs = []string{"payment", "login"}, "pebble", 2, 2
+	r.only, r.History, r.Keyed, r.keyedLogs = []string{"payment", "login"}, "pebble", 2, logs
 	r.streams = r.keyed("30s", "payment", "login")
 	r.rules = []byte(text)
 	in := r.generate(*seed, 6000)
