@@ -10,6 +10,7 @@ import (
 type Part struct {
 	Values []int // positions in Frame.Values that it reads
 	Aggs   []int // in Frame.Aggs
+	More   bool  // it reads something besides
 
 	cond func(*Frame) (bool, bool)
 }
@@ -43,5 +44,7 @@ func (p *Part) read(d *datum) {
 		p.Aggs = append(p.Aggs, d.pos)
 	case presence:
 		p.read(d.of)
+	default:
+		p.More = true
 	}
 }

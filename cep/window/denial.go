@@ -3,24 +3,43 @@ package window
 import "github.com/caltrop/caltrop/cep/expr"
 
 // A denial is a part of having for which few aggregates need be known: while
-// it is false the others are not asked for.
+// it is false the others are not asked for. A key knows by its place, counted
+// from 1, the one that was false at its last event, 0 where it knows of none.
 type denial struct {
 	part   *expr.Part
-	slots  []int // aggregates to know
-	values []int // values that are such an aggregate
+	usable bool   // its values are bare aggregates
+	slots  []int  // aggregates to know
+	values []int  // values that are such an aggregate
+	picks  uint64 // it reads only these slots, which are picks; 0: it reads more
 }
 
-// makeDenials finds the parts of having whose values are bare aggregates.
+// denialsMax is how many parts of having a key can name.
+const denialsMax = 255
+
+// makeDenials looks at the parts of having.
 func (r *rolling) makeDenials() {
 	if r.Having == nil {
 		return
 	}
-	for i := range r.Having.Parts {
+	for i := range r.Having.Parts[:min(len(r.Having.Parts), denialsMax)] {
 		d := denial{part: &r.Having.Parts[i]}
-		if r.needs(&d) {
-			r.denials = append(r.denials, d)
-		}
+		d.usable = r.needs(&d)
+		d.picks = r.picksOf(&d)
+		r.denials = append(r.denials, d)
 	}
+}
+
+func (r *rolling) picksOf(d *denial) (picks uint64) {
+	for _, slot := range d.slots {
+		if r.slots[slot].kind != picked || slot >= 64 {
+			return 0
+		}
+		picks |= 1 << slot
+	}
+	if d.part.More {
+		return 0
+	}
+	return picks
 }
 
 func (r *rolling) needs(d *denial) bool {
@@ -34,13 +53,20 @@ func (r *rolling) needs(d *denial) bool {
 	return true
 }
 
-// denied reports whether the part that was false last is false again, so that
-// having is. It may be asked again and again: the answer is that of judge.
+// denied reports whether the part that was false at the key's last event is
+// false again, so that having is. Where all that it reads is as it was, it is.
 func (r *rolling) denied(b []byte, at int64) bool {
-	if len(r.denials) == 0 {
+	place := int(r.ring.denial)
+	if place == 0 || place > len(r.denials) {
 		return false
 	}
-	d := &r.denials[r.denial]
+	d := &r.denials[place-1]
+	if !d.usable {
+		return false
+	}
+	if d.picks != 0 && d.picks&r.moved == 0 {
+		return true
+	}
 	for _, slot := range d.slots {
 		r.resultInPlace(b, slot)
 	}
@@ -53,12 +79,20 @@ func (r *rolling) denied(b []byte, at int64) bool {
 	return d.part.Denies(&r.frame)
 }
 
-// blame finds the part that made having false in the evaluation that judge just
-// made.
-func (r *rolling) blame() {
+// blame notes the part that made having false in the evaluation that judge just
+// made: the one of the event before, if it did again.
+func (r *rolling) blame(holds bool) {
+	place := int(r.ring.denial)
+	if r.ring.denial = 0; holds {
+		return
+	}
+	if place > 0 && place <= len(r.denials) && r.denials[place-1].part.Denies(&r.frame) {
+		r.ring.denial = uint8(place)
+		return
+	}
 	for i := range r.denials {
-		if r.denials[i].part.Denies(&r.frame) {
-			r.denial = i
+		if r.denials[i].usable && r.denials[i].part.Denies(&r.frame) {
+			r.ring.denial = uint8(i + 1)
 			return
 		}
 	}

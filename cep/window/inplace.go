@@ -49,7 +49,7 @@ func (r *rolling) inPlace(key []byte, stream int, ev *event.Event, s match.Store
 	if g.parts[partSlots].n != r.flatBytes {
 		r.mustRead(errCorrupt)
 	}
-	r.draft.buf, r.draft.own = b, false
+	r.draft.buf, r.draft.own, r.moved = b, false, 0
 	since := ev.Time - g.last
 	if since >= r.Window.Size || g.n >= r.Limits.WindowEvents || !r.leaveInPlace(b, ev.Time-r.Window.Size) || !r.fits(stream, ev, since) {
 		return false
@@ -111,6 +111,7 @@ func (r *rolling) faceInPlace(b, front []byte, at int) {
 			var c cell
 			c, at = r.pick(front, at, s.pick)
 			putPick(b[s.at:], &c)
+			r.moved |= 1 << i
 		}
 	}
 	since, size := r.since(front[at:])
@@ -127,10 +128,7 @@ func (r *rolling) fits(stream int, ev *event.Event, since int64) bool {
 	}
 	r.rows = r.appendRow(r.rows[:0], since)
 	if r.proofs = r.proofs[:0]; !r.Shown {
-		r.pack(stream, ev)
-		r.proofs = event.AppendUvarint(r.proofs, uint64(since))
-		r.proofs = event.AppendUvarint(r.proofs, uint64(len(r.packed)))
-		r.proofs = append(r.proofs, r.packed...)
+		r.proofs = r.appendProof(r.proofs, stream, ev, since)
 	}
 	back, trail := &g.parts[partBack], &g.parts[partTrail]
 	if back.n+len(r.rows) > back.room || trail.n+len(r.proofs) > trail.room {
@@ -167,6 +165,7 @@ func (r *rolling) join(b []byte, at int64) {
 			old, spec := b[s.at+2*pickBytes:], r.picks[s.pick].spec
 			if old[0] == pickNone || spec.replacesNumber(c.num, int64(binary.LittleEndian.Uint64(old[1:]))) {
 				putPick(old, c)
+				r.moved |= 1 << i
 			}
 		}
 	}
@@ -218,8 +217,6 @@ func (r *rolling) holdsInPlace(b []byte, at int64, out *match.Output) bool {
 		r.resultInPlace(b, i)
 	}
 	holds := r.judge(at, out)
-	if !holds {
-		r.blame()
-	}
+	r.blame(holds)
 	return holds
 }

@@ -15,7 +15,7 @@ import (
 //	format   1  byte
 //	flags    1  having was true at the last event; events were lost
 //	fresh    1  events since the last page
-//	zero     1
+//	denial   1  the part of having that was false at the last event, see denial
 //	n        4  rows
 //	first    8  time of the oldest row, µs
 //	last     8  time of the newest row
@@ -33,6 +33,7 @@ import (
 type ring struct {
 	held         bool
 	fresh        int
+	denial       uint8
 	n            int
 	first, last  int64
 	base, lost   int64
@@ -73,7 +74,7 @@ func (g *ring) read(b []byte) error {
 	if len(b) < ringBytes || b[0] != formatRolling {
 		return errCorrupt
 	}
-	g.held, g.fresh = b[1]&flagHeld != 0, int(b[2])
+	g.held, g.fresh, g.denial = b[1]&flagHeld != 0, int(b[2]), b[3]
 	g.n = int(binary.LittleEndian.Uint32(b[4:]))
 	g.first = int64(binary.LittleEndian.Uint64(b[8:]))
 	g.last = int64(binary.LittleEndian.Uint64(b[16:]))
@@ -99,7 +100,7 @@ func (g *ring) read(b []byte) error {
 // write puts the head where it belongs.
 func (g *ring) write(b []byte) {
 	b = b[:ringBytes:ringBytes]
-	b[0], b[1], b[2], b[3] = formatRolling, g.flags(), byte(g.fresh), 0
+	b[0], b[1], b[2], b[3] = formatRolling, g.flags(), byte(g.fresh), g.denial
 	binary.LittleEndian.PutUint32(b[4:], uint32(g.n))
 	binary.LittleEndian.PutUint64(b[8:], uint64(g.first))
 	binary.LittleEndian.PutUint64(b[16:], uint64(g.last))

@@ -18,7 +18,7 @@ type rolling struct {
 	flat        bool // the slots have fixed places
 	flatBytes   int  // of the slots
 	denials     []denial
-	denial      int // the part of having that was false last
+	moved       uint64 // picks, by slot, that the event taken in place may have changed
 
 	ring  ring
 	draft draft
@@ -28,7 +28,6 @@ type rolling struct {
 	noBits      []byte // of a row without cells
 	suffixes    []cell
 	fronts      []byte
-	head        []byte // of one event of the evidence
 	rows        []byte // of a page, or for the front
 	proofs      []byte // a page of evidence
 }
@@ -129,6 +128,7 @@ func (r *rolling) evaluate(ev *event.Event, out *match.Output) {
 	g := &r.ring
 	r.results()
 	holds := r.judge(ev.Time, out)
+	r.blame(holds)
 	turned := holds && !g.held
 	if g.held = holds; turned {
 		r.report(ev, out)

@@ -145,8 +145,11 @@ func (w *rule) appendTrail(buf []byte, t trail, stream int, ev *event.Event, ori
 // pack makes w.packed an event but for its time: its stream and its compact
 // form.
 func (w *rule) pack(stream int, ev *event.Event) {
-	w.packed = event.AppendUvarint(w.packed[:0], uint64(stream))
-	w.packed = event.AppendEvent(w.packed, ev, event.Packing{Omit: w.omit[stream], Base: ev.Time})
+	w.packed = w.appendPacked(w.packed[:0], stream, ev)
+}
+
+func (w *rule) appendPacked(buf []byte, stream int, ev *event.Event) []byte {
+	return event.AppendEvent(event.AppendUvarint(buf, uint64(stream)), ev, event.Packing{Omit: w.omit[stream], Base: ev.Time})
 }
 
 // events reads a trail whole. from leaves out events before that time.

@@ -53,8 +53,16 @@ type route struct {
 	musters []muster
 	sieve   *match.Sieve
 	early   bool // some rule of it looks ahead of the watermark
+	near    []nearby
 	members [1]uint64
 	sheet   *match.Sheet
+}
+
+// A nearby is a tap whose rule reads its state at each event that may matter to it.
+type nearby struct {
+	member int // its place among the taps
+	slot   uint32
+	keyer  *keyer
 }
 
 // A tap leads from a stream to one slot: a key a role.
@@ -161,6 +169,7 @@ func (t *Task) run(g *group, to int64) {
 		case isTimer && (!isEvent || at <= h.time):
 			t.fire(g, at)
 		case isEvent:
+			t.approach(g)
 			t.deliver(g, h)
 			g.held.pop()
 		default:
@@ -303,6 +312,26 @@ func (t *Task) deliver(g *group, h *held) {
 	t.let(ev)
 }
 
+// approach tells the State of the event behind the one that is about to be
+// delivered: its records are fetched meanwhile.
+func (t *Task) approach(g *group) {
+	h := g.held.second()
+	if h == nil || h.idle {
+		return
+	}
+	f := &g.feeds[h.feed]
+	r := f.route(h.ev.Schema)
+	if r == nil || len(r.near) == 0 {
+		return
+	}
+	set := r.pass(h)
+	for _, n := range r.near {
+		if set[n.member>>6]>>(n.member&63)&1 != 0 && (n.keyer.ahead == h.ev || n.keyer.approach(h.ev)) {
+			t.cfg.State.Near(n.slot, n.keyer.next)
+		}
+	}
+}
+
 func (f *feed) route(schema *event.Schema) *route {
 	for i := range f.routes {
 		if f.routes[i].schema == schema {
@@ -321,7 +350,7 @@ func (r *route) pass(h *held) []uint64 {
 		return r.members[:]
 	}
 	set := r.sieve.Pass(h.ev)
-	if r.early && len(set) == 1 {
+	if (r.early || len(r.near) > 0) && len(set) == 1 {
 		h.members, h.known = set[0], true
 	}
 	return set

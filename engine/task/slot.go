@@ -578,6 +578,9 @@ func (f *feed) tap(schema *event.Schema, p tap) {
 		r = &f.routes[len(f.routes)-1]
 	}
 	r.early = r.early || p.slot.ahead != nil
+	if p.slot.paged() {
+		r.near = append(r.near, nearby{len(r.taps), p.slot.id, p.roles[0]})
+	}
 	r.taps = append(r.taps, p)
 }
 
