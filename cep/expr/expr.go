@@ -141,8 +141,6 @@ type Program struct {
 	Text string
 	// Needs are comparisons without which a condition does not hold.
 	Needs []Need
-	// Kin are the conditions that differ from it in one number.
-	Kin   Kin
 	Const *bool // the value when the expression is a constant bool, else nil
 	// Verdict is what can be said of a condition without an event.
 	Verdict Verdict
@@ -160,6 +158,8 @@ type Program struct {
 	// Parts are the operands of a condition's top-level &&; none where cel-go
 	// evaluates it, or it needs the frame's scratch space.
 	Parts []Part
+	// Kin are the conditions that differ from it in one number.
+	Kin Kin
 }
 
 // CostLimit is the static cost above which an expression is refused.

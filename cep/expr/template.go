@@ -14,7 +14,7 @@ type Template struct {
 }
 
 type part struct {
-	text string
+	text string   // or the source of expr
 	expr *Program // nil: text
 }
 
@@ -42,7 +42,7 @@ func CompileTemplate(src string, sc *Scope) (*Template, []Error) {
 		}
 		p, faults := compileAt(src[start:end], start, event.Invalid, sc)
 		errs = append(errs, faults...)
-		t.parts = append(t.parts, part{expr: p})
+		t.parts = append(t.parts, part{text: src[start:end], expr: p})
 		at = end + len("}}")
 	}
 	if len(errs) > 0 {
@@ -76,6 +76,20 @@ func closing(src string, start int) int {
 		}
 	}
 	return -1
+}
+
+// Text tells templates apart that are compiled against the same names: of two
+// that have one Text, both render the same.
+func (t *Template) Text() string {
+	text := ""
+	for _, p := range t.parts {
+		if p.expr == nil {
+			text += strconv.Quote(p.text)
+		} else {
+			text += "{{" + p.text + "}}"
+		}
+	}
+	return text
 }
 
 // Reads tells what all the template's expressions depend on.

@@ -15,6 +15,7 @@ import (
 // member remembers what it would alone, to the byte. Owned by one goroutine.
 type Cohort struct {
 	members []*States // by place; nil: free
+	voices  []string  // by place: what its alerts are made from, besides the events
 	present set
 	readers []reading
 	holding []set // by condition: the members for which it holds
@@ -87,9 +88,10 @@ func Shape(e Evaluator) string {
 // Join gives an evaluator with the Cohort's Shape a free place.
 func (c *Cohort) Join(e Evaluator, place int) {
 	for len(c.members) <= place {
-		c.members, c.at = append(c.members, nil), append(c.at, -1)
+		c.members, c.voices, c.at = append(c.members, nil), append(c.voices, ""), append(c.at, -1)
 	}
 	c.members[place] = e.(*States)
+	c.voices[place] = c.members[place].voice()
 	c.present = c.present.grown(len(c.members))
 	c.present.add(place)
 	c.readers = nil
@@ -230,16 +232,32 @@ func (c *Cohort) raise(s *States, p *part, ev *event.Event) {
 		return
 	}
 	tail, partial := s.widest()
-	last := uint32(0)
+	last, voice := uint32(0), ""
 	for place := range p.set.all() {
-		m := c.members[place]
-		m.preset(ev, p.holding, &c.out)
-		last = m.emit(tail, partial)
+		if c.voices[place] != voice {
+			m := c.members[place]
+			m.preset(ev, p.holding, &c.out)
+			c.out.Reset()
+			last, voice = m.emit(tail, partial), c.voices[place]
+		}
 		said := c.saying(place)
 		said.found = append(said.found[:0], c.out.Found...)
-		c.out.Reset()
 	}
+	c.out.Reset()
 	s.skip(last)
+}
+
+// voice is what the alerts of the rule are made from, besides the events: of two
+// rules of one voice they differ in their names only.
+func (s *States) voice() string {
+	text := s.rule.Summary.Text()
+	for i := range s.pat.Steps {
+		text += fmt.Sprintf(";%q", s.pat.Steps[i].Name)
+	}
+	for _, m := range s.rule.Measures {
+		text += fmt.Sprintf(";%q %q", m.Name, m.Expr.Text)
+	}
+	return text
 }
 
 // saying returns what a member says of the event, nothing yet at first.

@@ -65,7 +65,7 @@ func (q *squad) said(ev *event.Event) []string {
 	for _, place := range loud {
 		r := *q.alone[place]
 		r.out.Found, r.out.Stats = q.Said(place)
-		said[place] = r.raised()
+		said[place] = r.raised() + told(r.out.Found)
 	}
 	return said
 }
@@ -85,7 +85,11 @@ func TestACohortIsItsMembersAlone(t *testing.T) {
 			case 1:
 				probe = fmt.Sprintf(`kind != "b" && (v == %d.0 || v > 4.0)`, rng.IntN(6))
 			}
-			bodies = append(bodies, alike("4", probe, fmt.Sprintf("v >= %d.0", 2+rng.IntN(6))))
+			body := alike("4", probe, fmt.Sprintf("v >= %d.0", 2+rng.IntN(6)))
+			if rng.IntN(3) == 0 {
+				body += fmt.Sprintf("alert: {summary: '{{count(p)}} of {{%s(p.v)}}', measures: {n: %s(p.v)}}\n", pickAgg(rng), pickAgg(rng))
+			}
+			bodies = append(bodies, body)
 		}
 		q := newSquad(t, bodies...)
 		now := int64(0)
@@ -101,7 +105,7 @@ func TestACohortIsItsMembersAlone(t *testing.T) {
 				if r == nil {
 					continue
 				}
-				want := r.show(ev)
+				want := r.show(ev) + told(r.out.Found)
 				if want != "" {
 					raised++
 				}
@@ -118,6 +122,16 @@ func TestACohortIsItsMembersAlone(t *testing.T) {
 		t.Errorf("only %d alerts", raised)
 	}
 }
+
+// told is what alerts tell besides their events.
+func told(found []match.Found) (all string) {
+	for i := range found {
+		all += fmt.Sprintln(found[i].Summary, found[i].Measures)
+	}
+	return all
+}
+
+func pickAgg(rng *rand.Rand) string { return [...]string{"min", "max"}[rng.IntN(2)] }
 
 func pickKind(rng *rand.Rand) string { return string(rune('a' + rng.IntN(3))) }
 

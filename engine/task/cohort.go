@@ -218,6 +218,23 @@ func (r *route) muster() {
 	}
 }
 
+// parade shows an event to all rules of a route in set, cohorts among them, and
+// takes them out. It reports whether an alert refers to the event now.
+func (t *Task) parade(r *route, h *held, set []uint64) (kept bool) {
+	for i := range r.musters {
+		t.march(&r.musters[i], r, h, set)
+	}
+	for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
+		p := &r.taps[i]
+		if c := p.slot.cohort; c != nil && c.moved == t.moment {
+			kept = t.hear(p, h) || kept
+		} else {
+			kept = t.offer(p, h) || kept
+		}
+	}
+	return kept
+}
+
 // march shows an event to the rules of a cohort that are in set, and leaves in
 // set those of them that have something to say: hear asks them. Where a condition
 // ends in an error all stay: offer asks them.

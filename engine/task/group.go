@@ -50,12 +50,12 @@ type feed struct {
 type route struct {
 	schema  *event.Schema
 	taps    []tap
-	musters []muster
 	sieve   *match.Sieve
 	early   bool // some rule of it looks ahead of the watermark
 	near    []nearby
 	members [1]uint64
 	sheet   *match.Sheet
+	musters []muster
 }
 
 // A nearby is a tap whose rule reads its state at each event that may matter to it.
@@ -296,11 +296,11 @@ func (t *Task) deliver(g *group, h *held) {
 		f.begin(ev, r)
 		r.sheet.Begin(ev)
 		set := r.pass(h)
-		for i := range r.musters {
-			t.march(&r.musters[i], r, h, set)
+		if len(r.musters) > 0 {
+			kept = t.parade(r, h, set)
 		}
 		for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
-			kept = t.bring(&r.taps[i], h) || kept
+			kept = t.offer(&r.taps[i], h) || kept
 		}
 		r.sheet.End()
 	}
@@ -372,15 +372,6 @@ func (f *feed) begin(ev *event.Event, r *route) {
 			p.slot.counts.NoKey++
 		}
 	}
-}
-
-// bring shows an event to one rule, and reports whether an alert refers to the
-// event now.
-func (t *Task) bring(p *tap, h *held) (kept bool) {
-	if c := p.slot.cohort; c != nil && c.moved == t.moment {
-		return t.hear(p, h)
-	}
-	return t.offer(p, h)
 }
 
 // offer shows an event to one rule under each of its keys, and reports whether

@@ -23,6 +23,8 @@ import (
 // to the one that is live when it fires (language §8).
 type slot struct {
 	id        uint32
+	place     int     // in the cohort
+	cohort    *cohort // nil: its records are its own
 	ref       Ref
 	streams   []Ref      // the stream revisions it was compiled against, those of its profiles included
 	profiles  []Ref      // the revisions of the profiles it reads, as rule.Profiles
@@ -42,8 +44,6 @@ type slot struct {
 	ahead     *outlook // of a rule with timing early
 	shown     *shown   // of a view
 	shape     string   // of what may share records; "": it has its own
-	cohort    *cohort  // nil: its records are its own
-	place     int      // in it
 	keeper    *keeper  // of a first stage
 }
 
