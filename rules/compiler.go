@@ -18,6 +18,7 @@ const compiledMax = 4 * DocumentsMax
 // a change of one rule compiles one rule. It is owned by its registry's lock.
 type compiler struct {
 	streams  map[Ref]*Stream
+	schemas  map[Ref]*event.Schema // of streams, those that are in no set among them
 	rules    map[Ref]*compiled
 	lists    map[Ref]*List
 	profiles map[Ref]*profileOver
@@ -42,6 +43,7 @@ type compiled struct {
 
 func (c *compiler) init() {
 	c.streams = map[Ref]*Stream{}
+	c.schemas = map[Ref]*event.Schema{}
 	c.rules = map[Ref]*compiled{}
 	c.lists = map[Ref]*List{}
 	c.alerts = map[string]*Stream{}
@@ -95,7 +97,7 @@ func (c *compiler) set(refs []Ref, states map[Ref]State, revisions map[Ref]*Revi
 		case ref.Kind == KindList:
 			c.list(set, rev)
 		default:
-			c.stream(set, rev)
+			c.stream(set, rev, revisions)
 		}
 	}
 	set.sort()
@@ -125,13 +127,31 @@ func (c *compiler) set(refs []Ref, states map[Ref]State, revisions map[Ref]*Revi
 	return set, nil
 }
 
-func (c *compiler) stream(set *Set, rev *Revision) {
+func (c *compiler) stream(set *Set, rev *Revision, revisions map[Ref]*Revision) {
 	known := parsed(set, rev, c.streams, func(d *syntax.Stream) (*Stream, []syntax.Problem) {
-		return &Stream{Doc: d, Schema: prog.SchemaOf(d), Revision: rev.Revision, key: c.key}, keyless(d, c.key)
+		return &Stream{Doc: d, Schema: c.schema(rev, d, revisions), Revision: rev.Revision, key: c.key}, keyless(d, c.key)
 	})
 	if known != nil {
 		set.Streams = append(set.Streams, known)
 	}
+}
+
+// schema returns the schema of a stream's revision, which knows those before it.
+func (c *compiler) schema(rev *Revision, doc *syntax.Stream, revisions map[Ref]*Revision) *event.Schema {
+	if s := c.schemas[rev.Ref]; s != nil {
+		return s
+	}
+	s := prog.SchemaOf(doc)
+	s.Layout = rev.Revision
+	for n := rev.Revision - 1; n > 0 && s.Before == nil; n-- {
+		if was := revisions[Ref{KindStream, rev.Name, n}]; was != nil {
+			if before, _ := single[*syntax.Stream](was); before != nil {
+				s.Before = c.schema(was, before, revisions)
+			}
+		}
+	}
+	c.schemas[rev.Ref] = s
+	return s
 }
 
 // rulesOf compiles rules into the set: first those that read streams only,

@@ -11,6 +11,7 @@ import (
 // All numbers are varints, signed ones zigzag, unless said otherwise:
 //
 //	head       one byte: format version in the high half, flags in the low one
+//	layout     with flagLayout: the number of the schema, Schema.Layout
 //	time       minus Packing.Base, signed
 //	cluster    with flagCluster
 //	partition
@@ -23,13 +24,15 @@ import (
 //	           list: items, length in bytes, then each item as length, text
 //
 // The form names no types: it is read back with the schema it was written
-// with. Schema.Fingerprint tells whether two schemas agree.
+// with, or a later revision that knows it by its layout. Schema.Fingerprint
+// tells whether two schemas agree.
 const (
 	formatEvent  = 1 << 4
 	formatMask   = 0xf0
 	flagCluster  = 1
 	flagHexID    = 2
-	flagsKnown   = flagCluster | flagHexID
+	flagLayout   = 4
+	flagsKnown   = flagCluster | flagHexID | flagLayout
 	uuidText     = 36
 	uuidBytes    = 16
 	omittableMax = 64
@@ -40,6 +43,9 @@ const (
 type Packing struct {
 	Omit uint64 // bit i: the value of field i (below 64) is left out; the reader restores it
 	Base int64  // µs; times near it take fewer bytes
+	// Layouts says that the reader may have a later revision of the stream. An
+	// event of the first one names no layout.
+	Layouts bool
 }
 
 // errCorrupt is the error of bytes that AppendEvent did not write.
@@ -55,7 +61,11 @@ func AppendEvent(buf []byte, ev *Event, p Packing) []byte {
 	if isUUID {
 		head |= flagHexID
 	}
-	buf = append(buf, head)
+	if p.Layouts && ev.Schema.Layout > 1 {
+		buf = AppendUvarint(append(buf, head|flagLayout), uint64(ev.Schema.Layout))
+	} else {
+		buf = append(buf, head)
+	}
 	buf = AppendVarint(buf, ev.Time-p.Base)
 	if ev.Cluster != 0 {
 		buf = AppendUvarint(buf, uint64(ev.Cluster))
@@ -109,9 +119,9 @@ func appendValue(buf []byte, v *Value, base int64) []byte {
 	return AppendVarint(buf, v.num)
 }
 
-// DecodeEvent reads an event that AppendEvent wrote with the same schema and
-// packing from the front of buf into ev and returns what follows. Space of
-// ev.Values is reused; texts are fresh memory, buf is not kept. On error ev is
+// DecodeEvent reads an event that AppendEvent wrote with the same schema, or one
+// before it where p.Layouts says so, and packing from the front of buf into ev,
+// an event of s, and returns what follows. Space of ev.Values is reused; texts are fresh memory, buf is not kept. On error ev is
 // undefined.
 func DecodeEvent(s *Schema, buf []byte, ev *Event, p Packing) (rest []byte, err error) {
 	r := unpacker{buf: buf}
@@ -120,6 +130,9 @@ func DecodeEvent(s *Schema, buf []byte, ev *Event, p Packing) (rest []byte, err 
 		return nil, fmt.Errorf("reading an event of %s: %w", s.Stream, errCorrupt)
 	}
 	r.settle(string(buf[:r.pos]), ev)
+	if ev.Schema != s {
+		ev.Recast(s)
+	}
 	return buf[r.pos:], nil
 }
 
@@ -141,6 +154,9 @@ func (r *unpacker) event(s *Schema, ev *Event, p Packing) {
 		r.bad = true
 		return
 	}
+	if s = r.layout(s, head, p); r.bad {
+		return
+	}
 	ev.Schema, ev.Cluster = s, 0
 	ev.Time = r.varint() + p.Base
 	if head&flagCluster != 0 {
@@ -154,6 +170,18 @@ func (r *unpacker) event(s *Schema, ev *Event, p Packing) {
 		r.id = r.span(r.uvarint())
 	}
 	r.values(s, ev)
+}
+
+// layout is the schema that the event was written with.
+func (r *unpacker) layout(s *Schema, head byte, p Packing) *Schema {
+	switch {
+	case head&flagLayout != 0:
+		s = s.layout(int(r.bounded(math.MaxInt32)))
+	case p.Layouts && s.Layout > 1:
+		s = s.layout(1)
+	}
+	r.bad = r.bad || s == nil
+	return s
 }
 
 func (r *unpacker) values(s *Schema, ev *Event) {

@@ -55,7 +55,11 @@ type Schema struct {
 	// Dropped are the names of declared fields of PIIDrop: they are not among
 	// Fields, and nothing reads them.
 	Dropped []string
-	index   map[string]int
+	// Layout numbers this revision of the stream among those that Before leads
+	// to; 0 where there is only one. Both are set before the schema is shared.
+	Layout int
+	Before *Schema // the revision before; nil: there is none
+	index  map[string]int
 }
 
 // NewSchema builds the schema of a stream. Field names must be unique. Fields
@@ -84,6 +88,37 @@ func (s *Schema) Index(name string) int {
 	return -1
 }
 
+// layout returns the revision of the stream with a number, nil where it is not
+// among those before.
+func (s *Schema) layout(number int) *Schema {
+	for ; s != nil && s.Layout != number; s = s.Before {
+	}
+	return s
+}
+
+// Follows reports whether the schema is another, or a later revision of its
+// stream, which reads the compact form of its events.
+func (s *Schema) Follows(before *Schema) bool {
+	return s == before || before.Layout > 0 && s.layout(before.Layout) == before
+}
+
+// Alike reports whether a value of one field is one of the other.
+func (f *Field) Alike(other *Field) bool {
+	return f.Name == other.Name && f.Type == other.Type && f.Scale == other.Scale && f.PII == other.PII
+}
+
+// Recast makes the event one of another revision of its stream: values of fields
+// that are alike are kept, others are absent.
+func (e *Event) Recast(to *Schema) {
+	values := make([]Value, len(to.Fields))
+	for i := range to.Fields {
+		if from := e.Schema.Index(to.Fields[i].Name); from >= 0 && e.Schema.Fields[from].Alike(&to.Fields[i]) {
+			values[i] = e.Values[from]
+		}
+	}
+	e.Schema, e.Values = to, values
+}
+
 // An Event is one accepted record of a stream, reduced to its projection.
 type Event struct {
 	Schema    *Schema
@@ -103,6 +138,9 @@ type Hold struct {
 	Queues int32 // that have the event
 	Bytes  int32 // that it counts for
 	Kept   bool  // an alert refers to it
+	// Other is the same event in another revision of its stream, while rules of
+	// both are at work; its own Other is the next.
+	Other *Event
 }
 
 // Compare orders events of one key totally, as language §4 asks: event time,

@@ -55,6 +55,7 @@ func (r *resolver) bareField(name string) *datum {
 		return nil
 	}
 	f := r.sc.Event.Fields[i]
+	r.sc.Outside.readsField(r.sc.Event.Stream, name)
 	return &datum{kind: inEvent, text: name, typ: f.Type, scale: f.Scale, pos: i, needed: !f.Optional, pii: f.PII}
 }
 
@@ -132,6 +133,7 @@ func (r *resolver) stepField(s *Step, field string) (*datum, *Error) {
 		return nil, noField(s.Schema, field)
 	}
 	f := s.Schema.Fields[i]
+	r.sc.Outside.readsField(s.Schema.Stream, field)
 	return &datum{kind: inStep, text: text, typ: f.Type, scale: f.Scale, pos: i, step: *s, pii: f.PII}, nil
 }
 
@@ -145,6 +147,7 @@ func (r *resolver) streamField(s *event.Schema, owner, field string) (*datum, *E
 		return nil, noField(s, field)
 	}
 	f := s.Fields[i]
+	r.sc.Outside.readsField(s.Stream, field)
 	return &datum{kind: inStream, text: text, typ: f.Type, scale: f.Scale, pos: i, stream: s.Stream, pii: f.PII}, nil
 }
 
@@ -171,6 +174,7 @@ func (r *resolver) prevField(field string) (*datum, *Error) {
 	var names []string
 	for _, f := range r.sc.Prev {
 		if f.Name == field {
+			r.sc.Outside.readsField("", field)
 			return &datum{kind: inPrev, text: text, typ: f.Type, scale: f.Scale, name: field, pii: f.PII}, nil
 		}
 		names = append(names, f.Name)

@@ -68,13 +68,25 @@ func (f *Frame) table(name string) *Table {
 	return f.Facts.Lists[name]
 }
 
-// Outside gathers what the expressions of one rule read besides events.
+// Outside gathers what the expressions of one rule read: besides events, and of
+// which fields of them.
 type Outside struct {
 	Lists    []string // names of lists, sorted
 	Profiles []string // names of profiles, in the order in which they were first read
+	Fields   []FieldOf
 }
 
-// None reports whether nothing is read.
+// A FieldOf is a field of a stream's events. Stream "" stands for any of the
+// rule's, as `prev` may be of each.
+type FieldOf struct{ Stream, Field string }
+
+func (o *Outside) readsField(stream, field string) {
+	if f := (FieldOf{stream, field}); o != nil && !slices.Contains(o.Fields, f) {
+		o.Fields = append(o.Fields, f)
+	}
+}
+
+// None reports whether nothing is read besides events.
 func (o *Outside) None() bool { return len(o.Lists)+len(o.Profiles) == 0 }
 
 func (o *Outside) readsList(name string) {

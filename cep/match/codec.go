@@ -121,7 +121,7 @@ func (m *Machine) encodeEvent(h *held) []byte {
 	if len(m.rule.Streams) > 1 {
 		b = append(b, byte(m.stream))
 	}
-	m.scratch = event.AppendEvent(b, h.ev, event.Packing{Base: h.time})
+	m.scratch = event.AppendEvent(b, h.ev, event.Packing{Base: h.time, Layouts: true})
 	return m.scratch
 }
 
@@ -133,7 +133,7 @@ func (m *Machine) decodeEvent(h *held, ev *event.Event) {
 	if len(m.rule.Streams) > 1 {
 		stream, raw = int(raw[0]), raw[1:]
 	}
-	if _, err := event.DecodeEvent(m.rule.Streams[stream], raw, ev, event.Packing{Base: h.time}); err != nil {
+	if _, err := event.DecodeEvent(m.rule.Streams[stream], raw, ev, event.Packing{Base: h.time, Layouts: true}); err != nil {
 		panic("match: state: " + err.Error())
 	}
 	ev.Schema = m.rule.Streams[stream]

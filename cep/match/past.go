@@ -283,7 +283,7 @@ func (s *States) lasting() *event.Event {
 // unpack reads an event that was packed with its own time as the base.
 func unpack(schema *event.Schema, time int64, packed []byte) *event.Event {
 	ev := &event.Event{}
-	if _, err := event.DecodeEvent(schema, packed, ev, event.Packing{Base: time}); err != nil {
+	if _, err := event.DecodeEvent(schema, packed, ev, event.Packing{Base: time, Layouts: true}); err != nil {
 		panic("match: state: " + err.Error())
 	}
 	ev.Schema = schema

@@ -204,7 +204,7 @@ func (s *States) pack() []byte {
 	if sheet := s.sheetNow(); sheet != nil {
 		return sheet.pack()
 	}
-	s.packed = event.AppendEvent(s.packed[:0], s.asked.ev, event.Packing{Base: s.now})
+	s.packed = event.AppendEvent(s.packed[:0], s.asked.ev, event.Packing{Base: s.now, Layouts: true})
 	return s.packed
 }
 

@@ -83,7 +83,7 @@ func (s *Sheet) End() {
 func (s *Sheet) pack() []byte {
 	if len(s.packed) == 0 {
 		ev := s.frame.Event
-		s.packed = event.AppendEvent(s.packed, ev, event.Packing{Base: ev.Time})
+		s.packed = event.AppendEvent(s.packed, ev, event.Packing{Base: ev.Time, Layouts: true})
 	}
 	return s.packed
 }

@@ -149,7 +149,7 @@ func (w *rule) pack(stream int, ev *event.Event) {
 }
 
 func (w *rule) appendPacked(buf []byte, stream int, ev *event.Event) []byte {
-	return event.AppendEvent(event.AppendUvarint(buf, uint64(stream)), ev, event.Packing{Omit: w.omit[stream], Base: ev.Time})
+	return event.AppendEvent(event.AppendUvarint(buf, uint64(stream)), ev, event.Packing{Omit: w.omit[stream], Base: ev.Time, Layouts: true})
 }
 
 // events reads a trail whole. from leaves out events before that time.
@@ -178,7 +178,7 @@ func (w *rule) unpack(buf []byte, at int64, keys keyring) (*event.Event, error) 
 		return nil, errCorrupt
 	}
 	ev := &event.Event{}
-	if _, err := event.DecodeEvent(w.Streams[stream], c.Buf, ev, event.Packing{Omit: w.omit[stream], Base: at}); err != nil {
+	if _, err := event.DecodeEvent(w.Streams[stream], c.Buf, ev, event.Packing{Omit: w.omit[stream], Base: at, Layouts: true}); err != nil {
 		return nil, err
 	}
 	k := cursorOn(keys)

@@ -269,7 +269,8 @@ func (t *Task) runInstant(at int64, events bool) {
 		g := b.readers[i]
 		for _, h := range done {
 			t.since = h.epoch
-			t.record(g, &g.feeds[h.feed], h.ev, false)
+			f := &g.feeds[h.feed]
+			f.each(&h, func(of *held) { t.record(g, f, of.ev, false) })
 			t.let(h.ev)
 		}
 		clear(done)
@@ -307,6 +308,10 @@ func (t *Task) deliverLevel(g *group, h *held, level int) {
 	t.now, t.since = h.time, h.epoch
 	t.moment++
 	f := &g.feeds[h.feed]
+	f.each(h, func(of *held) { t.deliverFormLevel(g, f, of, level) })
+}
+
+func (t *Task) deliverFormLevel(g *group, f *feed, h *held, level int) {
 	r := f.route(h.ev.Schema)
 	if r == nil {
 		return

@@ -32,11 +32,21 @@ func newOutlook(s *slot) *outlook {
 // foresee shows an accepted event to the early rules of its stream and sends
 // what follows from it.
 func (t *Task) foresee(g *group, h *held) {
-	r := g.feeds[h.feed].route(h.ev.Schema)
-	if r == nil || !r.early {
-		return
+	if f := &g.feeds[h.feed]; f.only(h.ev.Schema) {
+		t.foreseeForm(g, f, h)
+	} else {
+		t.foreseeForms(g, f, *h)
 	}
-	t.ahead(g, h, r, func(p *tap) { t.foreseeTap(p, h, g.mark, true) })
+}
+
+func (t *Task) foreseeForms(g *group, f *feed, h held) {
+	f.each(&h, func(of *held) { t.foreseeForm(g, f, of) })
+}
+
+func (t *Task) foreseeForm(g *group, f *feed, h *held) {
+	if r := f.route(h.ev.Schema); r != nil && r.early {
+		t.ahead(g, h, r, func(p *tap) { t.foreseeTap(p, h, g.mark, true) })
+	}
 }
 
 // ahead calls do for the early rules to which an event may matter.
@@ -48,7 +58,7 @@ func (t *Task) ahead(g *group, h *held, r *route, do func(*tap)) {
 	}
 	r.sheet.Begin(h.ev)
 	set := r.pass(h)
-	h.idle = h.known && h.members == 0 && whole && len(f.histories) == 0
+	h.idle = h.known && h.members == 0 && whole && len(f.histories) == 0 && f.only(h.ev.Schema)
 	for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
 		if p := &r.taps[i]; p.slot.ahead != nil {
 			do(p)
@@ -65,13 +75,16 @@ func (t *Task) look(g *group) {
 		return
 	}
 	for _, h := range g.held.all() {
-		if r := g.feeds[h.feed].route(h.ev.Schema); r != nil {
-			t.ahead(g, &h, r, func(p *tap) {
-				if fill(p.slot) {
-					t.foreseeTap(p, &h, g.mark, false)
-				}
-			})
-		}
+		f := &g.feeds[h.feed]
+		f.each(&h, func(of *held) {
+			if r := f.route(of.ev.Schema); r != nil {
+				t.ahead(g, of, r, func(p *tap) {
+					if fill(p.slot) {
+						t.foreseeTap(p, of, g.mark, false)
+					}
+				})
+			}
+		})
 	}
 	for _, s := range g.slots {
 		if fill(s) {
@@ -335,15 +348,8 @@ type cappedView struct {
 
 func (t *Task) cappedViews() []cappedView {
 	var all []cappedView
-	for id, s := range t.slots {
-		if s.ahead == nil {
-			continue
-		}
-		for key, v := range s.ahead.views {
-			if until, ok := v.Capped(); ok {
-				all = append(all, cappedView{id, []byte(key), until})
-			}
-		}
+	for _, s := range t.slots {
+		all = s.capped(all)
 	}
 	slices.SortFunc(all, func(a, b cappedView) int {
 		if a.Slot != b.Slot {
@@ -351,6 +357,19 @@ func (t *Task) cappedViews() []cappedView {
 		}
 		return strings.Compare(string(a.Key), string(b.Key))
 	})
+	return all
+}
+
+// capped adds the slot's keys that have gone final.
+func (s *slot) capped(all []cappedView) []cappedView {
+	if s.ahead == nil {
+		return all
+	}
+	for key, v := range s.ahead.views {
+		if until, ok := v.Capped(); ok {
+			all = append(all, cappedView{s.id, []byte(key), until})
+		}
+	}
 	return all
 }
 

@@ -56,7 +56,7 @@ func (t *Task) forecasts(g *group) {
 			}
 			y.ahead = forecast{}
 			for _, h := range g.held.all() {
-				if y.prog.Stream == h.ev.Schema && y.keyer.begin(h.ev) {
+				if h.ev = formOf(h.ev, y.prog.Stream); h.ev != nil && y.keyer.begin(h.ev) {
 					y.ahead.add(y.keyer.bytes(), &h)
 				}
 			}
@@ -94,16 +94,20 @@ type touch struct {
 func (t *Task) foretell(g *group, h *held) {
 	t.touched = t.touched[:0]
 	for _, y := range g.feeds[h.feed].histories {
-		if y.ahead == nil || y.prog.Stream != h.ev.Schema || !y.keyer.begin(h.ev) {
+		if y.ahead == nil {
+			continue
+		}
+		of := *h
+		if of.ev = formOf(h.ev, y.prog.Stream); of.ev == nil || !y.keyer.begin(of.ev) {
 			continue
 		}
 		key := y.keyer.bytes()
-		y.ahead.add(key, h)
+		y.ahead.add(key, &of)
 		for _, s := range g.slots {
 			if s.ahead == nil || !slices.Contains(s.histories, y) {
 				continue
 			}
-			if v := s.ahead.views[string(key)]; v != nil && v.Rewind(h.ev) {
+			if v := s.ahead.views[string(key)]; v != nil && v.Rewind(of.ev) {
 				t.touched = append(t.touched, touch{s, string(key)})
 			}
 		}

@@ -78,7 +78,7 @@ func (t *Task) acceptRow(at int, st *stream, ev *event.Event) {
 	}
 	ev.Cluster, ev.Partition = t.sources[at].Cluster, t.sources[at].Partition
 	if ev.Schema != st.live.Schema {
-		recast(ev, st.live.Schema)
+		ev.Recast(st.live.Schema)
 	}
 	if st.live.Doc.ID != nil && st.seen.repeats(ev, st.keyFields, st.mark) {
 		t.counts.Duplicates++
@@ -100,20 +100,6 @@ func (t *Task) acceptRow(at int, st *stream, ev *event.Event) {
 	if t.heldBytes > t.heldMax {
 		t.hasten()
 	}
-}
-
-// recast makes an event of another revision of its stream one of the live one:
-// fields of the same name and type are kept, others are absent.
-func recast(ev *event.Event, to *event.Schema) {
-	values := make([]event.Value, len(to.Fields))
-	for i := range to.Fields {
-		f := &to.Fields[i]
-		from := ev.Schema.Index(f.Name)
-		if from >= 0 && ev.Schema.Fields[from].Type == f.Type && ev.Schema.Fields[from].Scale == f.Scale && ev.Schema.Fields[from].PII == f.PII {
-			values[i] = ev.Values[from]
-		}
-	}
-	ev.Schema, ev.Values = to, values
 }
 
 // appendRow appends the fields of an event as one JSON object: what is left of

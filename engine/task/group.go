@@ -44,6 +44,7 @@ type feed struct {
 	keyers    []*keyer
 	routes    []route
 	histories []*history
+	schemas   []*event.Schema // that its rules and histories were compiled against
 }
 
 // A route is what the events of one schema go to.
@@ -290,7 +291,14 @@ func (t *Task) deliver(g *group, h *held) {
 	t.now, t.since = ev.Time, h.epoch
 	t.moment++
 	f := &g.feeds[h.feed]
-	kept := false
+	f.each(h, func(of *held) { t.deliverForm(g, f, of) })
+	t.let(ev)
+}
+
+// deliverForm applies one form of an event to the rules and histories that were compiled
+// against its schema.
+func (t *Task) deliverForm(g *group, f *feed, h *held) {
+	ev, kept := h.ev, false
 	r := f.route(ev.Schema)
 	if r != nil {
 		f.begin(ev, r)
@@ -309,7 +317,6 @@ func (t *Task) deliver(g *group, h *held) {
 		ev.Own()
 		ev.Hold.Kept = true
 	}
-	t.let(ev)
 }
 
 // approach tells the State of the event behind the one that is about to be

@@ -152,9 +152,16 @@ func (s *store) Facts() *expr.Facts {
 func (s *slot) clamp(epoch uint32) uint32 { return min(max(epoch, s.born), s.died-1) }
 
 func (t *Task) newSlot(id uint32, r Rule, streams, profiles []Ref) *slot {
-	s := &slot{id: id, ref: r.ref(), streams: streams, profiles: profiles, rule: r.Rule,
+	s := &slot{id: id, ref: r.ref(), streams: streams, profiles: profiles,
 		born: t.epoch, died: alive, covered: unset, retain: retention(r.Rule)}
 	s.store = store{task: t, slot: s}
+	s.run(r)
+	return s
+}
+
+// run makes the slot's evaluator.
+func (s *slot) run(r Rule) {
+	s.rule, s.ahead = r.Rule, nil
 	switch {
 	case r.view != nil:
 		s.shown = newShown(r.view)
@@ -174,7 +181,6 @@ func (t *Task) newSlot(id uint32, r Rule, streams, profiles []Ref) *slot {
 	if r.Rule.Early {
 		s.ahead = newOutlook(s)
 	}
-	return s
 }
 
 // retention returns how long after an event a record can matter: a match lies
@@ -223,7 +229,7 @@ func (t *Task) install(set Set, carry []string) error {
 	t.lists.forget(t.oldestEpoch())
 	t.lists.add(t.epoch, set.Lists, live.Lists)
 	t.useStreams(set, live)
-	t.killSlots(set)
+	capped := t.killSlots(set, live)
 	for i := range live.Rules {
 		if err := t.start(live.Rules[i], set, carry); err != nil {
 			return err
@@ -240,6 +246,7 @@ func (t *Task) install(set Set, carry []string) error {
 		t.arrange(g)
 		t.look(g)
 	}
+	t.restoreCapped(capped)
 	t.route()
 	t.back.loose = true
 	return nil
@@ -266,9 +273,11 @@ func (t *Task) useStreams(set Set, live *Live) {
 	}
 }
 
-// killSlots ends the slots that the set does not go on with.
-func (t *Task) killSlots(set Set) {
+// killSlots ends the slots that the set does not go on with, and takes those over
+// that go on over other revisions of their streams.
+func (t *Task) killSlots(set Set, live *Live) (capped []cappedView) {
 	for _, g := range t.groups {
+		var revised []revision
 		g.survey()
 		t.surveyAlerts(g)
 		last := int64(unset)
@@ -276,12 +285,19 @@ func (t *Task) killSlots(set Set) {
 			last = max(last, at)
 		}
 		for _, s := range g.slots {
-			if s.died == alive && !continues(s, set) {
-				s.died, s.until = t.epoch, last
-				g.dying++
+			if s.died != alive || continues(s, set) {
+				continue
 			}
+			if now, ok := s.successor(set, live); ok {
+				revised = append(revised, revision{s, now})
+				continue
+			}
+			s.died, s.until = t.epoch, last
+			g.dying++
 		}
+		capped = append(capped, t.revise(g, revised, set)...)
 	}
+	return capped
 }
 
 func continues(s *slot, set Set) bool {
@@ -389,14 +405,14 @@ func (t *Task) inherit(g *group, s *slot) {
 
 // coverage returns from when on a slot that starts now sees every event: from
 // the watermark, as the held events are shown to it, but not before the group's
-// first event; past them when they are of another revision of a stream.
+// first event; past them when they are of another revision of a stream and lack what it reads.
 func (t *Task) coverage(g *group, s *slot) int64 {
 	from := g.mark + 1
 	if !t.cfg.Covered {
 		from = max(from, g.first)
 	}
 	for schema, last := range g.spans {
-		if s.mentions(schema) && !s.reads(schema) {
+		if s.mentions(schema) && !s.reads(schema) && !(schema.Layout > 0 && s.rule.Sees(schema)) {
 			from = max(from, last+1)
 		}
 	}
@@ -567,6 +583,7 @@ func (g *group) wire(t *Task) {
 	}
 	for i := range g.feeds {
 		g.feeds[i].sift()
+		g.feeds[i].list()
 	}
 }
 
