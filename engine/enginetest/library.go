@@ -21,6 +21,9 @@ type Library struct {
 	views map[task.Ref]*rules.View
 	// decoders are reused by one task after the other, where they are kept.
 	decoders map[string]task.Decoder
+	// later are the same documents over later revisions of one of the streams.
+	later []*Library
+	over  string // that stream
 }
 
 // NewLibrary reads the streams, each at revision 1.
@@ -29,7 +32,40 @@ func NewLibrary(streams string) (*Library, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Library{base: set, rules: map[task.Ref]*rules.Rule{}, lists: map[task.Ref]*rules.List{}, views: map[task.Ref]*rules.View{}}, nil
+	return over(set), nil
+}
+
+func over(base *rules.Set) *Library {
+	return &Library{base: base, rules: map[task.Ref]*rules.Rule{}, lists: map[task.Ref]*rules.List{}, views: map[task.Ref]*rules.View{}}
+}
+
+// Revise reads the next revision of a stream, always the same one, before any
+// rule is added.
+func (l *Library) Revise(stream, text string) error {
+	last := l
+	if n := len(l.later); n > 0 {
+		last = l.later[n-1]
+	}
+	set, err := check(last.base, text)
+	if err != nil {
+		return err
+	}
+	was, now := last.base.Stream(stream), set.Stream(stream)
+	was.Schema.Layout = was.Revision
+	now.Revision = was.Revision + 1
+	now.Schema.Layout, now.Schema.Before = now.Revision, was.Schema
+	l.later, l.over = append(l.later, over(set)), stream
+	return nil
+}
+
+// edition is the library whose rules are over the streams of a set.
+func (l *Library) edition(set task.Set) *Library {
+	for _, ref := range set.Streams {
+		if ref.Name == l.over && ref.Revision > 1 && ref.Revision-2 < len(l.later) {
+			return l.later[ref.Revision-2]
+		}
+	}
+	return l
 }
 
 func check(base *rules.Set, text string) (*rules.Set, error) {
@@ -56,6 +92,12 @@ func (l *Library) Add(revision int, text string) error {
 	}
 	for _, v := range set.Views {
 		l.views[task.Ref{Name: v.Doc.Name, Revision: revision}] = v
+	}
+	for _, e := range l.later {
+		e.base.Alerts = l.base.Alerts
+		if err := e.Add(revision, text); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -86,6 +128,7 @@ func (l *Library) Set(refs ...task.Ref) task.Set {
 
 // Resolve implements task.Resolver.
 func (l *Library) Resolve(set task.Set) (*task.Live, error) {
+	l = l.edition(set)
 	live := &task.Live{}
 	for _, ref := range set.Streams {
 		st, err := l.stream(ref)

@@ -12,9 +12,13 @@ func (p *incarnation) apply(e task.Entry) error {
 	if e.Kind == task.Switch && p.Script.Start != nil {
 		warm := e.Set
 		warm.Rules, warm.Views = nil, nil
+		altered, err := p.task.Alters(e.Set)
+		if err != nil {
+			return err
+		}
 		for _, ref := range e.Set.Rules {
 			switch {
-			case slices.Contains(p.task.Set().Rules, ref):
+			case slices.Contains(p.task.Set().Rules, ref) && !slices.Contains(altered, ref):
 			case p.Script.Start(ref) == "carry":
 				e.Carry = append(e.Carry, e.Set.ModeOf(ref).Of(ref.Name))
 			case p.Script.Start(ref) == "warm":

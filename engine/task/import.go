@@ -60,7 +60,7 @@ var ErrTooLarge = errors.New("what the rule remembers is more than a warm start 
 // for it.
 func (t *Task) settleIn(g *group, s *slot) error {
 	for _, im := range t.imports {
-		if im.Rule != s.ref {
+		if im.Rule != s.ref || s.shown != nil { // a view may have a rule's name
 			continue
 		}
 		if im.Covered != unset {
