@@ -59,20 +59,17 @@ func (s *Set) recallersOf(profile string) []string {
 	return names
 }
 
-// checkProfile refuses a change under live rules: what the profile remembers
-// is in the shape of its old revision.
-func (s *state) checkProfile(p *Profile, file *syntax.File) error {
+// checkProfile refuses a profile too many, and a change that live documents cannot
+// go along with.
+func (s *state) checkProfile(c Change, p *Profile, file *syntax.File) error {
 	was := s.set.Profile(p.Doc.Name)
 	if was == nil && len(s.set.Profiles) >= DocumentsMax {
 		return placed(full("profiles", len(s.set.Profiles), DocumentsMax), file)
 	}
-	if users := s.set.recallersOf(p.Doc.Name); was != nil && len(users) > 0 {
-		return &InUseError{Profile: p.Doc.Name, Rules: users, Change: true}
+	if was == nil {
+		return nil
 	}
-	if was != nil {
-		return s.viewsNeed(KindProfile, p.Doc.Name)
-	}
-	return nil
+	return s.compiles(c, p.Doc.Pos, file)
 }
 
 // profilesOver names the profiles that are made of a stream.

@@ -20,7 +20,8 @@ values: {daily: sum(amount) / 30}
 `
 
 // TestProfilesInTheLog: a profile is stored before the rules that read it,
-// journaled with them, and stays as it is while they are live.
+// journaled with them, changes as far as they compile, and is not deleted while they
+// are live.
 func TestProfilesInTheLog(t *testing.T) {
 	r := start(t, &rules.MemoryLog{})
 	putStream(t, r, "payment", paymentStream)
@@ -56,7 +57,12 @@ func TestProfilesInTheLog(t *testing.T) {
 			t.Errorf("%s under a live rule: %v", what, err)
 		}
 	}
-	inUse("a change", put(cardProfile))
+	if err := put(strings.Replace(cardProfile, "daily:", "weekly:", 1)); !errors.As(err, &invalid) || !strings.Contains(err.Error(), "rule probe, which is live, would not compile") {
+		t.Errorf("a change that the live rule cannot go along with: %v", err)
+	}
+	if err := put(cardProfile); err != nil {
+		t.Errorf("a change under a live rule: %v", err)
+	}
 	inUse("a deletion", r.Delete(t.Context(), rules.KindProfile, "card-habits", rules.Condition{}))
 	if err := r.Delete(t.Context(), rules.KindRule, "probe", rules.Condition{}); err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ type InUseError struct {
 	Profiles []string // that need the stream or list, besides the rules
 	Views    []string // that need the stream, list or profile, besides the rules
 	Rules    []string
-	Change   bool // it would change; else it would be deleted
+	Change   bool // the list would change; else it would be deleted
 }
 
 // Error names the document and those that need it.
@@ -74,8 +74,6 @@ func (e *InUseError) Error() string {
 	switch {
 	case len(e.Views) > 0:
 		return fmt.Sprintf("%s is read by the views %v; delete them first", cmp.Or(e.Stream, e.List, e.Profile, e.Rule), e.Views)
-	case e.Profile != "" && e.Change:
-		return fmt.Sprintf("changing a profile that live rules read is not supported yet: %s is read by %v; store it under another name, or delete them first", e.Profile, e.Rules)
 	case e.Profile != "":
 		return fmt.Sprintf("profile %s is read by the live rules %v; delete them first", e.Profile, e.Rules)
 	case len(e.Profiles) > 0:
@@ -86,9 +84,6 @@ func (e *InUseError) Error() string {
 		return fmt.Sprintf("the key and attributes of list %s cannot change while the live rules %v read it; its entries can", e.List, e.Rules)
 	case e.List != "":
 		return fmt.Sprintf("list %s is used by the live rules %v; delete them first", e.List, e.Rules)
-	}
-	if e.Change {
-		return fmt.Sprintf("changing a stream that live rules use is not supported yet: %s is used by %v; delete them first", e.Stream, e.Rules)
 	}
 	return fmt.Sprintf("stream %s is used by the live rules %v; delete them first", e.Stream, e.Rules)
 }
@@ -196,6 +191,7 @@ type state struct {
 	head   *head // nil when the name was never used
 	set    *Set
 	rules  int // documents of kind rule, whatever their state
+	try    func(Change) (*Set, error)
 }
 
 // live reports whether there is a document of the name, whatever its state.
@@ -263,7 +259,7 @@ func (r *Registry) state(k Kind, name string) (*state, error) {
 	if !r.mu.live {
 		return nil, ErrNotReady
 	}
-	s := &state{offset: r.mu.offset, head: r.mu.heads[headKey(k, name)], set: r.mu.set}
+	s := &state{offset: r.mu.offset, head: r.mu.heads[headKey(k, name)], set: r.mu.set, try: r.try}
 	for key, h := range r.mu.heads {
 		if kind, _, _ := strings.Cut(key, "/"); Kind(kind) == KindRule && h.State != Deleted {
 			s.rules++
@@ -326,7 +322,7 @@ func (s *state) check(c Change) error {
 	case KindList:
 		return s.checkList(found.List(c.Name), file)
 	case KindProfile:
-		return s.checkProfile(found.Profile(c.Name), file)
+		return s.checkProfile(c, found.Profile(c.Name), file)
 	case KindView:
 		return s.checkView(found.View(c.Name), found, file)
 	case KindSilence:
@@ -334,7 +330,7 @@ func (s *state) check(c Change) error {
 	case KindSink:
 		return s.checkSink(c.Name, file)
 	}
-	return s.checkStream(found.Stream(c.Name), file)
+	return s.checkStream(c, found.Stream(c.Name), file)
 }
 
 // theOne checks that a change is one document of its kind and name.
@@ -375,9 +371,8 @@ func (s *state) checkRule(rule *Rule, found *Set, file *syntax.File) error {
 }
 
 // checkStream refuses a stream that cannot be served, that reads the topic of
-// another one, or whose change would pull the ground from under live rules:
-// what they remember is in the shape of the stream's old revision.
-func (s *state) checkStream(st *Stream, file *syntax.File) error {
+// another one, or whose change live documents cannot go along with.
+func (s *state) checkStream(c Change, st *Stream, file *syntax.File) error {
 	problems := append(unservable(st.Doc), keyless(st.Doc, s.set.key)...)
 	for _, other := range s.set.Streams {
 		if other.Doc.Topic == st.Doc.Topic && other.Doc.Name != st.Doc.Name {
@@ -396,16 +391,10 @@ func (s *state) checkStream(st *Stream, file *syntax.File) error {
 	if err := placed(problems, file); err != nil {
 		return err
 	}
-	if users := s.set.usersOf(st.Doc.Name); was != nil && len(users) > 0 {
-		return &InUseError{Stream: st.Doc.Name, Rules: users, Change: true}
+	if was == nil {
+		return nil
 	}
-	if made := s.set.profilesOver(st.Doc.Name); was != nil && len(made) > 0 {
-		return &InUseError{Stream: st.Doc.Name, Profiles: made, Change: true}
-	}
-	if was != nil {
-		return s.viewsNeed(KindStream, st.Doc.Name)
-	}
-	return nil
+	return s.checkRevised(c, was.Doc, st.Doc, file)
 }
 
 // checkList refuses a list whose values or attributes would no longer be of

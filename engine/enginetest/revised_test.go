@@ -95,21 +95,30 @@ func (c *Committed) sorted(t *testing.T) []string {
 	return all
 }
 
-// TestRevisedStream changes a stream that rules, profiles and views read, in ways
-// that leave them as they are, and crashes at random. The alerts, and what the views
-// say, are those of a stream that never changed.
+// TestRevisedStream changes a stream that rules, profiles and views read, and
+// crashes at random. Where the change leaves them as they are, the alerts, and what the
+// views say, are those of a stream that never changed; where rules start warm, the
+// alerts are.
 func TestRevisedStream(t *testing.T) {
-	for _, timing := range []string{"timing: final\n", ""} {
-		t.Run(timing, func(t *testing.T) {
+	cases := []struct {
+		name, timing string
+		last         int // revision
+	}{
+		{"final rules go on", "timing: final\n", altering - 1},
+		{"early rules go on", "", altering - 1},
+		{"rules start warm", "timing: final\n", altering},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			lib, names := revisedLibrary(t, timing)
-			alerts, crashes, seeds := 0, 0, 100
+			lib, names := revisedLibrary(t, c.timing)
+			alerts, crashes, warmed, seeds := 0, 0, 0, 100
 			if testing.Short() {
 				seeds = 20
 			}
 			for seed := range uint64(seeds) {
 				want := crashFree(t, revisedScript(seed, 250, lib, names, 1))
-				s := revisedScript(seed, 250, lib, names, altering-1)
+				s := revisedScript(seed, 250, lib, names, c.last)
 				s.Start = func(task.Ref) string { return "warm" }
 				r := rand.New(rand.NewPCG(seed, 31))
 				sim := &Sim{Script: s, Copies: true, CommitEvery: 6, CheckpointEvery: 20, Crash: func(Point) bool { return r.IntN(40) == 0 }}
@@ -119,18 +128,15 @@ func TestRevisedStream(t *testing.T) {
 				if d := firstDifference("alert", sim.Committed.sorted(t), want.sorted(t)); d != "" {
 					t.Fatalf("seed %d: %s", seed, d)
 				}
-				if d := firstDifference("update of a view", sim.Committed.Views, want.Views); d != "" {
+				if d := firstDifference("update of a view", sim.Committed.Views, want.Views); d != "" && c.last < altering {
 					t.Fatalf("seed %d: %s", seed, d)
 				}
-				if sim.Warmed > 0 {
-					t.Fatalf("seed %d: %d rules were warmed up, all should go on", seed, sim.Warmed)
-				}
-				alerts, crashes = alerts+len(want.Alerts), crashes+sim.Crashes
+				alerts, crashes, warmed = alerts+len(want.Alerts), crashes+sim.Crashes, warmed+sim.Warmed
 			}
-			if alerts < 5*seeds || crashes < seeds {
-				t.Errorf("%d alerts, %d crashes: the runs prove nothing", alerts, crashes)
+			if alerts < 20*seeds || crashes < seeds || warmed > 0 != (c.last == altering) {
+				t.Errorf("%d alerts, %d crashes, %d rules warmed up: the runs prove nothing", alerts, crashes, warmed)
 			}
-			t.Logf("%d alerts, %d crashes", alerts, crashes)
+			t.Logf("%d alerts, %d crashes, %d rules warmed up", alerts, crashes, warmed)
 		})
 	}
 }
@@ -140,9 +146,9 @@ func TestRevisedStream(t *testing.T) {
 // without a crash.
 func TestRevisedStreamCrashes(t *testing.T) {
 	lib, names := revisedLibrary(t, "")
-	for seed := range uint64(4) {
-		s := revisedScript(seed, 300, lib, names, altering)
+	for seed := range uint64(2) {
+		s := revisedScript(seed, 200, lib, names, altering)
 		s.Start = func(task.Ref) string { return "warm" }
-		crashEverywhere(t, s, 300)
+		crashEverywhere(t, s, 200)
 	}
 }

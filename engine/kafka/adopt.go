@@ -47,13 +47,16 @@ func (t *tenure) adopt(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	want := part.Names()
-	cold := t.coldRules(part, want)
+	cold, altered, err := t.coldRules(part, want)
+	if err != nil {
+		return err
+	}
 	if w := t.live.warm; w != nil && !w.isOf(cold) {
 		t.stopWarming()
 	}
 	switch {
 	case len(cold.Rules) > 0:
-		return t.adoptWarm(ctx, part, want, cold, now)
+		return t.adoptWarm(ctx, part, want, cold, altered, now)
 	case reflect.DeepEqual(want, t.task.Set()):
 		t.status.RulesVersion = part.Version
 		return nil
@@ -112,12 +115,20 @@ func beside(set task.Set, name string, trial bool) (task.Ref, bool) {
 	return task.Ref{}, false
 }
 
-// coldRules is the part of the set of the rules to be warmed up.
-func (t *tenure) coldRules(part *rules.Set, want task.Set) task.Set {
-	cold := want
+// coldRules is the part of the set of the rules to be warmed up. altered tells
+// whether one of them is at work already, over earlier revisions of what it reads.
+func (t *tenure) coldRules(part *rules.Set, want task.Set) (cold task.Set, altered bool, err error) {
+	cold = want
 	cold.Rules, cold.Views = nil, nil
+	if reflect.DeepEqual(want, t.task.Set()) {
+		return cold, false, nil
+	}
+	anew, err := t.task.Alters(want)
+	if err != nil {
+		return cold, false, fmt.Errorf("comparing the rules of two sets: %w", err)
+	}
 	for i, r := range part.AtWork() {
-		isNew := !slices.Contains(t.task.Set().Rules, want.Rules[i])
+		isNew := !slices.Contains(t.task.Set().Rules, want.Rules[i]) || slices.Contains(anew, want.Rules[i])
 		if isNew && want.Rules[i].Stage == task.Whole && r.Prog.Upstream == nil && r.Doc.State != "reset" && !(r.Doc.State == "carry" && t.carries(r)) {
 			cold.Rules = append(cold.Rules, want.Rules[i])
 		}
@@ -125,19 +136,26 @@ func (t *tenure) coldRules(part *rules.Set, want task.Set) task.Set {
 	cold.Shadow, cold.Paused = among(want.Shadow, cold.Rules), nil
 	cold.Streams = slices.DeleteFunc(slices.Clone(cold.Streams), func(r task.Ref) bool { return r.Name == prog.AlertsStream })
 	if len(cold.Rules) == 0 {
-		return cold
+		return cold, false, nil
 	}
 	_, _, needed, err := t.task.Past(cold)
 	if err != nil || !needed { // nothing has been read that could be read again
 		cold.Rules = nil
 	}
-	return cold
+	return cold, len(among(anew, cold.Rules)) > 0, nil
 }
 
-// adoptWarm begins to warm up rules and adopts the rest of the set.
-func (t *tenure) adoptWarm(ctx context.Context, part *rules.Set, want, cold task.Set, now time.Time) error {
+// adoptWarm begins to warm up rules and adopts the rest of the set; where the
+// warm-up is for other revisions of streams or profiles, those wait for it.
+func (t *tenure) adoptWarm(ctx context.Context, part *rules.Set, want, cold task.Set, altered bool, now time.Time) error {
 	rest := t.without(want, cold)
-	if _, err := t.rules.Resolve(rest); err != nil { // the revisions before do not go with the rest
+	if has := t.task.Set(); altered {
+		rest.Streams, rest.Profiles = joined(has.Streams, want.Streams), joined(has.Profiles, want.Profiles)
+	}
+	switch _, err := t.rules.Resolve(rest); {
+	case err != nil && altered: // what is new needs the new revisions
+		rest = t.task.Set()
+	case err != nil: // the revisions before do not go with the rest
 		return t.switchTo(part, want, nil, now)
 	}
 	if !reflect.DeepEqual(rest, t.task.Set()) {
@@ -163,7 +181,7 @@ func (t *tenure) without(want, cold task.Set) task.Set {
 		trial := slices.Contains(want.Shadow, ref)
 		if slices.Contains(cold.Rules, ref) {
 			was, ok := beside(has, ref.Name, trial)
-			if !ok || slices.Contains(want.Rules, was) { // or it is promoted, or put on trial
+			if !ok || was != ref && slices.Contains(want.Rules, was) { // or it is promoted, or put on trial
 				continue
 			}
 			if slices.Contains(want.Paused, ref) || slices.Contains(has.Paused, was) {
