@@ -125,7 +125,12 @@ func TestRevisedStream(t *testing.T) {
 				if err := sim.Run(); err != nil {
 					t.Fatalf("seed %d: %v", seed, err)
 				}
-				if d := firstDifference("alert", sim.Committed.sorted(t), want.sorted(t)); d != "" {
+				got, wanted := sim.Committed.sorted(t), want.sorted(t)
+				if c.last == altering { // two revisions of an event are shown one after the other, each to its rules
+					slices.Sort(got)
+					slices.Sort(wanted)
+				}
+				if d := firstDifference("alert", got, wanted); d != "" {
 					t.Fatalf("seed %d: %s", seed, d)
 				}
 				if d := firstDifference("update of a view", sim.Committed.Views, want.Views); d != "" && c.last < altering {

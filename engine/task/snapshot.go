@@ -10,15 +10,20 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/caltrop/caltrop/cep/event"
+	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/engine/partitioner"
 )
 
 // A snapshot is a format byte, the header as JSON behind its length, the held
 // events and the remembered ids of each stream. Held events are in the
-// compact form of package event. The format before knew no cohorts.
+// compact form of package event.
 const (
-	snapshotFormat = 5
-	formatBefore   = 4
+	snapshotFormat = 6
+	// The formats before: formatBefore knew no cohorts, and in the states of both
+	// events name no layout, which is sound while all streams are at their first
+	// revision.
+	formatUnnumbered = 5
+	formatBefore     = 4
 )
 
 var errSnapshot = errors.New("not a task's snapshot")
@@ -230,7 +235,7 @@ func Restore(cfg Config, snapshot []byte) (*Task, error) {
 }
 
 func readHeader(b []byte) (*header, []byte, error) {
-	if len(b) == 0 || b[0] != snapshotFormat && b[0] != formatBefore {
+	if len(b) == 0 || b[0] < formatBefore || b[0] > snapshotFormat {
 		return nil, nil, fmt.Errorf("%w: unknown format", errSnapshot)
 	}
 	n, w := binary.Uvarint(b[1:])
@@ -240,6 +245,11 @@ func readHeader(b []byte) (*header, []byte, error) {
 	h := &header{}
 	if err := json.Unmarshal(b[1+w:1+w+int(n)], h); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errSnapshot, err)
+	}
+	if b[0] <= formatUnnumbered && slices.ContainsFunc(h.Slots, func(s slotHeader) bool {
+		return slices.ContainsFunc(s.Streams, func(r Ref) bool { return r.Revision > 1 && r.Name != prog.AlertsStream })
+	}) {
+		return nil, nil, fmt.Errorf("%w: format %d of a stream that was changed", errSnapshot, b[0])
 	}
 	return h, b[1+w+int(n):], nil
 }
