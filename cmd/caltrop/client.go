@@ -41,9 +41,15 @@ func ask(ctx context.Context, method, address string, status int, v any) error {
 	defer res.Body.Close()
 	body := json.NewDecoder(io.LimitReader(res.Body, answerBytesMax))
 	if res.StatusCode != status {
-		var p struct{ Detail string }
+		var p struct {
+			Detail string
+			Errors []struct{ Hint string }
+		}
 		if body.Decode(&p) != nil || p.Detail == "" {
 			p.Detail = "no explanation"
+		}
+		if len(p.Errors) == 1 && p.Errors[0].Hint != "" {
+			p.Detail += "; " + p.Errors[0].Hint
 		}
 		return fmt.Errorf("the server answered %s: %s", res.Status, p.Detail)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func rulesCommand() *cobra.Command {
-	return commandGroup("rules", "Check, test, explain and format rule documents", rulesCheckCommand(), rulesTestCommand(), rulesExplainCommand(), rulesFmtCommand(), rulesSchemaCommand())
+	return commandGroup("rules", "Check, test, explain and format rule documents; move a rule that runs", rulesCheckCommand(), rulesTestCommand(), rulesExplainCommand(), rulesFmtCommand(), rulesSchemaCommand(), rulesStateCommand())
 }
 
 func rulesCheckCommand() *cobra.Command {

@@ -45,7 +45,7 @@ type totals struct {
 	live      bool
 	task      task.Counts
 	misplaced partitioner.Misplaced
-	rules     map[task.Ref]task.RuleCounts
+	rules     map[uint32]task.RuleCounts // by slot
 }
 
 // countTotals adds what the task has counted since the last time.
@@ -64,9 +64,9 @@ func (t *tenure) countTotals() {
 	if last.live {
 		x.counted(t.id.Input, last, &now, rules)
 	}
-	last.live, last.task, last.rules = true, now, make(map[task.Ref]task.RuleCounts, len(rules))
+	last.live, last.task, last.rules = true, now, make(map[uint32]task.RuleCounts, len(rules))
 	for i := range rules {
-		last.rules[rules[i].Ref] = rules[i].Counts
+		last.rules[rules[i].Slot] = rules[i].Counts
 	}
 }
 
@@ -90,8 +90,8 @@ func (x *Metrics) counted(stream string, last *totals, now *task.Counts, rules [
 		}
 	}
 	for i := range rules {
-		before := last.rules[rules[i].Ref]
-		by := metric.WithAttributes(attribute.String("rule", rules[i].Ref.Name))
+		before := last.rules[rules[i].Slot]
+		by := metric.WithAttributes(attribute.String("rule", rules[i].Ref.Name), attribute.String("mode", rules[i].Mode.String()))
 		for j, total := range ruleTotals {
 			if n := total.of(&rules[i].Counts) - total.of(&before); n > 0 {
 				x.rules[j].Add(ctx, int64(n), by)

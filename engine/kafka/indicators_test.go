@@ -2,8 +2,10 @@ package kafka
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/caltrop/caltrop/rules"
 	"go.opentelemetry.io/otel/attribute"
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -64,6 +66,30 @@ func (m *meter) sum(name string, labels ...attribute.KeyValue) (total float64, f
 		}
 	}
 	return total, found
+}
+
+// TestIndicatorsTellAShadowApart runs a rule live and a changed one of its name on
+// trial: each has its own numbers.
+func TestIndicatorsTellAShadowApart(t *testing.T) {
+	b := newBench(t)
+	m := newMeter(t)
+	trial := strings.Replace(ruleText, "{3}", "{2}", 1)
+	if _, _, err := b.rules.Put(testContext(t), rules.Change{Kind: rules.KindRule, Name: "failed", Text: []byte(trial), State: rules.Shadow}); err != nil || trial == ruleText {
+		t.Fatal(trial, err)
+	}
+	e, _ := b.start(EngineOptions{Keeper: forgetful{}, Metrics: m.Metrics})
+	b.until("two live tasks", func() bool { return b.live(e) == 2 })
+	b.produce(b.payment("c1", "declined", 0), b.payment("c1", "declined", 1), b.payment("c2", "approved", 60))
+	for mode, alerts := range map[string]float64{"live": 0, "shadow": 1} {
+		labels := []attribute.KeyValue{attribute.String("rule", "failed"), attribute.String("mode", mode)}
+		b.until("two events in mode "+mode, func() bool {
+			events, _ := m.sum("caltrop_rule_events_total", labels...)
+			return events == 2
+		})
+		if got, _ := m.sum("caltrop_rule_alerts_total", labels...); got != alerts {
+			t.Errorf("%g alerts in mode %s, want %g", got, mode, alerts)
+		}
+	}
 }
 
 func TestIndicatorsFollowATask(t *testing.T) {
