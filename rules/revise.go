@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/cep/prog"
 	"github.com/caltrop/caltrop/cep/syntax"
 )
@@ -31,6 +32,13 @@ func (s *state) checkRevised(c Change, was, now *syntax.Stream, file *syntax.Fil
 	fixed("/time", "time", slices.Equal(was.TimeField, now.TimeField) && was.TimeUnit == now.TimeUnit)
 	fixed("/partition_key", "partition_key", slices.Equal(was.PartitionKey, now.PartitionKey))
 	problems = append(problems, s.rekeyed(was, now)...)
+	for _, r := range s.set.AtWork() {
+		if s.set.staged(r) && slices.ContainsFunc(r.Prog.Streams, func(st *event.Schema) bool { return st.Stream == was.Name }) {
+			problems = append(problems, syntax.Problem{Line: now.Pos.Line, Col: now.Pos.Col, Pointer: "/name",
+				Detail: fmt.Sprintf("rule %s has hot_keys and runs as two tasks in a row: what it reads cannot change", r.Doc.Name),
+				Hint:   "delete the rule first, and store it again afterwards"})
+		}
+	}
 	if err := placed(problems, file); err != nil {
 		return err
 	}
@@ -129,7 +137,7 @@ func (r *Registry) try(c Change) (*Set, error) {
 func (c *compiler) apart() *compiler {
 	own := *c
 	own.streams, own.lists, own.alerts, own.schemas = maps.Clone(c.streams), maps.Clone(c.lists), maps.Clone(c.alerts), maps.Clone(c.schemas)
-	own.silences, own.sinks = maps.Clone(c.silences), maps.Clone(c.sinks)
+	own.silences, own.sinks, own.parts = maps.Clone(c.silences), maps.Clone(c.sinks), maps.Clone(c.parts)
 	own.rules, own.profiles, own.views = copies(c.rules), copies(c.profiles), copies(c.views)
 	for _, k := range own.rules {
 		k.over = slices.Clone(k.over)

@@ -21,6 +21,24 @@ var revisedTexts = []string{
 	strings.Replace(paymentText, "amount: double", "amount: {type: double, optional: true}", 1),
 }
 
+// kinTexts are of one shape with the rule failures: they keep one record a key. The
+// last reads what the last revision alters, the others do not.
+var kinTexts = []string{kinText("approvals", `status == "approved"`), kinText("cheap", "amount < 5.0")}
+
+func kinText(name, where string) string {
+	return `
+apiVersion: caltrop/v1
+kind: Rule
+name: ` + name + `
+key: card
+within: 40s
+pattern: fail{%[1]d,}
+steps:
+  fail: {stream: payment, where: ` + where + `}
+alert: {suppress: 15s}
+`
+}
+
 const altering = 4 // the revision that alters rules
 
 // revisedLibrary holds the rules of the scripts over each revision of payment.
@@ -36,6 +54,7 @@ func revisedLibrary(t *testing.T, timing string) (*Library, []string) {
 		}
 	}
 	texts, names := streamRules()
+	texts, names = append(texts, kinTexts...), append(names, "approvals", "cheap")
 	for _, text := range texts {
 		if err := lib.Add(1, fmt.Sprintf(text+timing, 2)); err != nil {
 			t.Fatal(err)

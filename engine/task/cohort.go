@@ -40,8 +40,8 @@ func (t *Task) enlist(g *group, s *slot) {
 		return
 	}
 	for _, o := range g.slots {
-		if o.shape != s.shape || o.retain != s.retain {
-			continue
+		if o.shape != s.shape || o.retain != s.retain || o.cohort == nil && g.hasCohort(o.id|cohortBit) {
+			continue // the last: it has left one of that id, which is still there
 		}
 		if o.cohort == nil {
 			t.found(g, o)
@@ -49,6 +49,10 @@ func (t *Task) enlist(g *group, s *slot) {
 		o.cohort.join(s, o.cohort.place())
 		return
 	}
+}
+
+func (g *group) hasCohort(id uint32) bool {
+	return slices.ContainsFunc(g.cohorts, func(c *cohort) bool { return c.id == id })
 }
 
 // reenlist gives a slot that is restored the place it had.

@@ -42,7 +42,11 @@ func (t *Task) revise(g *group, revised []revision, set Set) (capped []cappedVie
 	for _, r := range revised {
 		s := r.slot
 		capped = s.capped(capped)
+		t.leave(g, s, revised)
 		s.run(r.now)
+		if s.shape = g.shapeOf(s); s.cohort != nil {
+			s.cohort.eval.Join(s.eval, s.place)
+		}
 		s.streams = streamRefs(s.rule, set)
 		s.lateness = t.latenessOf(g)
 	}
@@ -58,6 +62,23 @@ func (t *Task) revise(g *group, revised []revision, set Set) (capped []cappedVie
 		}
 	}
 	return capped
+}
+
+// leave takes a slot, with its records, out of a cohort of which not all go on.
+func (t *Task) leave(g *group, s *slot, revised []revision) {
+	c := s.cohort
+	if c == nil || !slices.ContainsFunc(c.slots, func(o *slot) bool {
+		return o != nil && !slices.ContainsFunc(revised, func(r revision) bool { return r.slot == o })
+	}) {
+		return
+	}
+	records := t.remembered(s)
+	t.strike(c, []int{s.place})
+	c.eval.Leave([]int{s.place})
+	c.slots[s.place] = nil
+	s.cohort, s.place = nil, 0
+	t.cfg.State.Open(Slot{ID: s.id, Wheel: g.id})
+	t.copyInto(s.id, records)
 }
 
 // moveHistory brings a history over to the revision of its stream that a slot
