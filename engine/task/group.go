@@ -18,6 +18,7 @@ type group struct {
 	asides    []int  // those of streams that only profiles read
 	above     bool   // its rules read alerts
 	ahead     bool   // something of it looks ahead of the watermark
+	near      bool   // some rule of it reads its state at each event
 	mark      int64  // the watermark applied
 	first     int64  // time of the first event read by rules; unset before
 	held      queue
@@ -170,7 +171,9 @@ func (t *Task) run(g *group, to int64) {
 		case isTimer && (!isEvent || at <= h.time):
 			t.fire(g, at)
 		case isEvent:
-			t.approach(g)
+			if g.near {
+				t.approach(g)
+			}
 			t.deliver(g, h)
 			g.held.pop()
 		default:
@@ -291,7 +294,11 @@ func (t *Task) deliver(g *group, h *held) {
 	t.now, t.since = ev.Time, h.epoch
 	t.moment++
 	f := &g.feeds[h.feed]
-	f.each(h, func(of *held) { t.deliverForm(g, f, of) })
+	if f.only(ev.Schema) {
+		t.deliverForm(g, f, h)
+	} else {
+		f.each(h, func(of *held) { t.deliverForm(g, f, of) })
+	}
 	t.let(ev)
 }
 

@@ -560,12 +560,12 @@ func (t *Task) fill(g *group) {
 func (g *group) wire(t *Task) {
 	g.held.forget()
 	g.feeds = make([]feed, len(g.streams))
-	g.dying, g.ahead = 0, false
+	g.dying, g.ahead, g.near = 0, false, false
 	for _, s := range g.slots {
 		if s.died != alive {
 			g.dying++
 		}
-		g.ahead = g.ahead || s.ahead != nil
+		g.ahead, g.near = g.ahead || s.ahead != nil, g.near || s.paged()
 		for i, sch := range s.rule.Streams {
 			f := &g.feeds[g.feedOf(t, sch.Stream)]
 			p := tap{slot: s}
