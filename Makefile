@@ -10,7 +10,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 # Packages that start goroutines, and so run under the race detector too.
-RACE := ./engine/kafka/... ./engine/checkpoint/... ./engine/backtest/... ./engine/state/... ./rules/... ./sinks/... ./internal/api/... ./internal/fatal/... ./cmd/...
+RACE := ./engine/kafka/... ./engine/checkpoint/... ./rules/... ./sinks/... ./internal/api/... ./internal/fatal/... ./cmd/...
 # How long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 60s
 # What the end-to-end tests need; their servers have a folder and ports of

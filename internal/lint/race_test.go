@@ -9,7 +9,8 @@ import (
 )
 
 // TestTheRaceDetectorWatches holds the packages that `make race` names to those
-// that start goroutines. What is built for end-to-end tests alone is not among them.
+// that start goroutines, their tests apart. What is built for end-to-end tests
+// alone is not among them.
 func TestTheRaceDetectorWatches(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
@@ -25,7 +26,7 @@ func TestTheRaceDetectorWatches(t *testing.T) {
 		t.Fatal("the Makefile names no packages in RACE")
 	}
 	for _, s := range goFiles(t) {
-		if strings.HasPrefix(s.text, "//go:build e2e") || withinAny(s.dir, watched) {
+		if s.test || strings.HasPrefix(s.text, "//go:build e2e") || withinAny(s.dir, watched) {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {

@@ -228,10 +228,16 @@ func TestT43WebhookThatNeverAnswers(t *testing.T) {
 	defer mute.Close()
 	var taken atomic.Int64
 	go func() {
-		for { // accepted and never read
-			if _, err := mute.Accept(); err != nil {
+		var kept []net.Conn // accepted and never read; one that nobody has would be closed by the collector
+		for {
+			c, err := mute.Accept()
+			if err != nil {
+				for _, c := range kept {
+					c.Close()
+				}
 				return
 			}
+			kept = append(kept, c)
 			taken.Add(1)
 		}
 	}()
