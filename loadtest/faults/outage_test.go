@@ -78,13 +78,11 @@ func pace(in *input, faults int, span time.Duration) int {
 // cleanly and killed: the leaders of its partitions and the coordinators of the
 // transactions and of the group that it has move each time, and back.
 func TestT13T14LeadersMove(t *testing.T) {
-	brokers := os.Getenv("E2E_KAFKA3")
-	if brokers == "" {
-		t.Skip("E2E_KAFKA3 is not set: there are no three brokers (docs/reliability.md has the command)")
-	}
-	r := newRigOn(t, brokers, 3)
-	r.History = "pebble"
 	services := localServices(t)
+	services("up", "kafka3")
+	t.Cleanup(func() { services("down", "kafka3") })
+	r := newRigOn(t, os.Getenv("E2E_KAFKA3"), 3)
+	r.History = "pebble"
 	in := r.generate(13, smallRun*max(1, *restarts/4))
 	want := r.matched(in)
 	a := newProcess(t, r.binary, r.settings, "a")
