@@ -187,6 +187,24 @@ func acceptedAt(t *testing.T, set *rules.Set, sources []*SourceLog, late []Place
 	return out, places
 }
 
+// judge compares the alerts of a run with those of the oracle, of the rules that
+// are named, and counts them.
+func (r *Routed) judge(t *testing.T, seed uint64, names []string, counts map[string]int) {
+	t.Helper()
+	lines, places := acceptedAt(t, r.Set, r.Sources, r.Late)
+	var want []string
+	for _, name := range names {
+		w := routedWant(t, name, lines, places)
+		counts[name] += len(w)
+		want = append(want, w...)
+	}
+	slices.Sort(want)
+	if got := raisedIn(r.Alerts); !slices.Equal(got, want) {
+		t.Fatalf("seed %d: %d alerts, want %d\nlost  %s\nextra %s", seed, len(got), len(want),
+			strings.Join(without(want, got), "\n      "), strings.Join(without(got, want), "\n      "))
+	}
+}
+
 // routedWant is the oracle's answer for one rule.
 func routedWant(t *testing.T, name string, lines [][]byte, places []Place) []string {
 	t.Helper()
@@ -280,18 +298,7 @@ func routedAgree(t *testing.T, growths ...int) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		grown += len(growths) - len(sim.Growths)
-		lines, places := acceptedAt(t, set, sim.Sources, sim.Late)
-		var want []string
-		for _, name := range names {
-			w := routedWant(t, name, lines, places)
-			counts[name] += len(w)
-			want = append(want, w...)
-		}
-		slices.Sort(want)
-		if got := raisedIn(sim.Alerts); !slices.Equal(got, want) {
-			t.Fatalf("seed %d: %d alerts, want %d\nlost  %s\nextra %s", seed, len(got), len(want),
-				strings.Join(without(want, got), "\n      "), strings.Join(without(got, want), "\n      "))
-		}
+		sim.judge(t, seed, names, counts)
 		if grown > 0 {
 			same, err := NewRouted(seed, set, 1+int(seed%4), traffic(seed, 300))
 			if err != nil || same.Run(routedClosing) != nil {

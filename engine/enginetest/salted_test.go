@@ -2,7 +2,6 @@ package enginetest
 
 import (
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -78,18 +77,7 @@ func TestSaltedRulesAgreeWithOracle(t *testing.T) {
 		if err := sim.Run(routedClosing); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		lines, places := acceptedAt(t, set, sim.Sources, sim.Late)
-		var want []string
-		for _, name := range names {
-			w := routedWant(t, name, lines, places)
-			counts[name] += len(w)
-			want = append(want, w...)
-		}
-		slices.Sort(want)
-		if got := raisedIn(sim.Alerts); !slices.Equal(got, want) {
-			t.Fatalf("seed %d: %d alerts, want %d\nlost  %s\nextra %s", seed, len(got), len(want),
-				strings.Join(without(want, got), "\n      "), strings.Join(without(got, want), "\n      "))
-		}
+		sim.judge(t, seed, names, counts)
 		if n := sim.LateInTasks(); n > 0 {
 			t.Errorf("seed %d: %d events were late in a keyed task though no source was idle", seed, n)
 		}

@@ -1,11 +1,9 @@
 package kafka
 
 import (
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/caltrop/caltrop/rules"
@@ -37,19 +35,9 @@ func TestAStreamChangesUnderRules(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBenchOf(t, c.was)
 			b.put(rules.KindRule, "storm", stormText)
-			var crashes sync.Map
 			stored := make(chan struct{})
-			e, _ := b.start(EngineOptions{Keeper: forgetful{}, Fail: func(id TaskID, at Point) error {
-				select {
-				case <-stored:
-				default:
-					return nil
-				}
-				if _, again := crashes.LoadOrStore(id, true); again || at != c.crash {
-					return nil
-				}
-				return errors.New("crash")
-			}})
+			crashes, fail := crashOnce(stored, c.crash)
+			e, _ := b.start(EngineOptions{Keeper: forgetful{}, Fail: fail})
 			b.until("all tasks live", func() bool { return b.live(e) == c.tasks })
 			r := rand.New(rand.NewPCG(7, 7))
 			events := b.traffic(r, 0, 200)
@@ -68,6 +56,11 @@ func TestAStreamChangesUnderRules(t *testing.T) {
 			b.until("the last alert", func() bool { return len(b.lastOf("storm")) >= len(want) })
 			if got := b.lastOf("storm"); !slices.Equal(got, want) || len(want) < 10 {
 				t.Errorf("of storm\n got %v\nwant %v", got, want)
+			}
+			crashed := false
+			crashes.Range(func(any, any) bool { crashed = true; return false })
+			if crashed != (c.crash != "") {
+				t.Errorf("crashed: %t", crashed)
 			}
 		})
 	}

@@ -89,6 +89,26 @@ func lasts(alerts []alert.Alert, rule string) []string {
 	return all
 }
 
+// crashOnce makes each task crash the first time that it gets to a point after
+// stored is closed; crashed has those that did.
+func crashOnce(stored <-chan struct{}, point Point) (crashed *sync.Map, fail func(TaskID, Point) error) {
+	crashed = &sync.Map{}
+	return crashed, func(id TaskID, at Point) error {
+		select {
+		case <-stored:
+		default:
+			return nil
+		}
+		if at != point {
+			return nil
+		}
+		if _, again := crashed.LoadOrStore(id, true); again {
+			return nil
+		}
+		return errors.New("crash")
+	}
+}
+
 // TestARuleStartsWarm stores a rule beside tasks that have read for a while.
 // Its alerts are those of a rule that had always been there, for all that comes
 // after the switch; the oracle says which.
@@ -116,22 +136,9 @@ func TestARuleStartsWarm(t *testing.T) {
 			for _, text := range c.rules {
 				b.put(rules.KindRule, "storm", text)
 			}
-			var crashes sync.Map
 			stored := make(chan struct{})
-			e, _ := b.start(EngineOptions{Keeper: forgetful{}, Fail: func(id TaskID, at Point) error {
-				select {
-				case <-stored:
-				default:
-					return nil
-				}
-				if at != c.crash {
-					return nil
-				}
-				if _, again := crashes.LoadOrStore(id, true); again {
-					return nil
-				}
-				return errors.New("crash")
-			}})
+			crashes, fail := crashOnce(stored, c.crash)
+			e, _ := b.start(EngineOptions{Keeper: forgetful{}, Fail: fail})
 			b.until("two live tasks", func() bool { return b.live(e) == 2 })
 			r := rand.New(rand.NewPCG(7, 7))
 			earlier := b.traffic(r, 0, 200)

@@ -197,7 +197,7 @@ func (t *Task) strike(c *cohort, places []int) {
 // A muster is a cohort whose rules read the events of a route.
 type muster struct {
 	cohort *cohort
-	taps   []int    // by place; -1: none
+	taps   []int    // by place
 	set    []uint64 // of taps
 	keyer  *keyer
 }

@@ -128,8 +128,6 @@ func (g *group) begin(at int64) {
 func (t *Task) route() {
 	for i := range t.streams {
 		t.streams[i].readers = t.streams[i].readers[:0]
-	}
-	for i := range t.streams {
 		if t.cfg.Keyed {
 			t.streams[i].hotFields = t.saltedKey(t.streams[i].name)
 		}

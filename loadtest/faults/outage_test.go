@@ -48,24 +48,33 @@ func TestT15Zombie(t *testing.T) {
 func TestT13BrokerRestarts(t *testing.T) {
 	r := newRig(t)
 	services := localServices(t)
+	r.restarting(func(i int, a *process) {
+		services([]string{"kill", "down"}[i%2], "kafka")
+		services("up", "kafka")
+		r.settled(2*time.Minute, a)
+	})
+}
+
+// restarting runs one process under load while it lets restart take a broker away
+// and bring it back as often as is asked for.
+func (r *rig) restarting(restart func(i int, a *process)) {
+	r.t.Helper()
 	in := r.generate(13, smallRun*max(1, *restarts/4))
 	want := r.matched(in)
-	a := newProcess(t, r.binary, r.settings, "a")
+	a := newProcess(r.t, r.binary, r.settings, "a")
 	a.start()
 	r.install(a, a)
 	produced := make(chan error, 1)
 	go func() { produced <- r.produce(in.records, pace(in, *restarts, 6*time.Second)) }()
 	for i := range *restarts {
-		services([]string{"kill", "down"}[i%2], "kafka")
-		services("up", "kafka")
-		r.settled(2*time.Minute, a)
+		restart(i, a)
 	}
 	if err := <-produced; err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	r.drained(2*time.Minute, a)
 	r.same(in, want, a)
-	t.Logf("%d restarts, %d events, %d alerts, 0 lost, 0 twice", *restarts, len(in.records), len(want))
+	r.t.Logf("%d restarts, %d events, %d alerts, 0 lost, 0 twice", *restarts, len(in.records), len(want))
 }
 
 // pace is the rate, a second, at which the events last for so many faults of a
@@ -83,24 +92,11 @@ func TestT13T14LeadersMove(t *testing.T) {
 	t.Cleanup(func() { services("down", "kafka3") })
 	r := newRigOn(t, os.Getenv("E2E_KAFKA3"), 3)
 	r.History = "pebble"
-	in := r.generate(13, smallRun*max(1, *restarts/4))
-	want := r.matched(in)
-	a := newProcess(t, r.binary, r.settings, "a")
-	a.start()
-	r.install(a, a)
-	produced := make(chan error, 1)
-	go func() { produced <- r.produce(in.records, pace(in, *restarts, 6*time.Second)) }()
-	for i := range *restarts {
+	r.restarting(func(i int, _ *process) {
 		broker := fmt.Sprintf("kafka3-%d", 1+i%3)
 		services([]string{"kill", "down"}[i%2], broker)
 		services("up", broker)
-	}
-	if err := <-produced; err != nil {
-		t.Fatal(err)
-	}
-	r.drained(2*time.Minute, a)
-	r.same(in, want, a)
-	t.Logf("%d brokers went, %d events, %d alerts, 0 lost, 0 twice", *restarts, len(in.records), len(want))
+	})
 }
 
 // TestKafkaDownAtStart starts a process before its broker: it must say that it
