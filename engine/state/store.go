@@ -71,7 +71,7 @@ type Stats struct {
 func NewMemory() *Store { return newStore(Options{}, nil) }
 
 func newStore(o Options, db *disk) *Store {
-	return &Store{opts: o.withDefaults(), slots: map[uint32]uint32{}, db: db}
+	return &Store{near: [2]int{-1, -1}, opts: o.withDefaults(), slots: map[uint32]uint32{}, db: db}
 }
 
 // Open implements task.State.
