@@ -27,7 +27,9 @@ const (
 	queueKiB       = 2 << 10
 	clientLogs     = 64
 	pollWait       = 100 * time.Millisecond
-	lingerWait     = 5 * time.Millisecond // for one more record before a batch is offered
+	lingerWait     = 5 * time.Millisecond   // from a batch's first record until it is offered
+	takeWait       = 2 * time.Second        // for a full batch to be taken, before reading is paused
+	commitEvery    = 200 * time.Millisecond // what is stored is committed, also as partitions go and at the end
 	sessionTimeout = 6 * time.Second
 	lagTimeoutMs   = 1000
 )
@@ -54,6 +56,7 @@ type Source struct {
 	// Owned by Run.
 	batch  []*ck.Message
 	bytes  int
+	began  time.Time // when the batch's first record came
 	paused bool
 
 	mu struct {
@@ -88,7 +91,8 @@ func Open(o Options) (*Source, error) {
 		"group.id":                           o.Group,
 		"partition.assignment.strategy":      "cooperative-sticky",
 		"session.timeout.ms":                 int(sessionTimeout.Milliseconds()),
-		"enable.auto.commit":                 false,
+		"enable.auto.commit":                 true, // of what Commit says is stored
+		"auto.commit.interval.ms":            int(commitEvery.Milliseconds()),
 		"enable.partition.eof":               true,
 		"enable.auto.offset.store":           false,
 		"auto.offset.reset":                  "earliest",
@@ -136,20 +140,40 @@ func (s *Source) close() {
 	s.member.Close() // what it cannot tell the group, the session's time-out does
 }
 
-// turn polls once and offers what there is to the delivery loop.
+// turn polls once and offers what there is to the delivery loop. Pausing throws
+// away what the library has read ahead, and costs a round of fetches; so a full
+// batch is waited for first. Meanwhile the group waits too, if it rebalances.
 func (s *Source) turn(ctx context.Context) error {
+	if s.full() && !s.paused {
+		if taken, err := s.offer(ctx, takeWait); taken || err != nil {
+			return err
+		}
+		if err := s.pause(true); err != nil {
+			return err
+		}
+	}
+	if err := s.poll(); err != nil || len(s.batch) == 0 {
+		return err
+	}
+	if !s.full() && time.Since(s.began) < lingerWait {
+		return nil
+	}
+	_, err := s.offer(ctx, 0)
+	return err
+}
+
+func (s *Source) full() bool { return len(s.batch) >= batchRecords || s.bytes >= batchBytes }
+
+// poll takes one record or one piece of news from the library.
+func (s *Source) poll() error {
 	wait := pollWait
 	if len(s.batch) > 0 {
 		wait = lingerWait
 	}
-	got := false
 	switch ev := s.member.Poll(int(wait.Milliseconds())).(type) {
 	case *ck.Message:
 		if ev.TopicPartition.Error == nil {
-			s.batch = append(s.batch, ev)
-			s.bytes += len(ev.Value)
-			got = true
-			s.note(s.mu.read, ev.TopicPartition, 1)
+			s.take(ev)
 		}
 	case ck.PartitionEOF:
 		s.note(s.mu.ends, ck.TopicPartition(ev), 0)
@@ -158,19 +182,34 @@ func (s *Source) turn(ctx context.Context) error {
 			return fmt.Errorf("reading %v: %w", s.opts.Topics, ev)
 		}
 	}
-	full := len(s.batch) >= batchRecords || s.bytes >= batchBytes
-	if len(s.batch) == 0 || got && !full {
-		return nil
+	return nil
+}
+
+func (s *Source) take(m *ck.Message) {
+	if len(s.batch) == 0 {
+		s.began = time.Now()
 	}
+	s.batch = append(s.batch, m)
+	s.bytes += len(m.Value)
+	s.note(s.mu.read, m.TopicPartition, 1)
+}
+
+// offer hands the batch to the delivery loop if it takes it within wait, and
+// then reads on.
+func (s *Source) offer(ctx context.Context, wait time.Duration) (taken bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
 	select {
-	case s.batches <- s.batch:
-		s.batch, s.bytes = nil, 0
-		return s.pause(false)
-	case <-ctx.Done():
-		return nil
+	case s.batches <- s.batch: // also where there is nothing to wait for
 	default:
-		return s.pause(full)
+		select {
+		case s.batches <- s.batch:
+		case <-ctx.Done():
+			return false, nil
+		}
 	}
+	s.batch, s.bytes = nil, 0
+	return true, s.pause(false)
 }
 
 func (s *Source) note(in map[place]ck.Offset, at ck.TopicPartition, behind ck.Offset) {
@@ -263,8 +302,9 @@ func traceOf(m *ck.Message) string {
 	return ""
 }
 
-// Commit says that everything fetched is stored. A commit that comes when the
-// partitions have just moved is of no use and no harm.
+// Commit says that everything fetched is stored. It does not wait: the library
+// commits soon, as partitions are taken away, and at the end. A commit that comes
+// when the partitions have just moved is of no use and no harm.
 func (s *Source) Commit(ctx context.Context) error { return s.CommitBefore(ctx, nil) }
 
 // CommitBefore implements sinks.HoldingSource.
@@ -275,7 +315,7 @@ func (s *Source) CommitBefore(_ context.Context, held map[int32]int64) error {
 	if len(offsets) == 0 || s.life.closed {
 		return nil
 	}
-	if _, err := s.member.CommitOffsets(offsets); err != nil && !moved(err) {
+	if _, err := s.member.StoreOffsets(offsets); err != nil && !moved(err) {
 		return fmt.Errorf("committing offsets of group %s: %w", s.opts.Group, err)
 	}
 	s.mu.Lock()

@@ -3,12 +3,14 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/caltrop/caltrop/sinks"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // A topicOf is an in-process broker with the one topic of a test.
@@ -115,6 +117,46 @@ func TestASlowSinkIsReadAheadOfByABoundedAmount(t *testing.T) {
 		t.Fatalf("the first batch has %d records, %v; want at most %d", len(first), err, batchRecords)
 	}
 	o.fetch(s, 3*batchRecords-len(first))
+}
+
+// What was read ahead of a sink that takes its time is not thrown away: every
+// fetch goes on behind the one before it.
+func TestASlowSinkCostsNoFetchTwice(t *testing.T) {
+	o := newTopic(t)
+	var mu sync.Mutex
+	asked, again := map[int32]int64{}, 0
+	o.broker.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		o.broker.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, topic := range req.(*kmsg.FetchRequest).Topics {
+			for _, p := range topic.Partitions {
+				if p.FetchOffset < asked[p.Partition] {
+					again++
+				}
+				asked[p.Partition] = max(asked[p.Partition], p.FetchOffset)
+			}
+		}
+		return nil, nil, false
+	})
+	o.produce(10 * batchRecords)
+	s, _ := o.source()
+	for got := 0; got < 10*batchRecords; {
+		batch, err := s.Fetch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += len(batch)
+		o.produce(1) // while the sink stores
+		if err := s.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if again > 0 {
+		t.Errorf("%d times a partition was fetched from before what was fetched of it", again)
+	}
 }
 
 func TestFetchEndsWithItsContext(t *testing.T) {
