@@ -101,12 +101,6 @@ func naive(s Spec, values []event.Value) (event.Value, bool) {
 	switch {
 	case s.Func == Count:
 		return event.IntOf(int64(n)), true
-	case s.Func == Distinct:
-		seen := make(map[event.Value]bool)
-		for _, v := range values {
-			seen[v] = true
-		}
-		return event.IntOf(int64(len(seen))), true
 	case s.Func == Sum && s.Type == event.Int:
 		sum := naiveSum(s, values).Num()
 		return event.IntOf(sum.Int64()), sum.IsInt64()
@@ -114,6 +108,12 @@ func naive(s Spec, values []event.Value) (event.Value, bool) {
 		return double(naiveSum(s, values)), true
 	case n == 0:
 		return event.Value{}, false
+	case s.Func == Distinct:
+		seen := make(map[event.Value]bool)
+		for _, v := range values {
+			seen[v] = true
+		}
+		return event.IntOf(int64(len(seen))), true
 	}
 	sorted := slices.Clone(values)
 	sort.SliceStable(sorted, func(i, j int) bool { return less(sorted[i], sorted[j]) })

@@ -9,8 +9,8 @@ import (
 )
 
 // Result returns the aggregate's value; false when it is an error: anything
-// but count, sum and distinct of no values, and a sum of ints that leaves the
-// range of int. All sums are exact and rounded once, so they do not depend on
+// but count and sum of no values, and a sum of ints that leaves the range of
+// int. All sums are exact and rounded once, so they do not depend on
 // order; those of decimals are doubles.
 func (a *Acc) Result(s Spec) (event.Value, bool) {
 	switch s.Func {
@@ -18,13 +18,13 @@ func (a *Acc) Result(s Spec) (event.Value, bool) {
 		return event.IntOf(a.n), true
 	case Sum:
 		return a.total(s)
-	case Distinct:
-		return event.IntOf(a.distinct()), true
 	}
 	if a.n == 0 {
 		return event.Value{}, false
 	}
 	switch s.Func {
+	case Distinct:
+		return event.IntOf(a.distinct()), true
 	case Avg:
 		return event.DoubleOf(a.mean(s)), true
 	case Stddev:

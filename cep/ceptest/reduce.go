@@ -24,6 +24,8 @@ func reduceSome(s agg.Spec, values []event.Value) event.Value {
 		return values[0]
 	case agg.Last:
 		return values[len(values)-1]
+	case agg.Distinct:
+		return event.IntOf(int64(distinct(values)))
 	case agg.Percentile:
 		return sorted[nearestRank(s.P, len(sorted))-1]
 	case agg.Stddev:

@@ -272,8 +272,6 @@ func reduce(s agg.Spec, values []event.Value) (event.Value, bool) {
 	switch s.Func {
 	case agg.Count:
 		return event.IntOf(int64(len(values))), true
-	case agg.Distinct:
-		return event.IntOf(int64(distinct(values))), true
 	case agg.Sum:
 		return sum(s, values)
 	}

@@ -174,7 +174,7 @@ func (c *check) brief(e ast.Expr) string {
 	case ast.IdentKind:
 		for _, d := range c.data {
 			if d.ident() == e.AsIdent() {
-				return d.text
+				return slot.ReplaceAllString(d.text, "")
 			}
 		}
 		return e.AsIdent()

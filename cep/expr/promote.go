@@ -184,7 +184,7 @@ func (c *check) counts(e ast.Expr) bool {
 	}
 	for _, d := range c.data {
 		if d.ident() == e.AsIdent() {
-			return d.typ == event.Int && (d.kind == windowValue || d.kind == inProfile && !d.set || d.kind == windowAgg && d.grows || d.kind == stepAgg && growing(d.agg.Spec.Func) && d.agg.Spec.Func != agg.Max)
+			return d.typ == event.Int && (d.kind == windowValue || d.kind == inProfile && !d.set || d.kind == windowAgg && d.count != nil || d.kind == stepAgg && growing(d.agg.Spec.Func) && d.agg.Spec.Func != agg.Max)
 		}
 	}
 	return false

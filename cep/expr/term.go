@@ -143,11 +143,15 @@ func (j *judge) limit(e ast.Expr, t *term) {
 	}
 }
 
-// A Count bounds a number of events. The zero Count is any.
-type Count struct{ Least, Most int } // Most 0: no bound
+// A Count bounds a number of events or of distinct values. The zero Count is
+// any.
+type Count struct {
+	Least, Most int  // Most 0: no bound
+	Partial     bool // of no values it is an error
+}
 
 // counts returns the bounds of a datum that is a number of events or of
-// distinct values, which is never an error and never negative; nil for others.
+// distinct values; nil for others.
 func (d *datum) counts() *Count {
 	switch d.kind {
 	case windowValue, windowAgg:
@@ -157,8 +161,10 @@ func (d *datum) counts() *Count {
 		switch fn := d.fn(); {
 		case fn == agg.Count && d.of.kind == wholeStep:
 			return &c
-		case fn == agg.Count, fn == agg.Distinct:
-			return &Count{Most: c.Most} // events without the field are left out
+		case fn == agg.Count: // events without the field are left out
+			return &Count{Most: c.Most}
+		case fn == agg.Distinct:
+			return &Count{Least: 1, Most: c.Most, Partial: true}
 		}
 	}
 	return nil
@@ -170,8 +176,10 @@ func windowCount(fn agg.Func, bare bool) *Count {
 	switch {
 	case fn == agg.Count && bare:
 		return &Count{Least: 1}
-	case fn == agg.Count, fn == agg.Distinct:
+	case fn == agg.Count:
 		return &Count{}
+	case fn == agg.Distinct:
+		return &Count{Least: 1, Partial: true}
 	}
 	return nil
 }
@@ -274,8 +282,8 @@ func (j *judge) totals(list []ast.Expr) bool {
 
 // total reports whether a datum is always there.
 func (d *datum) total() bool {
-	if d.counts() != nil {
-		return true
+	if c := d.counts(); c != nil {
+		return !c.Partial
 	}
 	switch d.kind {
 	case inEvent:

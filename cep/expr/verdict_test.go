@@ -47,6 +47,7 @@ func TestConditionsThatNeverHold(t *testing.T) {
 		`count(probe) > 4`:                             "count(probe) > 4 never holds",
 		`count(probe) < 2`:                             "count(probe) < 2 never holds",
 		`distinct(probe.status) >= 5`:                  "distinct(probe.status) >= 5 never holds",
+		`distinct(probe.status) < 1`:                   "distinct(probe.status) < 1 never holds",
 		`count(other) < 0`:                             "count(other) < 0 never holds",
 		`all < 1`:                                      "all < 1 never holds",
 		`total > 10 && double(all) > 5 && all < 5`:     "all > 5 contradicts all < 5",
@@ -80,7 +81,8 @@ func TestConditionsThatMayHold(t *testing.T) {
 		`amount > 5 && amount < 500`, `amount >= 5 && amount <= 5`, `n > 5 && n < 7`, `status == "a" || status == "b"`,
 		`tip > 5 || tip <= 5`, // without a tip it is an error
 		`country == "a" || country != "a"`,
-		`count(probe) >= 4`, `count(probe) <= 2`, `distinct(probe.status) >= 4`, `distinct(probe.status) < 1`,
+		`count(probe) >= 4`, `count(probe) <= 2`, `distinct(probe.status) >= 4`, `distinct(probe.status) >= 1`, // of no status it is an error
+
 		`amount > tip && tip > 5`, `amount > tip && amount < tip * 2`, `amount > 5 && tip < 5`,
 		`!(amount > 5) && !(amount <= 5)`, `amount == amount`,
 		`!(amount / tip > 5) && !(amount / tip <= 5)`, // 0 / 0 is neither

@@ -122,6 +122,7 @@ func TestWindowErrors(t *testing.T) {
 		{`sum(^avg(amount)) > 1.0`, "inside another aggregate"},
 		{`sum(^amonut) > 1.0`, `"amonut"`},
 		{`max(^tags) > 1`, "single value"},
+		{`0.2 ^* max(items) > 1.0`, "max() is a whole number (int)"},
 		{`^time > timestamp("2026-01-01T00:00:00Z")`, "no time here"},
 	} {
 		at := strings.Index(w.src, "^")

@@ -219,7 +219,10 @@ func (r *rolling) result(i int) {
 		r.aggs[i] = r.picks[s.pick].result()
 	case distinct:
 		n, approximate := s.counted.value()
-		r.aggs[i] = event.IntOf(n)
+		r.aggs[i] = event.Value{}
+		if n > 0 {
+			r.aggs[i] = event.IntOf(n)
+		}
 		r.approximate = r.approximate || approximate
 	case sorted:
 		r.aggs[i] = s.ranked.result(&r.draft.pages, s.spec)
