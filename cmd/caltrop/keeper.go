@@ -9,17 +9,13 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/caltrop/caltrop/engine/budget"
 	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/checkpoint/s3"
 	"github.com/caltrop/caltrop/engine/kafka"
-	"github.com/caltrop/caltrop/engine/state"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
-
-// tasksExpected divides the memory budget: what one task may hold. A process
-// with more tasks than this holds more than the budget.
-const tasksExpected = 16
 
 // A keeper opens the state of the engine's tasks from their checkpoints.
 type keeper struct {
@@ -27,14 +23,14 @@ type keeper struct {
 	savepoints  *checkpoint.Savepoints
 }
 
-func newKeeper(c *config, m *kafka.Metrics, log *slog.Logger) (*keeper, error) {
+func newKeeper(c *config, memory *budget.Budget, m *kafka.Metrics, log *slog.Logger) (*keeper, error) {
 	blobs, err := c.Checkpoint.open()
 	if err != nil {
 		return nil, err
 	}
 	return &keeper{savepoints: checkpoint.NewSavepoints(blobs, c.Job), checkpoints: checkpoint.NewKeeper(checkpoint.Options{
 		Blobs: blobs, From: c.Checkpoint.From, Dir: filepath.Join(c.Data, "state"), Build: buildID(), Log: log,
-		State: state.Options{Bytes: int(c.Memory) / tasksExpected * 3 / 4}, CacheBytes: int64(c.Memory) / tasksExpected / 4,
+		Budget:   memory,
 		Rejected: func(string) { m.Rejected() },
 		Moved:    func(way checkpoint.Way, bytes int64) { m.Moved(string(way), bytes) },
 	})}, nil

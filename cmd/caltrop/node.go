@@ -17,6 +17,7 @@ import (
 
 	"github.com/caltrop/caltrop/engine/avro"
 	"github.com/caltrop/caltrop/engine/backtest"
+	"github.com/caltrop/caltrop/engine/budget"
 	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/kafka"
 	"github.com/caltrop/caltrop/internal/api"
@@ -57,6 +58,7 @@ type node struct {
 	listener net.Listener
 	metrics  *api.Metrics
 	settings map[string]string // of Kafka's clients; holds a password
+	memory   *budget.Budget
 	cluster  *kafka.Cluster
 	registry *rules.Registry
 	engine   *kafka.Engine
@@ -121,7 +123,8 @@ func (n *node) openCluster() (err error) {
 	if err != nil {
 		return err
 	}
-	n.settings = o.Settings
+	n.settings, n.memory = o.Settings, budget.New(int64(n.conf.Memory))
+	o.Memory = n.memory
 	o.Job, o.Generation, o.Instance, o.Log = n.conf.Job, n.conf.Generation, n.conf.Instance, n.log
 	if n.cluster, err = kafka.Open(o); err != nil {
 		return err
@@ -181,7 +184,7 @@ func (n *node) openEngine() error {
 	if err != nil {
 		return err
 	}
-	keeper, err := newKeeper(n.conf, m, n.log)
+	keeper, err := newKeeper(n.conf, n.memory, m, n.log)
 	if err != nil {
 		return err
 	}
@@ -194,7 +197,7 @@ func (n *node) openEngine() error {
 		o.Schemas, n.schemas = schemas, schemas
 	}
 	n.engine = kafka.NewEngine(n.cluster, n.registry, o)
-	return m.Observe(n.engine.Status)
+	return errors.Join(m.Observe(n.engine.Status), m.ObserveMemory(n.memory))
 }
 
 func (n *node) openHandler() (err error) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 
+	"github.com/caltrop/caltrop/engine/budget"
 	"github.com/caltrop/caltrop/sinks/cassandra"
 	"github.com/caltrop/caltrop/sinks/pebble"
 	"github.com/spf13/cobra"
@@ -113,11 +114,12 @@ const (
 	heapGarbage = 300 // percent
 )
 
-// boundHeap sets the garbage collector to the configured memory. GOMEMLIMIT and
+// boundHeap sets the garbage collector to what the configured memory leaves beside
+// what is not in the heap. GOMEMLIMIT and
 // GOGC of the environment win.
 func boundHeap(c *config) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(c.Memory) + heapBeside)
+		debug.SetMemoryLimit(int64(c.Memory) - budget.New(int64(c.Memory)).Outside() + heapBeside)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(heapGarbage)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/caltrop/caltrop/engine/budget"
 	"github.com/caltrop/caltrop/engine/state"
 	"github.com/caltrop/caltrop/engine/task"
 )
@@ -26,7 +27,10 @@ type Options struct {
 	// default.
 	CacheBytes    int64
 	MemTableBytes uint64
-	Log           *slog.Logger // nil: nothing is logged
+	// Budget is divided among the tasks, in place of State's bytes and of the two
+	// above. nil: each task has those.
+	Budget *budget.Budget
+	Log    *slog.Logger // nil: nothing is logged
 	// From is the savepoint, JOB/NAME, that a task without a checkpoint of its own
 	// starts from; "": it starts with nothing.
 	From string
@@ -93,16 +97,24 @@ func (o Options) withDefaults() Options {
 // It may be used by several goroutines, for different tasks.
 type Keeper struct {
 	opts  Options
+	cache *state.Cache // of all databases; nil: each has its own
 	opens atomic.Int64 // databases opened so far
 }
 
 // NewKeeper returns a Keeper. Nothing is read or written before Open.
-func NewKeeper(o Options) *Keeper { return &Keeper{opts: o.withDefaults()} }
+func NewKeeper(o Options) *Keeper {
+	k := &Keeper{opts: o.withDefaults()}
+	if o.Budget != nil {
+		k.cache = state.NewCache(o.Budget.Cache())
+	}
+	return k
+}
 
 // Kept is one task with its state. One goroutine owns it, but for the
 // function that Cut returns.
 type Kept struct {
 	opts  Options
+	cache *state.Cache  // the Keeper's
 	opens *atomic.Int64 // the Keeper's
 	name  string
 	dir   string // of the task's files here
@@ -139,7 +151,7 @@ func (k *Keeper) Open(ctx context.Context, taskName string, conf task.Config) (*
 // openOr opens the task as its newest whole checkpoint has it; begin makes one that
 // has none.
 func (k *Keeper) openOr(ctx context.Context, taskName string, conf task.Config, begin func(*Kept, task.Config) error) (*Kept, error) {
-	kept := &Kept{opts: k.opts, opens: &k.opens, name: taskName, stored: map[string]File{}, remake: task.Restore}
+	kept := &Kept{opts: k.opts, cache: k.cache, opens: &k.opens, name: taskName, stored: map[string]File{}, remake: task.Restore}
 	kept.dir = k.opts.FS.PathJoin(k.opts.Dir, taskName)
 	plan, err := kept.plan()
 	if err != nil {
@@ -248,7 +260,11 @@ func (k *Kept) openNew(conf task.Config) error {
 
 // open opens the database and makes the task: of a snapshot, or new.
 func (k *Kept) open(db string, conf task.Config, snapshot []byte) error {
-	store, err := state.Open(state.Disk{FS: k.opts.FS, Dir: db, CacheBytes: k.opts.CacheBytes, MemTableBytes: k.opts.MemTableBytes}, k.opts.State)
+	disk, opts := state.Disk{FS: k.opts.FS, Dir: db, Cache: k.cache, CacheBytes: k.opts.CacheBytes, MemTableBytes: k.opts.MemTableBytes}, k.opts.State
+	if b := k.opts.Budget; b != nil {
+		disk.MemTableBytes, opts.Bytes = uint64(b.Writes()), int(b.State())
+	}
+	store, err := state.Open(disk, opts)
 	if err != nil {
 		return err
 	}
@@ -283,9 +299,14 @@ func (k *Kept) Oldest() task.Position {
 // that it knows was committed under its own name.
 func (k *Kept) Imported() bool { return k.imported }
 
-// Full reports whether the state is over its budget and nothing may leave it
-// before the cut under way is linked.
-func (k *Kept) Full() bool { return k.store.Full() }
+// Full keeps the state within what it may take now, and reports whether it is over
+// that and nothing may leave it before the cut under way is linked.
+func (k *Kept) Full() bool {
+	if b := k.opts.Budget; b != nil {
+		k.store.Bound(int(b.State()), int(b.Writes()))
+	}
+	return k.store.Full()
+}
 
 // WriteAhead writes up to n records that have changed, all but keep of them, so
 // that the next cut is short.

@@ -303,11 +303,23 @@ func (e *Engine) reconcile() {
 		}
 	}
 	e.stop(func(w *worker) bool { return want[w.id] != w.topic })
+	e.divide(want)
 	for id, topic := range want {
 		if e.workers[id] == nil {
 			e.workers[id] = e.start(id, topic)
 		}
 	}
+}
+
+// divide divides the memory among the tasks that there are now.
+func (e *Engine) divide(tasks map[TaskID]string) {
+	states := 0
+	for id := range tasks {
+		if _, routes := id.routed(); !routes {
+			states++
+		}
+	}
+	e.cluster.opts.Memory.Divide(states, len(tasks))
 }
 
 func (e *Engine) task(in intake, partition int32) TaskID {

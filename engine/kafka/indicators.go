@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/budget"
 	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/task"
 	"go.opentelemetry.io/otel/attribute"
@@ -184,6 +185,32 @@ func (x *Metrics) Observe(status func() Status) error {
 	}, instruments...)
 	if err != nil {
 		return fmt.Errorf("registering the gauges of tasks: %w", err)
+	}
+	return nil
+}
+
+// ObserveMemory shows as gauges how memory is divided. It is called once.
+func (x *Metrics) ObserveMemory(b *budget.Budget) error {
+	whole, err := x.meter.Float64ObservableGauge("caltrop_memory_bytes", metric.WithDescription("what a part of the memory may take in this process"))
+	if err != nil {
+		return fmt.Errorf("registering caltrop_memory_bytes: %w", err)
+	}
+	share, err := x.meter.Float64ObservableGauge("caltrop_memory_task_bytes", metric.WithDescription("what one task may take of a part of the memory now"))
+	if err != nil {
+		return fmt.Errorf("registering caltrop_memory_task_bytes: %w", err)
+	}
+	_, err = x.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		for _, p := range b.Parts() {
+			by := metric.WithAttributes(attribute.String("part", p.Name))
+			o.ObserveFloat64(whole, float64(p.Bytes), by)
+			if p.Task > 0 {
+				o.ObserveFloat64(share, float64(p.Task), by)
+			}
+		}
+		return nil
+	}, whole, share)
+	if err != nil {
+		return fmt.Errorf("registering the gauges of memory: %w", err)
 	}
 	return nil
 }

@@ -78,8 +78,9 @@ type Kept interface {
 	// Imported reports whether the task has come from a savepoint of another job:
 	// what it knows was not committed here.
 	Imported() bool
-	// Full reports whether the state takes more memory than it may and nothing
-	// can leave before the checkpoint under way is on disk.
+	// Full keeps the state within the memory that it may take, and reports whether it
+	// takes more and nothing can leave before the checkpoint under way is on disk.
+	// It is asked at each turn.
 	Full() bool
 	// WriteAhead writes up to n records of the state that have changed, all but keep
 	// of them, so that the next Cut is short.

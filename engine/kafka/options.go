@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/budget"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -17,9 +18,10 @@ const (
 	messageBytesMax     = 12 << 20 // the largest source record that is read
 	fetchBytesMax       = 16 << 20 // one fetch response, at least messageBytesMax
 	receiveBytesMax     = fetchBytesMax + 1<<20
-	fetchQueueKiB       = 4 << 10 // read ahead of the task; past it fetching pauses
+	fetchQueueBytes     = 4 << 20 // read ahead where no task does; past it fetching pauses
+	fetchMessageBytes   = 1 << 20 // of one partition in one fetch response, but for a larger record
 	fetchQueueMessages  = 20_000
-	producerQueueKiB    = 32 << 10
+	producerQueueBytes  = 32 << 20 // of what no task sends
 	producerQueueLen    = 20_000
 	producerEvents      = 1000
 	producedBytesMax    = 2 << 20 // one record of ours, headers included
@@ -60,6 +62,8 @@ type Options struct {
 	Instance string
 	// Settings are passed to the client library as they are (security, mostly).
 	Settings map[string]string
+	// Memory is divided among the clients of tasks. nil: each takes the most.
+	Memory *budget.Budget
 	// Log receives lifecycle and degradation. Default: discarded.
 	Log *slog.Logger
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/budget"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -30,7 +31,7 @@ func (c *Cluster) openProducer(ctx context.Context, id string) (*producer, error
 		"retry.backoff.ms":       10, // the coordinator asks for another try while it ends the last transaction
 		"retry.backoff.max.ms":   500,
 		"go.delivery.reports":    false,
-	})
+	}, c.opts.Memory.Lend(budget.Send))
 	if err != nil {
 		return nil, fmt.Errorf("opening producer %s: %w", id, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/budget"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -26,6 +27,7 @@ type reader struct {
 	asked  time.Time     // when reading began; zero once a record or an end has come
 	mute   time.Duration // how long that may take
 	end    int64         // where the end of the partition was last reached
+	loan   budget.Loan   // the memory of its queue; none where it is read for a short while
 }
 
 // openReader starts at offset, which may be ck.OffsetBeginning. An offset that
@@ -45,6 +47,21 @@ func (c *Cluster) openReader(topic string, partition int32, offset ck.Offset) (*
 // newReader makes a reader that reads nothing before seek. It can be asked for
 // the bounds of the partition.
 func (c *Cluster) newReader(topic string, partition int32) (*reader, error) {
+	return c.readerOf(topic, partition, budget.Loan{Bytes: fetchQueueBytes})
+}
+
+// taskReader is newReader for as long as a task lasts: what it reads ahead is part
+// of the process's budget.
+func (c *Cluster) taskReader(topic string, partition int32) (*reader, error) {
+	loan := c.opts.Memory.Lend(budget.Read)
+	r, err := c.readerOf(topic, partition, loan)
+	if err != nil {
+		loan.Return()
+	}
+	return r, err
+}
+
+func (c *Cluster) readerOf(topic string, partition int32, loan budget.Loan) (*reader, error) {
 	client, err := ck.NewConsumer(c.clientConfig(ck.ConfigMap{
 		"group.id":                   c.Topics().group() + ".readers", // the library asks for one; nothing is committed to it
 		"enable.auto.commit":         false,
@@ -52,10 +69,10 @@ func (c *Cluster) newReader(topic string, partition int32) (*reader, error) {
 		"enable.partition.eof":       true,
 		"isolation.level":            "read_committed",
 		"auto.offset.reset":          "error",
-		"fetch.message.max.bytes":    1 << 20,
+		"fetch.message.max.bytes":    int(min(loan.Bytes/4, fetchMessageBytes)), // what comes at once, and is more than the queue holds
 		"fetch.max.bytes":            fetchBytesMax,
 		"receive.message.max.bytes":  receiveBytesMax,
-		"queued.max.messages.kbytes": fetchQueueKiB,
+		"queued.max.messages.kbytes": int(loan.Bytes >> 10),
 		"queued.min.messages":        fetchQueueMessages,
 		"fetch.error.backoff.ms":     fetchErrorBackoffMs,
 		"fetch.queue.backoff.ms":     fetchQueueBackoffMs,
@@ -66,7 +83,7 @@ func (c *Cluster) newReader(topic string, partition int32) (*reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a reader of %s/%d: %w", topic, partition, err)
 	}
-	return &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition}, mute: c.mute}, nil
+	return &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition}, mute: c.mute, loan: loan}, nil
 }
 
 // lend makes the reader faster: a record is then valid until the next call of
@@ -144,6 +161,7 @@ func (r *reader) close() {
 		r.batch.close()
 	}
 	r.client.Close()
+	r.loan.Return()
 }
 
 // rest hands every committed record up to the present end to do, in order.

@@ -112,7 +112,7 @@ func (t *routing) committed(ctx context.Context, end int64) (route.Progress, err
 			return p, t.halt("its progress record at offset %d cannot be read: %v", m.TopicPartition.Offset, err)
 		}
 	}
-	if t.reader, err = t.cluster.newReader(t.topic, t.id.Partition); err != nil {
+	if t.reader, err = t.cluster.taskReader(t.topic, t.id.Partition); err != nil {
 		return p, err
 	}
 	if err := t.reader.lend(t.traces.header(t.id)); err != nil {

@@ -3,6 +3,7 @@ package kafka
 import (
 	"maps"
 
+	"github.com/caltrop/caltrop/engine/budget"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -11,26 +12,28 @@ import (
 type sender struct {
 	*ck.Producer
 	drained chan struct{}
+	loan    budget.Loan // the memory of its queue
 }
 
-// newSender returns a sender with these settings beside those that all share. It
-// is not yet connected. The caller closes it.
-func (c *Cluster) newSender(own ck.ConfigMap) (*sender, error) {
+// newSender returns a sender with these settings beside those that all share, and
+// with this memory, which it returns. It is not yet connected. The caller closes it.
+func (c *Cluster) newSender(own ck.ConfigMap, loan budget.Loan) (*sender, error) {
 	conf := ck.ConfigMap{
 		"message.max.bytes":            producedBytesMax,
 		"compression.type":             "lz4",
 		"partitioner":                  "murmur2_random",
 		"queue.buffering.max.messages": producerQueueLen,
-		"queue.buffering.max.kbytes":   producerQueueKiB,
+		"queue.buffering.max.kbytes":   int(loan.Bytes >> 10),
 		"go.events.channel.size":       producerEvents,
 		"go.produce.channel.size":      1, // nobody sends by it; the library makes room for a million
 	}
 	maps.Copy(conf, own)
 	client, err := ck.NewProducer(c.clientConfig(conf))
 	if err != nil {
+		loan.Return()
 		return nil, err
 	}
-	s := &sender{Producer: client, drained: make(chan struct{})}
+	s := &sender{Producer: client, drained: make(chan struct{}), loan: loan}
 	go s.drain()
 	return s, nil
 }
@@ -46,4 +49,5 @@ func (s *sender) close() {
 	s.Purge(ck.PurgeInFlight | ck.PurgeQueue)
 	s.Close()
 	<-s.drained
+	s.loan.Return()
 }

@@ -150,7 +150,7 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 			at.Offset, progress.Position.Offset)
 	}
 	var err error
-	if t.reader, err = t.cluster.newReader(t.topic, t.id.Partition); err != nil {
+	if t.reader, err = t.cluster.taskReader(t.topic, t.id.Partition); err != nil {
 		return err
 	}
 	if err := t.reader.lend(t.traces.header(t.id)); err != nil {

@@ -92,7 +92,7 @@ func (t *tenure) warm(ctx context.Context, set task.Set) error {
 // the rules need may have been, an event being written no sooner than future
 // before its time, and says what the records from there on leave out.
 func (w *warming) open(since int64, all bool, future time.Duration) (begin task.Begin, err error) {
-	if w.reader, err = w.t.cluster.newReader(w.t.topic, w.t.id.Partition); err != nil {
+	if w.reader, err = w.t.cluster.taskReader(w.t.topic, w.t.id.Partition); err != nil {
 		return begin, err
 	}
 	low, high, err := w.reader.bounds()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/caltrop/caltrop/engine/budget"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
@@ -22,7 +23,7 @@ func (c *Cluster) OpenWriter() (*Writer, error) {
 		"enable.idempotence": true,
 		"message.timeout.ms": int(commitTimeout.Milliseconds()),
 		"linger.ms":          5,
-	})
+	}, budget.Loan{Bytes: producerQueueBytes})
 	if err != nil {
 		return nil, fmt.Errorf("opening a writer: %w", err)
 	}

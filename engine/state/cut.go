@@ -225,7 +225,8 @@ func (s *Store) evict(keep ref) {
 type Disk struct {
 	FS         vfs.FS // nil means the operating system's
 	Dir        string
-	CacheBytes int64 // of Pebble's block cache; 0 means 32 MiB
+	Cache      *Cache // shared with other databases; nil: one of its own
+	CacheBytes int64  // of its own; 0 means 32 MiB
 	// MemTableBytes is what the database gathers before it writes a file; 0
 	// means 8 MiB.
 	MemTableBytes uint64

@@ -19,12 +19,14 @@ import (
 // with numbers big-endian, so that they sort. There is no log: what is not in
 // a checkpoint is computed again from the task's own log.
 type disk struct {
-	db     *pebble.DB
-	batch  *pebble.Batch
-	name   []byte
-	img    []byte
-	cursor []byte // where the search for dead records goes on
-	broken *fatal.Alarm
+	db      *pebble.DB
+	batch   *pebble.Batch
+	name    []byte
+	img     []byte
+	cursor  []byte // where the search for dead records goes on
+	broken  *fatal.Alarm
+	writes  int // bytes that are put before a file is made of them; 0: the database decides
+	unfiled int // bytes since the last one
 }
 
 const (
@@ -42,8 +44,11 @@ var errRecord = errors.New("not a state record")
 
 func openDisk(o *Disk) (*disk, error) {
 	d := &disk{broken: fatal.New("the state database")}
-	cache := pebble.NewCache(o.CacheBytes)
-	defer cache.Unref()
+	cache := o.Cache.blocks()
+	if cache == nil {
+		cache = pebble.NewCache(o.CacheBytes)
+		defer cache.Unref()
+	}
 	opts := &pebble.Options{
 		FS: o.FS, DisableWAL: true, Logger: d.broken, Cache: cache,
 		FormatMajorVersion: formatVersion,
@@ -164,12 +169,24 @@ func (d *disk) commit() error {
 		return nil
 	}
 	b := d.batch
-	if err := d.broken.Guard(func() error { return b.Commit(pebble.NoSync) }); err != nil {
+	d.unfiled += b.Len()
+	if err := d.broken.Guard(func() error { return errors.Join(b.Commit(pebble.NoSync), d.file()) }); err != nil {
 		d.batch = d.db.NewBatch() // the database may not have let go of the other
 		return fmt.Errorf("writing state: %w", err)
 	}
 	d.batch.Reset()
 	return nil
+}
+
+// file has the database make a file of what was put, where that is more than it
+// may gather.
+func (d *disk) file() error {
+	if d.writes == 0 || d.unfiled < d.writes {
+		return nil
+	}
+	d.unfiled = 0
+	_, err := d.db.AsyncFlush()
+	return err
 }
 
 // deadlines visits up to n deadlines of a wheel from a time on, whole times

@@ -85,7 +85,9 @@ func change(r *rand.Rand, s *Store, m *model) {
 	if r.IntN(2) == 0 { // what was told of first is edited, or forgotten
 		s.Near(uint32(1+r.IntN(modelSlots)), fmt.Appendf(nil, "key-%d", r.IntN(modelKeys)))
 	}
-	switch r.IntN(9) {
+	switch r.IntN(10) {
+	case 9:
+		s.Bound(64+r.IntN(1<<14), 1+r.IntN(1<<12))
 	case 8:
 		if value := s.Edit(slot, []byte(key), task.Never); value != nil {
 			value[0]++
