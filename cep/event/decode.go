@@ -3,7 +3,6 @@ package event
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // A Decoder turns records of one stream into events. It reads the declared
@@ -77,7 +76,7 @@ func (d *LineDecoder) decode(line []byte, ev *Event) *Fault {
 		return fault
 	}
 	var name []byte
-	if t := d.reader.scanner.tokens[d.stream]; t.kind == isString {
+	if t := &d.reader.scanner.tokens[d.stream]; t.kind == isString {
 		name = d.reader.plain(t)
 	}
 	v := d.last
@@ -98,11 +97,9 @@ func (d *LineDecoder) decode(line []byte, ev *Event) *Fault {
 // values.
 type view struct {
 	decl     *Decl
-	time, id int     // leaves; id is noLeaf when the stream declares none
-	leaves   []int   // by position in the schema
-	fields   [][]int // positions in the schema, by leaf
-	required []int   // positions in the schema
-	keys     []bool
+	time, id int        // leaves; id is noLeaf when the stream declares none
+	leaves   []int      // by position in the schema
+	keys     []bool     // by position in the schema
 	pii      *treatment // nil: there is nothing to treat
 }
 
@@ -115,13 +112,7 @@ func viewOf(d *Decl, p *plan) view {
 		v.keys[i] = true
 	}
 	for i := range d.Schema.Fields {
-		leaf := p.want(d.Schema.Fields[i].Path)
-		v.leaves = append(v.leaves, leaf)
-		v.fields = append(v.fields, make([][]int, max(0, p.leaves-len(v.fields)))...)
-		v.fields[leaf] = append(v.fields[leaf], i)
-		if !d.Schema.Fields[i].Optional || v.keys[i] {
-			v.required = append(v.required, i)
-		}
+		v.leaves = append(v.leaves, p.want(d.Schema.Fields[i].Path))
 	}
 	return v
 }
@@ -171,7 +162,7 @@ func (r *reader) parse(value []byte, limit int) *Fault {
 		return &Fault{NullValue, "", "the record has no value"}
 	case len(value) > limit:
 		return tooLarge(len(value), limit)
-	case !utf8.Valid(value):
+	case !validUTF8(value):
 		return &Fault{InvalidUTF8, "", "the record is not UTF-8"}
 	}
 	kind, ok := r.scanner.scan(value)
@@ -187,10 +178,10 @@ func (r *reader) parse(value []byte, limit int) *Fault {
 }
 
 // raw is a token as the record has it.
-func (r *reader) raw(t token) []byte { return r.scanner.b[t.from:t.to] }
+func (r *reader) raw(t *token) []byte { return r.scanner.b[t.from:t.to] }
 
 // plain is what a text token says, until the next call.
-func (r *reader) plain(t token) []byte {
+func (r *reader) plain(t *token) []byte {
 	if !t.escaped {
 		return r.raw(t)
 	}
@@ -228,11 +219,11 @@ func (r *reader) project(v *view, ev *Event) *Fault {
 		r.texts.Reset()
 		r.texts.Grow(max(r.scanner.texts, textsBytes))
 	}
-	if fault := r.time(v.decl, r.scanner.tokens[v.time], ev); fault != nil {
+	if fault := r.time(v.decl, &r.scanner.tokens[v.time], ev); fault != nil {
 		return fault
 	}
 	if v.id != noLeaf {
-		if fault := r.id(v.decl, r.scanner.tokens[v.id], ev); fault != nil {
+		if fault := r.id(v.decl, &r.scanner.tokens[v.id], ev); fault != nil {
 			return fault
 		}
 	}
@@ -241,52 +232,44 @@ func (r *reader) project(v *view, ev *Event) *Fault {
 		ev.Values = make([]Value, n)
 	}
 	ev.Values = ev.Values[:n]
-	clear(ev.Values)
-	if !r.fields(v, ev) {
-		return r.refuse(v, ev)
+	if fault := r.fields(v, ev); fault != nil {
+		return fault
 	}
 	v.pii.apply(ev)
 	return nil
 }
 
-// fields reads the declared fields that are there; false when one of them, or
-// one that is not, makes the record no event.
-func (r *reader) fields(v *view, ev *Event) bool {
-	for _, leaf := range r.scanner.found {
-		if leaf >= len(v.fields) {
-			continue // of another stream
-		}
-		for _, i := range v.fields[leaf] {
-			if r.value(v.decl, i, r.scanner.tokens[leaf], &ev.Values[i]) != nil {
-				return false
-			}
-		}
-	}
-	for _, i := range v.required {
-		if !ev.Values[i].Present() {
-			return false
-		}
-	}
-	return true
-}
-
-// refuse finds what is wrong first, in the order of the schema.
-func (r *reader) refuse(v *view, ev *Event) *Fault {
+// fields reads the declared fields, in the order of the schema.
+func (r *reader) fields(v *view, ev *Event) *Fault {
+	keyless := false
 	for i, leaf := range v.leaves {
-		f, t := &v.decl.Schema.Fields[i], r.scanner.tokens[leaf]
-		switch {
+		t, out := &r.scanner.tokens[leaf], &ev.Values[i]
+		switch f := &v.decl.Schema.Fields[i]; {
+		case t.kind == isString && f.Type == String && !t.escaped && t.to-t.from <= FieldBytesMax:
+			*out = Value{typ: String, str: r.keep(r.raw(t))}
 		case t.kind != absent:
-			if fault := r.value(v.decl, i, t, &ev.Values[i]); fault != nil {
+			if fault := r.value(v.decl, f, t, out); fault != nil {
 				return fault
 			}
-		case !f.Optional && !v.keys[i]:
+		case v.keys[i]:
+			keyless = true
+		case !f.Optional:
 			return &Fault{MissingField, f.Name, "missing or null, and not declared optional"}
+		default:
+			*out = Value{}
 		}
 	}
+	if keyless {
+		return r.missingKey(v)
+	}
+	return nil
+}
+
+func (r *reader) missingKey(v *view) *Fault {
 	for _, i := range v.decl.Keys {
-		if !ev.Values[i].Present() {
+		if r.scanner.tokens[v.leaves[i]].kind == absent {
 			return &Fault{MissingKey, v.decl.Schema.Fields[i].Name, "missing or null, but part of the stream's partition key"}
 		}
 	}
-	panic("event: a record was refused for no reason")
+	panic("event: a key was missing and is there")
 }

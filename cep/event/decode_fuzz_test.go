@@ -126,10 +126,23 @@ func TestPlainNumbersAgree(t *testing.T) {
 				t.Fatalf("%s at scale %d: got %d %q, want %d %q", text, scale, got, reason, want, why)
 			}
 		}
+		compareShort(t, text)
 		got, reason := doubleOf(text)
 		if want, why := doubleSlow(text); got != want || reason != why {
 			t.Fatalf("%s: got %v %q, want %v %q", text, got, reason, want, why)
 		}
+	}
+}
+
+// compareShort compares what is read at once of a number in the middle of a record.
+func compareShort(t *testing.T, text []byte) {
+	if len(text) > wordBytes {
+		return
+	}
+	n, digits, ok := shortNumber(wordAt(append(slices.Clone(text), `,"a":1.5`...), 0), len(text))
+	m, places, plain := plainNumber(text)
+	if plain = plain && text[0] != '-'; ok != plain || ok && (n != m || digits != places) {
+		t.Fatalf("%s: got %d, %d, %v, want %d, %d, %v", text, n, digits, ok, m, places, plain)
 	}
 }
 

@@ -8,8 +8,7 @@ import (
 )
 
 // value reads one declared field that is there.
-func (r *reader) value(d *Decl, pos int, t token, out *Value) *Fault {
-	f := &d.Schema.Fields[pos]
+func (r *reader) value(d *Decl, f *Field, t *token, out *Value) *Fault {
 	switch f.Type {
 	case String:
 		return r.str(f, t, out)
@@ -28,7 +27,7 @@ func (r *reader) value(d *Decl, pos int, t token, out *Value) *Fault {
 	return nil
 }
 
-func (r *reader) str(f *Field, t token, out *Value) *Fault {
+func (r *reader) str(f *Field, t *token, out *Value) *Fault {
 	if t.kind != isString {
 		return wrongType(f, t)
 	}
@@ -40,7 +39,7 @@ func (r *reader) str(f *Field, t token, out *Value) *Fault {
 	return nil
 }
 
-func (r *reader) list(f *Field, t token, out *Value) *Fault {
+func (r *reader) list(f *Field, t *token, out *Value) *Fault {
 	if t.kind != isArray {
 		return wrongType(f, t)
 	}
@@ -52,7 +51,7 @@ func (r *reader) list(f *Field, t token, out *Value) *Fault {
 		if item.kind != isString {
 			return &Fault{WrongType, f.Name, fmt.Sprintf("item %d is %s, want string", len(texts), item.kind)}
 		}
-		texts = append(texts, string(r.plain(item)))
+		texts = append(texts, string(r.plain(&item)))
 		size += len(texts[len(texts)-1])
 		if b[i] == ',' {
 			i = space(b, i+1)
@@ -65,7 +64,14 @@ func (r *reader) list(f *Field, t token, out *Value) *Fault {
 	return nil
 }
 
-func (r *reader) number(f *Field, t token, out *Value) *Fault {
+func (r *reader) number(f *Field, t *token, out *Value) *Fault {
+	if f.Type == Decimal {
+		n, digits, ok := r.short(t)
+		if more := int(f.Scale) - digits; ok && more >= 0 && more <= plainDigitsMax-wordBytes {
+			*out = DecimalOf(n*powers[more], f.Scale)
+			return nil
+		}
+	}
 	text, ok := r.digits(t, f.Type == Decimal)
 	if !ok {
 		return wrongType(f, t)
@@ -84,6 +90,15 @@ func (r *reader) number(f *Field, t token, out *Value) *Fault {
 		*out = DecimalOf(n, f.Scale)
 	}
 	return numberFault(f, reason)
+}
+
+// short reads a number of few characters from the record.
+func (r *reader) short(t *token) (n int64, fraction int, ok bool) {
+	b, length := r.scanner.b, t.to-t.from
+	if t.kind != isNumber || length > wordBytes || t.from+wordBytes > len(b) {
+		return 0, 0, false
+	}
+	return shortNumber(wordAt(b, t.from), length)
 }
 
 func numberFault(f *Field, reason Reason) *Fault {
@@ -125,7 +140,7 @@ const doubleExact = 1 << 53
 
 // digits returns the text of a JSON number, or of a string where numbers may
 // come as text.
-func (r *reader) digits(t token, quoted bool) ([]byte, bool) {
+func (r *reader) digits(t *token, quoted bool) ([]byte, bool) {
 	switch {
 	case t.kind == isNumber:
 		return r.raw(t), true
@@ -135,7 +150,7 @@ func (r *reader) digits(t token, quoted bool) ([]byte, bool) {
 	return nil, false
 }
 
-func (r *reader) timestamp(d *Decl, f *Field, t token, out *Value) *Fault {
+func (r *reader) timestamp(d *Decl, f *Field, t *token, out *Value) *Fault {
 	us, reason := r.instant(d.Unit, t)
 	switch reason {
 	case "":
@@ -147,7 +162,7 @@ func (r *reader) timestamp(d *Decl, f *Field, t token, out *Value) *Fault {
 	return &Fault{WrongType, f.Name, "no time, want RFC 3339 text or a number in the stream's time unit"}
 }
 
-func (r *reader) instant(u TimeUnit, t token) (int64, Reason) {
+func (r *reader) instant(u TimeUnit, t *token) (int64, Reason) {
 	if t.kind == isString {
 		if us, ok := instantOfText(r.plain(t)); ok {
 			return us, ""
@@ -161,7 +176,7 @@ func (r *reader) instant(u TimeUnit, t token) (int64, Reason) {
 	return instantOf(text, u)
 }
 
-func (r *reader) time(d *Decl, t token, ev *Event) *Fault {
+func (r *reader) time(d *Decl, t *token, ev *Event) *Fault {
 	if t.kind == absent {
 		return &Fault{BadTime, strings.Join(d.Time, "."), "missing or null"}
 	}
@@ -182,7 +197,7 @@ func (r *reader) time(d *Decl, t token, ev *Event) *Fault {
 }
 
 // id reads the event's id: text, or a number as it is written.
-func (r *reader) id(d *Decl, t token, ev *Event) *Fault {
+func (r *reader) id(d *Decl, t *token, ev *Event) *Fault {
 	if t.kind == absent {
 		return &Fault{MissingField, strings.Join(d.ID, "."), "missing or null, but the stream's id"}
 	}
@@ -206,7 +221,7 @@ func (r *reader) keep(b []byte) string {
 	return r.texts.String()[from:]
 }
 
-func wrongType(f *Field, t token) *Fault {
+func wrongType(f *Field, t *token) *Fault {
 	return &Fault{WrongType, f.Name, t.kind.String() + ", want " + f.describe()}
 }
 

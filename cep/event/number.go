@@ -74,6 +74,28 @@ func plainNumber(text []byte) (n int64, fraction int, ok bool) {
 	return n, max(len(text)-point-1, 0), true
 }
 
+// shortNumber reads a number of one to eight characters from the beginning of a
+// word: n / 10^fraction. It refuses what plainNumber does, and negative ones.
+func shortNumber(w uint64, length int) (n int64, fraction int, ok bool) {
+	begin := wordBytes - length // as many zeros go before it
+	w = w<<(8*begin) | zeros>>(8*length)
+	whole := length
+	p := w ^ points
+	if p = (p - ones) &^ p & highs; p != 0 {
+		at := firstOf(p)
+		whole, fraction = at-begin, wordBytes-1-at
+		if whole == 0 || fraction == 0 {
+			return 0, 0, false
+		}
+		before := p&-p>>7 - 1
+		w = w&before<<8 | w&^(before<<8|0xff) | '0'
+	}
+	if !eightDigits(w) || whole > 1 && byte(w>>(8*(wordBytes-whole-fraction))) == '0' {
+		return 0, 0, false
+	}
+	return valueOfEight(w), fraction, true
+}
+
 // Eight digits at a time. (As D. Lemire, "Quickly parsing eight digits", 2018.)
 
 // eightDigits reports whether every byte is a digit: its high half is 3, and

@@ -21,12 +21,13 @@ type object struct {
 	first   *member            // the one that came first last time
 	other   member             // stands for a name that is not learned
 	learned int
+	recent  [recentMax]*member // by the beginning of the name, as recently says
 }
 
 // A member is a name within an object. Names that nobody wants are learned
 // too, up to learnedMax, so that they are passed over at a glance.
 type member struct {
-	text   string  // the name, the quote that ends it and the colon; "" where a record would write it otherwise
+	text   string  // the name in quotes and the colon; "" where a record would write it otherwise
 	words  [2]word // its beginning
 	leaf   int     // where its value goes, or noLeaf
 	inside *object // what is wanted of its members; nil: nothing
@@ -40,6 +41,12 @@ const noLeaf = -1
 const (
 	learnedMax      = 256 // names
 	learnedBytesMax = 64  // of a name
+)
+
+// recentMax is how many names an object has at hand: a power of two.
+const (
+	recentMax  = 1 << recentBits
+	recentBits = 6
 )
 
 func newObject() object {
@@ -74,7 +81,7 @@ func (p *plan) want(path []string) int {
 func (o *object) add(name string) *member {
 	m := &member{leaf: noLeaf}
 	if !strings.ContainsAny(name, `"\`) {
-		m.text = name + `":`
+		m.text = `"` + name + `":`
 		m.words[0].take(m.text)
 		m.words[1].take(m.text[min(len(m.text), wordBytes):])
 	}
@@ -88,8 +95,6 @@ type word struct {
 	mask uint64 // of the bytes that count
 }
 
-const wordBytes = 8
-
 func (w *word) take(text string) {
 	var is, mask [wordBytes]byte
 	for i := range copy(is[:], text) {
@@ -100,6 +105,22 @@ func (w *word) take(text string) {
 
 // differs is zero where the first eight bytes of b are the word's.
 func (w *word) differs(b []byte) uint64 { return (binary.LittleEndian.Uint64(b) ^ w.is) & w.mask }
+
+// recently returns where the member is that b begins with, if it is one that
+// came lately: it was there last that a name of the same beginning was found.
+func (o *object) recently(b []byte) **member {
+	if len(b) < wordBytes {
+		return &o.recent[0]
+	}
+	w := wordAt(b, 0)
+	end := marks(w)
+	w &= end&-end>>7 - 1 // what comes before the first mark
+	return &o.recent[w*spread>>(64-recentBits)]
+}
+
+// spread mixes all bytes of a word into its highest bits. (D. Knuth, "The Art
+// of Computer Programming", volume 3, 6.4.)
+const spread = 0x9e3779b97f4a7c15
 
 // stands reports whether b begins with the member's text.
 func (m *member) stands(b []byte) bool {

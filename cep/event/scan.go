@@ -1,10 +1,5 @@
 package event
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
-
 // A kind is what a JSON value is.
 type kind uint8
 
@@ -100,11 +95,9 @@ func (s *scanner) object(o *object, i, depth int) int {
 	}
 	guess := &o.first
 	for count := 1; ; count++ {
-		if i = space(b, i); i >= len(b) || b[i] != '"' {
-			return failed
-		}
+		i = space(b, i)
 		m := *guess
-		if i++; m != nil && m.stands(b[i:]) {
+		if m != nil && m.stands(b[i:]) {
 			i += len(m.text)
 		} else if m, i = s.memberAt(o, i); i == failed {
 			return failed
@@ -112,7 +105,13 @@ func (s *scanner) object(o *object, i, depth int) int {
 			*guess = m
 		}
 		guess = &m.next
-		if i = s.take(m, space(b, i), depth+1); i == failed {
+		i = space(b, i)
+		if m.record == s.plan.record || m.leaf == noLeaf && m.inside == nil {
+			i = s.pass(i, depth+1)
+		} else {
+			i = s.take(m, i, depth+1)
+		}
+		if i == failed {
 			return failed
 		}
 		if i = space(b, i); i >= len(b) {
@@ -130,38 +129,51 @@ func (s *scanner) object(o *object, i, depth int) int {
 	}
 }
 
-// memberAt reads a name, from behind its quote, and the colon, and finds the
-// name's member.
+// memberAt reads a name and the colon, and finds the name's member.
 func (s *scanner) memberAt(o *object, i int) (*member, int) {
-	from := i
-	end, escaped := text(s.b, i)
+	b := s.b
+	if i >= len(b) || b[i] != '"' {
+		return nil, failed
+	}
+	r := o.recently(b[i+1:])
+	if m := *r; m != nil && m.stands(b[i:]) {
+		return m, i + len(m.text)
+	}
+	from := i + 1
+	end, escaped := text(b, from)
 	if end == failed {
 		return nil, failed
 	}
-	if i = space(s.b, end+1); i >= len(s.b) || s.b[i] != ':' {
+	if i = space(b, end+1); i >= len(b) || b[i] != ':' {
 		return nil, failed
 	}
 	if !escaped {
-		return o.learn(s.b[from:end]), i + 1
+		m := o.learn(b[from:end])
+		if m.text != "" {
+			*r = m
+		}
+		return m, i + 1
 	}
-	s.name = unescape(s.name[:0], s.b[from:end])
+	s.name = unescape(s.name[:0], b[from:end])
 	if m := o.members[string(s.name)]; m != nil {
 		return m, i + 1
 	}
 	return &o.other, i + 1
 }
 
-// take reads the value of a member and keeps it when it is wanted.
+// take reads the value of a member that is wanted, or has such members, and
+// keeps it.
 func (s *scanner) take(m *member, i, depth int) int {
-	if m.record == s.plan.record || m.leaf == noLeaf && m.inside == nil {
-		return s.value(&s.passed, i, depth)
-	}
 	m.record = s.plan.record
 	if m.leaf == noLeaf {
 		return s.enter(m, &s.passed, i, depth)
 	}
 	t := &s.tokens[m.leaf]
-	i = s.enter(m, t, i, depth)
+	if m.inside == nil {
+		i = s.value(t, i, depth)
+	} else {
+		i = s.enter(m, t, i, depth)
+	}
 	if t.kind == isNull {
 		t.kind = absent
 		return i
@@ -173,9 +185,9 @@ func (s *scanner) take(m *member, i, depth int) int {
 	return i
 }
 
-// enter reads the value of a member; of an object what is wanted inside.
+// enter reads the value of a member of which members are wanted.
 func (s *scanner) enter(m *member, t *token, i, depth int) int {
-	if m.inside == nil || i >= len(s.b) || s.b[i] != '{' {
+	if i >= len(s.b) || s.b[i] != '{' {
 		return s.value(t, i, depth)
 	}
 	if depth > DepthMax {
@@ -184,6 +196,26 @@ func (s *scanner) enter(m *member, t *token, i, depth int) int {
 	t.kind, t.from = isObject, i
 	t.to = s.object(m.inside, i+1, depth)
 	return t.to
+}
+
+// pass reads a value that nobody wants: of a short text or number no more than
+// its end.
+func (s *scanner) pass(i, depth int) int {
+	b := s.b
+	if len(b)-i <= wordBytes+1 || depth > DepthMax {
+		return s.value(&s.passed, i, depth)
+	}
+	switch c := b[i]; {
+	case c == '"':
+		if at := i + 1 + firstOf(marks(wordAt(b, i+1))); b[at] == '"' {
+			return at + 1
+		}
+	case c-'0' <= 9 || c == '-':
+		if n := firstOf(pastNumber(wordAt(b, i))); n > 1 && n < wordBytes && !numeric[b[i+n]] {
+			return i + n
+		}
+	}
+	return s.value(&s.passed, i, depth)
 }
 
 // value reads any value.
@@ -196,6 +228,12 @@ func (s *scanner) value(t *token, i, depth int) int {
 	switch b[i] {
 	case '"':
 		t.kind, t.from = isString, i+1
+		if len(b)-i > wordBytes+1 {
+			if end := i + 1 + firstOf(marks(wordAt(b, i+1))); b[end] == '"' {
+				t.to, t.escaped = end, false
+				return end + 1
+			}
+		}
 		if t.to, t.escaped = text(b, i+1); t.to == failed {
 			return failed
 		}
@@ -282,6 +320,12 @@ func (s *scanner) items(i, depth int) int {
 // wanted.
 func digitsEnd(b []byte, i int) int {
 	from := i
+	for i+wordBytes <= len(b) {
+		n := firstOf(pastNumber(wordAt(b, i)))
+		if i += n; n < wordBytes {
+			break
+		}
+	}
 	for i < len(b) && numeric[b[i]] {
 		i++
 	}
@@ -301,28 +345,15 @@ func digitsEnd(b []byte, i int) int {
 var numeric = [256]bool{'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true,
 	'8': true, '9': true, '.': true, '-': true, '+': true, 'e': true, 'E': true}
 
-// Eight bytes at a time: a byte of x that is zero has its high bit set in
-// (x - ones) &^ x & highs, and the lowest one set is right. (H. Warren,
-// "Hacker's Delight", 6-1.)
-const (
-	ones    = 0x0101010101010101
-	highs   = 0x8080808080808080
-	quotes  = '"' * ones
-	slashes = '\\' * ones
-)
-
 // text returns the place of the quote that ends a text, and whether a
 // backslash comes before it.
 func text(b []byte, i int) (end int, escaped bool) {
-	for i+8 <= len(b) {
-		w := binary.LittleEndian.Uint64(b[i:])
-		q, s := w^quotes, w^slashes
-		hit := ((q-ones)&^q | (s-ones)&^s) & highs
-		if hit == 0 {
-			i += 8
+	for i+wordBytes <= len(b) {
+		n := firstOf(marks(wordAt(b, i)))
+		if i += n; n == wordBytes {
 			continue
 		}
-		if i += bits.TrailingZeros64(hit) / 8; b[i] == '"' {
+		if b[i] == '"' {
 			return i, escaped
 		}
 		escaped = true
