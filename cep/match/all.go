@@ -35,7 +35,7 @@ func (m *Machine) fuller(a, b candidate) int {
 	if d := size(b.steps) - size(a.steps); d != 0 {
 		return d
 	}
-	if d := slices.Compare(m.chain(a.tail), m.chain(b.tail)); d != 0 {
+	if d := m.compareChains(a.tail, b.tail); d != 0 {
 		return d
 	}
 	return compareSteps(a.steps, b.steps)
@@ -48,14 +48,17 @@ func size(steps [][]int32) (n int) {
 	return n
 }
 
-// chain lists the events of a match in their order.
-func (m *Machine) chain(tail int32) []int32 {
-	var events []int32
-	for l := tail; l >= 0; l = m.st.links[l].prev {
-		events = append(events, m.st.links[l].event)
+// compareChains compares two matches of as many events, the earlier events first:
+// of the differences that are met on the way back the last one counts.
+func (m *Machine) compareChains(a, b int32) (d int) {
+	for a != b {
+		x, y := &m.st.links[a], &m.st.links[b]
+		if x.event != y.event {
+			d = int(x.event - y.event)
+		}
+		a, b = x.prev, y.prev
 	}
-	slices.Reverse(events)
-	return events
+	return d
 }
 
 // skip drops the runs and matches that began before the point where matching

@@ -26,6 +26,8 @@ type Machine struct {
 	children []run
 	kills    []kill
 	found    []candidate
+	picked   picker // of found
+	text     []byte // the summary being written
 	out      *Output
 	buf      []byte // the state being written
 	scratch  []byte // the event being written

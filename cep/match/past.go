@@ -238,6 +238,7 @@ func (s *States) emit(tail int32, partial bool) (last uint32) {
 		m.st.links = append(m.st.links, link{event: int32(i), pos: p.links[l].pos, prev: int32(i) - 1})
 	}
 	c := candidate{tail: int32(len(p.chain)) - 1}
+	m.picked.reset()
 	c.steps = m.stepsOf(c.tail)
 	if last != s.seq {
 		ev := s.lasting()

@@ -36,6 +36,7 @@ func (m *Machine) raise(by By) {
 	if len(m.found) == 0 {
 		return
 	}
+	m.picked.reset()
 	for i := range m.found {
 		m.found[i].steps = m.stepsOf(m.found[i].tail)
 	}
@@ -68,15 +69,30 @@ func (m *Machine) collectDue() {
 	}
 }
 
+// stepsOf returns the held events of a match by step, until m.picked is reset.
 func (m *Machine) stepsOf(tail int32) [][]int32 {
 	m.view.reset()
 	m.view.bind(tail)
 	m.view.build()
-	steps := make([][]int32, len(m.view.steps))
-	for i, s := range m.view.steps {
-		steps[i] = slices.Clone(s)
+	return m.picked.copy(m.view.steps)
+}
+
+// A picker keeps the events of candidates.
+type picker struct {
+	events []int32
+	steps  [][]int32
+}
+
+func (p *picker) reset() { p.events, p.steps = p.events[:0], p.steps[:0] }
+
+func (p *picker) copy(steps [][]int32) [][]int32 {
+	from := len(p.steps)
+	for _, s := range steps {
+		at := len(p.events)
+		p.events = append(p.events, s...)
+		p.steps = append(p.steps, p.events[at:len(p.events):len(p.events)])
 	}
-	return steps
+	return p.steps[from:len(p.steps):len(p.steps)]
 }
 
 // raiseWidest emits the widest match whose having holds, then cuts.
@@ -170,19 +186,21 @@ func (m *Machine) emit(c *candidate, by By) {
 	if by == ByEvent {
 		f.Event = m.lasting(int32(len(m.st.held)) - 1)
 	}
-	for i, s := range c.steps {
+	for i := range c.steps {
 		f.Truncated = f.Truncated || m.view.lostOf(i) > 0
-		if len(s) > 0 {
-			f.Evidence = append(f.Evidence, m.evidence(m.pat.Steps[i].Name, s))
-		}
 	}
+	f.Evidence = m.evidence(c.steps)
 	m.view.trim()
+	if len(m.rule.Measures) > 0 {
+		f.Measures = make([]NamedValue, 0, len(m.rule.Measures))
+	}
 	for _, measure := range m.rule.Measures {
 		if v, ok := measure.Expr.Eval(&m.frame); ok {
 			f.Measures = append(f.Measures, NamedValue{measure.Name, v.Own()})
 		}
 	}
-	f.Summary = string(m.rule.Summary.Append(nil, &m.frame))
+	m.text = m.rule.Summary.Append(m.text[:0], &m.frame)
+	f.Summary = string(m.text)
 	m.out.Found = append(m.out.Found, f)
 }
 
@@ -191,10 +209,19 @@ func (v *view) lostOf(step int) uint32 {
 	return v.lost[step]
 }
 
-func (m *Machine) evidence(step string, events []int32) StepEvents {
-	out := StepEvents{Step: step, Events: make([]*event.Event, len(events))}
-	for i, e := range events {
-		out.Events[i] = m.lasting(e)
+// evidence returns the events of the steps that have any.
+func (m *Machine) evidence(steps [][]int32) []StepEvents {
+	out := make([]StepEvents, 0, len(steps))
+	all := make([]*event.Event, 0, size(steps))
+	for i, s := range steps {
+		if len(s) == 0 {
+			continue
+		}
+		from := len(all)
+		for _, e := range s {
+			all = append(all, m.lasting(e))
+		}
+		out = append(out, StepEvents{m.pat.Steps[i].Name, all[from:len(all):len(all)]})
 	}
 	return out
 }

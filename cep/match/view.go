@@ -75,15 +75,14 @@ const evidenceMax = 200
 // (language §7).
 func (v *view) trim() {
 	v.build()
-	var all []int32
-	for i, s := range v.steps {
-		all = append(all, s...)
-		v.partial = v.partial || v.lost[i] > 0
+	for _, lost := range v.lost {
+		v.partial = v.partial || lost > 0
 	}
-	if len(all) <= evidenceMax {
+	if size(v.steps) <= evidenceMax {
 		return
 	}
 	v.partial = true
+	all := slices.Concat(v.steps...)
 	slices.Sort(all)
 	from, to := all[evidenceMax/2], all[len(all)-evidenceMax/2]
 	for i := range v.steps {

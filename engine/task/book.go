@@ -53,7 +53,7 @@ func (t *Task) close(b *books, key []byte, timer int64) {
 		t.cfg.State.SetTimer(b.slot, key, d)
 	}
 	for i := range b.out {
-		t.send(b.out[i])
+		t.send(&b.out[i])
 	}
 	clear(b.out)
 }
@@ -67,7 +67,7 @@ func (t *Task) raise(s *slot, key []byte, ev *event.Event, found []match.Found) 
 	for i := range found {
 		if b == nil {
 			a := t.alertOf(s, key, &found[i])
-			t.send(a)
+			t.send(&a)
 			t.publish(s, &a)
 			s.counts.Raised++
 			continue

@@ -288,7 +288,9 @@ func (c *cohort) dies(now int64) int64 {
 func (t *Task) hear(p *tap, h *held) (kept bool) {
 	s := p.slot
 	found, stats := s.cohort.eval.Said(s.place)
-	t.out.Found, t.out.Stats = append(t.out.Found, found...), stats
-	t.collect(s, p.roles[0].bytes(), h.ev, s.raises(h.epoch))
+	s.count(&stats)
+	if s.raises(h.epoch) {
+		t.raise(s, p.roles[0].bytes(), h.ev, found)
+	}
 	return len(found) > 0
 }

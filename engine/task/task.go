@@ -134,6 +134,7 @@ type Task struct {
 	now       int64        // event time being applied
 	since     uint32       // epoch whose lists it reads: of the event, or the current one
 	out       match.Output // empty between calls of evaluators
+	again     repeat       // of the alert made last
 	fired     []Timer
 	dues      []dueTimer
 	touched   []touch

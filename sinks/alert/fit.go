@@ -73,10 +73,14 @@ func (a *Alert) Fit(bytesMax int) {
 // reports whether any went. Steps left empty are dropped; steps is not
 // changed.
 func Trim(steps []Step, max int) ([]Step, bool) {
-	all := inOrder(steps)
-	if len(all) <= max {
+	n := 0
+	for _, s := range steps {
+		n += len(s.Events)
+	}
+	if n <= max {
 		return steps, false
 	}
+	all := inOrder(steps)
 	return without(steps, all[max/2:len(all)-max/2]), true
 }
 
