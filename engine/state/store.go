@@ -117,6 +117,17 @@ func (s *Store) Stats() Stats { return s.stats }
 // Len returns the records in the heap.
 func (s *Store) Len() int { return s.table.count }
 
+// Count returns how many records in the heap are of slots that which picks.
+func (s *Store) Count(which func(slot uint32) bool) int {
+	n := 0
+	for _, e := range s.table.entries {
+		if e != 0 && which(record(s.arena.at(ref(e))).slot()) {
+			n++
+		}
+	}
+	return n
+}
+
 // Bytes returns the heap memory that records, deadlines and their index take.
 func (s *Store) Bytes() int {
 	n := s.arena.used + s.table.bytes()

@@ -62,6 +62,10 @@ func (s *store) Timer(key []byte, at int64) {
 // neither that far nor to pulseBit.
 const pagesBit = 1 << 31
 
+// IsPage reports whether the records of a slot of the State are pages, of which a
+// key has many.
+func IsPage(slot uint32) bool { return slot&pagesBit != 0 }
+
 func (s *store) Page(key []byte, number uint64) []byte {
 	return s.task.cfg.State.Get(s.slot.id|pagesBit, s.pageKey(key, number))
 }

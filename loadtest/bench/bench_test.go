@@ -38,6 +38,39 @@ func TestSuitesAgreeWithTheOracle(t *testing.T) {
 	}
 }
 
+// A rolling window keeps a key's events in pages: each is a record, and none is a
+// key.
+func TestBytesAreByKeyAndNotByPage(t *testing.T) {
+	const keys = 5
+	for _, s := range bench.Suites() {
+		if s.Name != "velocity/1k" {
+			continue
+		}
+		set, err := s.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		few := s.Traffic
+		few.Keys, few.Events = keys, 5000
+		run, err := bench.Measure(set, few.Lines(), bench.Parsed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.Keys != keys || run.Records < 2*keys {
+			t.Errorf("%d keys and %d records, want %d keys and a page or more of each", run.Keys, run.Records, keys)
+		}
+		report, err := bench.Summarize([]*bench.Run{run})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.BytesPerKey != float64(run.StateBytes)/keys {
+			t.Errorf("%.0f bytes a key, want %d by %d", report.BytesPerKey, run.StateBytes, keys)
+		}
+		return
+	}
+	t.Fatal("there is no such suite")
+}
+
 func TestTrafficIsTheSameEachTime(t *testing.T) {
 	traffic := bench.Traffic{Events: 100, Keys: 10, Probes: 100, Large: 10}
 	var texts [2][]byte

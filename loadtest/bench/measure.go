@@ -29,7 +29,8 @@ type Run struct {
 	Duplicates  uint64
 	CPU         time.Duration // user and system, of the process
 	Allocations uint64
-	Records     int // of state, when they were most
+	Records     int // of state, when they were most, within a sixty-fourth
+	Keys        int // then: records that are no pages
 	StateBytes  int // then, index and deadlines included
 	Tally
 }
@@ -148,8 +149,8 @@ func (m *measurement) collect() {
 	}
 	clear(m.run.Alerts)
 	m.run.Alerts = m.run.Alerts[:0]
-	if records, bytes := m.run.Memory(); records > m.result.Records {
-		m.result.Records, m.result.StateBytes = records, bytes
+	if records, bytes := m.run.Memory(); records > m.result.Records+m.result.Records/64 {
+		m.result.Records, m.result.Keys, m.result.StateBytes = records, m.run.Keys(), bytes
 	}
 }
 

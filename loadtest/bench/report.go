@@ -21,7 +21,8 @@ type Report struct {
 	NsPerEvent   Spread  `json:"ns_per_event"`
 	Allocations  float64 `json:"allocations_per_event"` // of the median run
 	StateRecords int     `json:"state_records"`
-	BytesPerKey  float64 `json:"bytes_per_key"` // of heap for a record, when they were most
+	StateKeys    int     `json:"state_keys"`    // of those records that are no pages
+	BytesPerKey  float64 `json:"bytes_per_key"` // of heap, when records were most
 	Alerts       int     `json:"alerts"`
 	Hash         string  `json:"hash"` // of all alerts, in no order
 	// What the oracle says of the first OracleEvents. The figures count only
@@ -58,8 +59,8 @@ func Summarize(runs []*Run) (*Report, error) {
 		Runs: len(runs), Events: median.Events, Late: median.Late, Duplicates: median.Duplicates,
 		Rate:        Spread{1e9 / ns(median), 1e9 / ns(slow), 1e9 / ns(fast)},
 		NsPerEvent:  Spread{ns(median), ns(fast), ns(slow)},
-		Allocations: float64(median.Allocations) / n, StateRecords: median.Records,
-		BytesPerKey: float64(median.StateBytes) / float64(max(median.Records, 1)),
+		Allocations: float64(median.Allocations) / n, StateRecords: median.Records, StateKeys: median.Keys,
+		BytesPerKey: float64(median.StateBytes) / float64(max(median.Keys, 1)),
 		Alerts:      median.Alerts, Hash: fmt.Sprintf("%016x", median.Hash),
 	}, nil
 }

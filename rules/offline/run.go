@@ -122,3 +122,9 @@ func (r *Run) collect() {
 // Memory returns the records that the rules' state holds and the heap they
 // take, index and deadlines included.
 func (r *Run) Memory() (records, bytes int) { return r.state.Len(), r.state.Bytes() }
+
+// Keys returns how many of the records are of a key, and no page of it: a key
+// counts once for each rule, or for all rules that share its record.
+func (r *Run) Keys() int {
+	return r.state.Count(func(slot uint32) bool { return !task.IsPage(slot) })
+}
