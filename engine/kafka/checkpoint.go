@@ -24,7 +24,8 @@ func (t *tenure) cut(ctx context.Context, now time.Time, savepoint string) error
 	}
 	t.opts.Metrics.stalled(time.Since(now))
 	t.live.saving = make(chan error, 1)
-	go func(saving chan<- error) { saving <- save(context.WithoutCancel(ctx)) }(t.live.saving)
+	ctx, t.live.giveUp = context.WithCancel(context.WithoutCancel(ctx))
+	go func(saving chan<- error) { saving <- save(ctx) }(t.live.saving)
 	return nil
 }
 
@@ -94,6 +95,7 @@ func (t *tenure) makeRoom(ctx context.Context) error {
 // only a longer replay.
 func (t *tenure) saved(err error) {
 	t.live.saving = nil
+	t.live.giveUp()
 	t.opts.Metrics.checkpoint(err == nil, time.Since(t.live.cutAt))
 	if err == nil && t.live.savepoint != "" {
 		if t.live.made == nil {
@@ -110,16 +112,55 @@ func (t *tenure) saved(err error) {
 	t.status.CheckpointError, t.status.Checkpoint, t.status.CheckpointAt = "", time.Now(), t.task.Position()
 }
 
-// finish is the orderly end: what is open is committed and the state saved.
+// awaitSave waits for the checkpoint under way, no longer than ctx lasts.
+func (t *tenure) awaitSave(ctx context.Context) error {
+	if t.live.saving == nil {
+		return nil
+	}
+	select {
+	case err := <-t.live.saving:
+		t.saved(err)
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the checkpoint under way: %w", ctx.Err())
+	}
+}
+
+// finish is the orderly end: what is open is committed and the state saved, as far
+// as that is possible in time.
 func (t *tenure) finish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalDeadline)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.FinalWait)
 	defer cancel()
-	if t.live.saving != nil {
-		t.saved(<-t.live.saving)
+	if err := t.commit(ctx, false); err != nil {
+		return err
+	}
+	if err := t.awaitSave(ctx); err != nil {
+		return err
 	}
 	if err := t.cut(ctx, time.Now(), ""); err != nil {
 		return err
 	}
-	t.saved(<-t.live.saving)
-	return nil
+	return t.awaitSave(ctx)
+}
+
+// letGo gives up the state. A checkpoint that a store has not taken when the task
+// has to go ends by itself: another process need not wait for it, only a later
+// tenure of the task in this one, as both have one directory.
+func (t *tenure) letGo(ctx context.Context) {
+	if t.kept == nil {
+		return
+	}
+	if t.awaitSave(ctx) == nil {
+		t.kept.Close()
+		return
+	}
+	t.cluster.opts.Log.Warn("task left while its checkpoint is still being stored", "partition", t.id.String())
+	t.live.giveUp()
+	gone := make(chan struct{})
+	t.gone = gone
+	go func() {
+		defer close(gone)
+		<-t.live.saving
+		t.kept.Close()
+	}()
 }

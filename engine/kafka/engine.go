@@ -43,6 +43,9 @@ type EngineOptions struct {
 	// EndWait is how long a replay waits for a record that was read before: a
 	// broker that recovers may show an old end at first. Default 20 s.
 	EndWait time.Duration
+	// FinalWait is how long a task that has to go tries to commit and to store a last
+	// checkpoint: a store that does not answer delays a move so long. Default 8 s.
+	FinalWait time.Duration
 }
 
 func (o EngineOptions) withDefaults() EngineOptions {
@@ -53,6 +56,7 @@ func (o EngineOptions) withDefaults() EngineOptions {
 		o.Fail = func(TaskID, Point) error { return nil }
 	}
 	o.EndWait = cmp.Or(o.EndWait, 20*time.Second)
+	o.FinalWait = cmp.Or(o.FinalWait, 8*time.Second)
 	return o
 }
 
@@ -82,6 +86,7 @@ type Engine struct {
 	subscribed []string
 	assigned   map[place]bool
 	workers    map[TaskID]*worker
+	leaving    map[TaskID]<-chan struct{} // closed when what a stopped worker has left behind has ended
 
 	skews skews
 
@@ -109,7 +114,7 @@ func NewEngine(c *Cluster, r Rules, o EngineOptions) *Engine {
 	if o.Schemas != nil {
 		o.Schemas = counted{o.Schemas, o.Metrics}
 	}
-	e := &Engine{cluster: c, rules: r, opts: o, assigned: map[place]bool{}, workers: map[TaskID]*worker{}}
+	e := &Engine{cluster: c, rules: r, opts: o, assigned: map[place]bool{}, workers: map[TaskID]*worker{}, leaving: map[TaskID]<-chan struct{}{}}
 	e.skews = skews{cluster: c, watched: map[string]*skewWatch{}}
 	e.mu.err = errors.New("waiting for kafka")
 	e.mu.tasks, e.mu.halted = map[TaskID]TaskStatus{}, map[string]string{}
@@ -337,7 +342,9 @@ func (e *Engine) stop(which func(*worker) bool) {
 		}
 	}
 	for _, w := range ending {
-		<-w.done
+		if <-w.done; w.gone != nil {
+			e.leaving[w.id] = w.gone
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -13,10 +13,9 @@ import (
 )
 
 const (
-	emptyWait     = 2 * time.Millisecond // wait for one more record before a transaction commits early
-	tickEvery     = time.Second
-	publishEvery  = 500 * time.Millisecond
-	finalDeadline = 8 * time.Second // of the last commit and checkpoint
+	emptyWait    = 2 * time.Millisecond // wait for one more record before a transaction commits early
+	tickEvery    = time.Second
+	publishEvery = 500 * time.Millisecond
 )
 
 // serve reads and writes until ctx ends; then it commits and makes a final

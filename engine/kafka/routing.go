@@ -201,7 +201,7 @@ func (t *routing) serve(ctx context.Context) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalDeadline)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.FinalWait)
 	defer cancel()
 	return t.settle(ctx, true)
 }

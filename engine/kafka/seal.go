@@ -93,8 +93,8 @@ func (t *tenure) seal(ctx context.Context) error {
 		return nil
 	}
 	for ctx.Err() == nil {
-		if t.live.saving != nil {
-			t.saved(<-t.live.saving)
+		if err := t.awaitSave(ctx); err != nil {
+			return err
 		}
 		if err := t.opts.Fail(t.id, BeforeSeal); err != nil {
 			return err
@@ -102,7 +102,9 @@ func (t *tenure) seal(ctx context.Context) error {
 		if err := t.cut(ctx, time.Now(), checkpoint.SealOf(t.id.Job, s.Generation)); err != nil {
 			return err
 		}
-		t.saved(<-t.live.saving)
+		if err := t.awaitSave(ctx); err != nil {
+			return err
+		}
 		if t.status.CheckpointError == "" {
 			if err := t.opts.Fail(t.id, AfterSeal); err != nil {
 				return err

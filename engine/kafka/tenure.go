@@ -36,6 +36,7 @@ type tenure struct {
 		hastened *uint64    // Counts.Hastened when last published; nil: not yet
 		cutDue   time.Time  // when the next checkpoint begins
 		saving   chan error // receives how the checkpoint under way ended; nil: none is
+		giveUp   func()     // ends it at its next file
 		cutAt    time.Time  // the last cut
 
 		retry     time.Time       // a savepoint that was not made is not tried again before
@@ -49,7 +50,7 @@ type tenure struct {
 // run owns the task until ctx ends (nil, after a final checkpoint) or something
 // fails.
 func (t *tenure) run(ctx context.Context) error {
-	defer t.close()
+	defer t.close(ctx)
 	if err := t.acquire(ctx); err != nil {
 		return err
 	}
@@ -267,18 +268,13 @@ func (t *tenure) entries(ctx context.Context, ends barrier) ([]task.Entry, error
 	return entries, err
 }
 
-func (t *tenure) close() {
+func (t *tenure) close(ctx context.Context) {
 	t.stopWarming()
-	if t.live.saving != nil {
-		<-t.live.saving
-	}
 	if t.producer != nil {
 		t.producer.close()
 	}
 	if t.reader != nil {
 		t.reader.close()
 	}
-	if t.kept != nil {
-		t.kept.Close()
-	}
+	t.letGo(ctx)
 }

@@ -28,10 +28,11 @@ type tenured struct {
 	traces   *traces           // nil: none
 	shared   *checkpoint.Share // what a task of a later generation began with; nil: nothing
 
-	first     *ck.Message   // read already, to be processed before what the reader has; nil: none
-	wait      time.Duration // the last wait for the schema registry; 0: it answers
-	quiet     time.Time     // when the end of the partition was last reached; zero while there is more
-	opened    time.Time     // when the frames that are open were
+	gone      <-chan struct{} // closed when what run has left behind has ended; nil: nothing
+	first     *ck.Message     // read already, to be processed before what the reader has; nil: none
+	wait      time.Duration   // the last wait for the schema registry; 0: it answers
+	quiet     time.Time       // when the end of the partition was last reached; zero while there is more
+	opened    time.Time       // when the frames that are open were
 	published time.Time
 	changed   <-chan struct{} // closed when the rules may have
 }
@@ -42,7 +43,11 @@ type owner interface {
 	run(ctx context.Context) error
 	// end makes known how run ended.
 	end(state State, err error)
+	// leftover is closed when nothing of run goes on any more; nil: nothing does.
+	leftover() <-chan struct{}
 }
+
+func (t *tenured) leftover() <-chan struct{} { return t.gone }
 
 func (t *tenured) halt(format string, args ...any) error {
 	return &HaltError{Input: t.id.Input, Partition: t.id.Partition, Reason: fmt.Sprintf(format, args...)}

@@ -13,13 +13,16 @@ type worker struct {
 	topic  string
 	cancel context.CancelFunc
 	done   chan struct{}
+	after  <-chan struct{} // closed when the last worker of the task has left nothing behind; nil: it has not
+	gone   <-chan struct{} // likewise of this one, to be read when it is done
 }
 
 // start runs a task. Its end is not tied to the context of Run: an engine stops
 // its workers itself, and waits for them.
 func (e *Engine) start(id TaskID, topic string) *worker {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &worker{id: id, topic: topic, cancel: cancel, done: make(chan struct{})}
+	w := &worker{id: id, topic: topic, cancel: cancel, done: make(chan struct{}), after: e.leaving[id]}
+	delete(e.leaving, id)
 	go func() {
 		defer close(w.done)
 		e.work(ctx, w)
@@ -30,11 +33,21 @@ func (e *Engine) start(id TaskID, topic string) *worker {
 // work begins a tenure again after an error, later and later, unless the
 // partition is halted: then it waits for its end.
 func (e *Engine) work(ctx context.Context, w *worker) {
+	if w.after != nil {
+		e.note(TaskStatus{ID: w.id, Topic: w.topic, State: StateAcquiring, Reason: "a checkpoint of its last tenure here is still being stored"})
+		select {
+		case <-w.after:
+		case <-ctx.Done():
+			w.gone = w.after
+			return
+		}
+	}
 	for wait := retryFirst; ctx.Err() == nil; wait = min(2*wait, retryMost) {
 		began := time.Now()
 		t := e.owner(w)
 		err := t.run(ctx)
 		if err == nil || ctx.Err() != nil {
+			w.gone = t.leftover()
 			return
 		}
 		if time.Since(began) > time.Minute {

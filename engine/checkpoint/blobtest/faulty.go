@@ -29,6 +29,8 @@ type Faulty struct {
 	Faults map[string]int
 
 	mu    sync.Mutex
+	stall <-chan struct{} // nil: uploads are not held up
+	waits int             // uploads that are
 	rand  *rand.Rand
 	lists map[string][][]checkpoint.Blob // earlier answers by prefix
 }
@@ -60,6 +62,32 @@ func (f *Faulty) SetPercent(percent int) {
 	f.Percent = percent
 }
 
+// Stall holds up each upload from now on until released is closed.
+func (f *Faulty) Stall(released <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stall = released
+}
+
+// Stalled returns how many uploads have been held up.
+func (f *Faulty) Stalled() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waits
+}
+
+func (f *Faulty) wait() {
+	f.mu.Lock()
+	stall := f.stall
+	if stall != nil {
+		f.waits++
+	}
+	f.mu.Unlock()
+	if stall != nil {
+		<-stall
+	}
+}
+
 const (
 	refused  = "refused"
 	lost     = "answer lost"
@@ -69,6 +97,7 @@ const (
 
 // Upload implements checkpoint.Blobs.
 func (f *Faulty) Upload(name string, fsys vfs.FS, path string) error {
+	f.wait()
 	switch f.fault(refused, lost, half) {
 	case 0:
 		return ErrFault
