@@ -36,8 +36,8 @@ type Message struct {
 type Options struct {
 	// Sink names the sink in logs and metrics.
 	Sink string
-	// BackoffMin is the wait after the first failure; 0 means 100 ms. Waits
-	// grow by half, with jitter.
+	// BackoffMin is the wait after the first failure, and after one that left
+	// less to store; 0 means 100 ms. Waits grow by half, with jitter.
 	BackoffMin time.Duration
 	// BackoffMax bounds a wait; 0 means 15 s, so that a sink that is back is
 	// noticed soon.
@@ -137,6 +137,8 @@ type delivery[R any] struct {
 	src Source
 	o   Options
 	log *slog.Logger
+
+	progress bool // something was stored since the last wait
 }
 
 func (d *delivery[R]) round(ctx context.Context) {
@@ -182,6 +184,10 @@ func (d *delivery[R]) persist(ctx context.Context, what string, do func() error)
 			d.log.Warn("trying again until it works", "step", what, "error", err)
 		}
 		d.o.Metrics.retried(ctx, d.o.Sink)
+		if d.progress {
+			wait.Reset()
+			d.progress = false
+		}
 		sleep(ctx, wait.NextBackOff())
 	}
 }
@@ -246,6 +252,7 @@ func (d *delivery[R]) store(ctx context.Context, records []R, letters *[]Letter)
 		}
 	}
 	d.count(ctx, resultStored, len(records)-len(partial.Failed))
+	d.progress = len(again) < len(records)
 	if len(again) == 0 {
 		return nil, nil
 	}

@@ -184,6 +184,44 @@ func TestDeliverWaitsBetweenAttempts(t *testing.T) {
 	})
 }
 
+// A sink that takes some of a batch is not made to wait as one that is down.
+func TestDeliverGoesOnSoonWhereSomeIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := world{done: cancel}
+		const outage = 5 * time.Minute
+		began, names := time.Now(), []string{}
+		for i := range 20 {
+			names = append(names, fmt.Sprint("r", i))
+		}
+		w.batches = [][]sinks.Message{messages(names...)}
+		one := writing(func(records []sinks.Record) error {
+			if time.Since(began) < outage {
+				return errors.New("down")
+			}
+			var failed []sinks.Failure
+			for i := range records[1:] {
+				failed = append(failed, sinks.Failure{Index: 1 + i, Err: errors.New("busy")})
+			}
+			if failed == nil {
+				return nil
+			}
+			return &sinks.BatchError{Failed: failed}
+		})
+		if err := sinks.Deliver(ctx, &w, one, sinks.Options{Sink: "test"}); !errors.Is(err, context.Canceled) {
+			t.Errorf("returned %v, want the context's end", err)
+		}
+		// One wait of 15 s, and 19 of 100 ms, each half as long again at most.
+		if took := time.Since(began) - outage; took > 26*time.Second {
+			t.Errorf("20 records took %s once the sink took one at a time", took)
+		}
+	})
+}
+
+type writing func([]sinks.Record) error
+
+func (f writing) Write(_ context.Context, records []sinks.Record) error { return f(records) }
+
 type writerFunc func() error
 
 func (f writerFunc) Write(context.Context, []sinks.Record) error { return f() }

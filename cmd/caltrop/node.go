@@ -30,6 +30,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// historyWaitMost is the longest wait until the history is asked again: all that
+// is raised meanwhile is to be caught up with.
+const historyWaitMost = time.Second
+
 // shutdownMost is the longest that a process goes on after it was told to end.
 const shutdownMost = 9 * time.Second
 
@@ -315,7 +319,7 @@ func (n *node) work(ctx context.Context) error {
 	g.Go(func() error { return source.Run(ctx) })
 	g.Go(func() error { return n.backtests.Run(ctx) })
 	g.Go(func() error {
-		return sinks.Deliver(ctx, source, n.history, sinks.Options{Sink: n.conf.History.Kind, Log: n.log, Metrics: n.deliver, Tracer: n.tracer})
+		return sinks.Deliver(ctx, source, n.history, sinks.Options{Sink: n.conf.History.Kind, BackoffMax: historyWaitMost, Log: n.log, Metrics: n.deliver, Tracer: n.tracer})
 	})
 	return g.Wait()
 }

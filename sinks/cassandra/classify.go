@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/gocql/gocql"
+	"github.com/sony/gobreaker/v2"
 )
 
 // A class says what to do about a failed request.
@@ -32,6 +33,8 @@ func classify(err error) class {
 		return retry // applied or not: the next write is the same row
 	case errors.Is(err, gocql.ErrConnectionClosed):
 		return retry // another connection may be open
+	case errors.Is(err, gobreaker.ErrTooManyRequests):
+		return retry // others are finding out whether the cluster is back
 	case errors.Is(err, gocql.ErrNoStreams):
 		return retry // the connection is full for the moment
 	}

@@ -28,7 +28,7 @@ const (
 const (
 	breakerFailures = 32
 	breakerProbes   = 4
-	breakerWait     = 2 * time.Second
+	breakerWait     = time.Second
 )
 
 // A History stores alerts and windows of views in Cassandra. It connects at the first request and

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gocql/gocql"
+	"github.com/sony/gobreaker/v2"
 
 	"github.com/caltrop/caltrop/sinks"
 	"github.com/caltrop/caltrop/sinks/sinktest"
@@ -32,6 +33,8 @@ func TestClassify(t *testing.T) {
 		{gocql.ErrTimeoutNoResponse, retry},
 		{gocql.ErrConnectionClosed, retry},
 		{gocql.ErrNoStreams, retry},
+		{gobreaker.ErrTooManyRequests, retry},
+		{gobreaker.ErrOpenState, later},
 		{refusal(gocql.ErrCodeWriteTimeout), retry},
 		{refusal(gocql.ErrCodeReadTimeout), retry},
 		{refusal(gocql.ErrCodeOverloaded), retry},
@@ -200,6 +203,37 @@ func TestWriteTriesAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Once the breaker may ask again, a write waits for what its first requests
+// find out, and then stores everything: not only those.
+func TestTheFirstWriteAfterAnOutageStoresAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		f := &fake{slow: true, fail: func(int) error {
+			if down {
+				return gocql.ErrNoConnections
+			}
+			return nil
+		}}
+		h := history(f, Options{})
+		var records []sinks.Record
+		for i := range 500 {
+			records = append(records, sinktest.Alert{Name: fmt.Sprint(i)}.Record())
+		}
+		if err := h.Write(t.Context(), records); err == nil {
+			t.Fatal("a write to a cluster that is down succeeded")
+		}
+		asked := len(f.calls)
+		if err := h.Write(t.Context(), records); err == nil || len(f.calls) > asked {
+			t.Fatalf("%d requests and %v while the breaker is open, want none", len(f.calls)-asked, err)
+		}
+		down = false
+		time.Sleep(breakerWait + time.Millisecond) // in synctest's time
+		if err := h.Write(t.Context(), records); err != nil {
+			t.Errorf("the cluster is back: %v", err)
+		}
+	})
 }
 
 func TestWriteNamesWhatFailed(t *testing.T) {

@@ -22,10 +22,10 @@ type session interface {
 }
 
 const (
-	protocol          = 4               // the newest this driver speaks to Cassandra 5
-	pageRows          = 500             // rows fetched at once
-	reconnectInterval = 2 * time.Second // between attempts to reach a node that is down
-	connections       = 2               // per node
+	protocol          = 4           // the newest this driver speaks to Cassandra 5
+	pageRows          = 500         // rows fetched at once
+	reconnectInterval = time.Second // between attempts to reach a node that is down
+	connections       = 2           // per node
 )
 
 func consistencyOf(name string) (gocql.Consistency, error) {
