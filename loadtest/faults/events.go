@@ -32,6 +32,7 @@ type input struct {
 // A sent is one record on its way to a topic.
 type sent struct {
 	stream    string
+	topic     string // "": that of the stream
 	key       []byte
 	value     []byte
 	partition int32 // ck.PartitionAny: by key
@@ -102,7 +103,7 @@ func (r *rig) produce(records []sent, rate int) error {
 		if rate > 0 {
 			time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(rate))))
 		}
-		topic := r.topic(records[i].stream)
+		topic := cmp.Or(records[i].topic, r.topic(records[i].stream))
 		m := &ck.Message{TopicPartition: ck.TopicPartition{Topic: &topic, Partition: records[i].partition}, Key: records[i].key, Value: records[i].value}
 		for {
 			err := p.Produce(m, nil)

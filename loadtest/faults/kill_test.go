@@ -101,25 +101,3 @@ func (r *rig) sameAsOracle(in *input) {
 		r.t.Errorf("the alerts topic differs from the oracle:\n%s", diff)
 	}
 }
-
-// sameInHistory compares the history with the newest versions. A history that
-// has grown within three minutes is waited for, however many alerts there are.
-func (r *rig) sameInHistory(p *process) {
-	r.t.Helper()
-	const patience = 3 * time.Minute
-	diff, most := "", -1
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		got, err := r.stored(p)
-		if err != nil {
-			diff = err.Error()
-			continue
-		}
-		if diff = r.newest.difference(got); diff == "" {
-			return
-		}
-		if len(got) > most {
-			most, deadline = len(got), time.Now().Add(patience)
-		}
-	}
-	r.t.Fatalf("the history has not grown for %s, and differs from match:\n%s", patience, diff)
-}

@@ -258,7 +258,7 @@ func (s *soak) judge(in *input, want alertSet) {
 	if *oracle {
 		s.sameAsOracle(in)
 	}
-	s.sameInHistory(s.all[0])
+	s.sameInHistory(s.all...)
 	if diff := want.difference(s.committed()); diff != "" {
 		s.t.Errorf("the alerts topic has come to differ from match:\n%s", diff)
 	}

@@ -1,0 +1,170 @@
+//go:build e2e
+
+package faults
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caltrop/caltrop/sinks/sinktest"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// TestHistoryCatchesUp stops Cassandra while thousands of alerts come, kills a
+// process and the broker meanwhile, and the other process while the history
+// catches up: in the end it has them all.
+func TestHistoryCatchesUp(t *testing.T) {
+	const backlog, january = 12_000, -27_900_000 // s before sinktest.Base: what the rig reads
+	r := newRig(t)
+	services := localServices(t)
+	a, b := newProcess(t, r.binary, r.settings, "a"), newProcess(t, r.binary, r.settings, "b")
+	a.start()
+	b.start()
+	r.store(a)
+	r.ready(b)
+	services("pause", "cassandra")
+	t.Cleanup(func() { services("resume", "cassandra") })
+	records := make([]sent, backlog)
+	r.newest = alertSet{}
+	for i := range records {
+		json := sinktest.Alert{Name: fmt.Sprint(r.Name, i), Rule: r.ruleNames()[i%2], Key: fmt.Sprint(i / 3), At: january + int64(i)}.Record().JSON
+		r.newest.add(t, json)
+		records[i] = sent{topic: r.Name + ".alerts", key: fmt.Append(nil, i/3), value: json, partition: ck.PartitionAny}
+	}
+	if err := r.produce(records, 0); err != nil {
+		t.Fatal(err)
+	}
+	ends := r.alertEnds()
+	a.kill()
+	services("kill", "kafka")
+	services("up", "kafka")
+	a.start()
+	services("resume", "cassandra")
+	eventuallyEvery(t, 50*time.Millisecond, historyPatience, func() string {
+		if lines, total, err := r.historyLag(ends); err != nil || total == backlog {
+			return fmt.Sprintf("nothing is stored: %v, %s", err, lines)
+		}
+		return ""
+	})
+	b.kill()
+	r.sameInHistory(a)
+}
+
+// sameInHistory compares the history with the newest versions, once the
+// processes have stored what there is. A backlog that has shrunk within three
+// minutes is waited for, however large it is.
+func (r *rig) sameInHistory(all ...*process) {
+	r.t.Helper()
+	if r.History == "cassandra" {
+		r.storedAll(all)
+	}
+	eventually(r.t, 3*time.Minute, func() string {
+		got, err := r.stored(all[0])
+		if err != nil {
+			return err.Error()
+		}
+		return r.newest.difference(got)
+	})
+}
+
+// historyPatience is how long a backlog of the history may stand still.
+const historyPatience = 3 * time.Minute
+
+// storedAll waits until the history's group has committed all that is in the
+// topics of alerts. It says how that goes, and why it does not.
+func (r *rig) storedAll(all []*process) {
+	r.t.Helper()
+	ends := r.alertEnds()
+	began, least, first, said := time.Now(), int64(-1), int64(0), time.Now()
+	for deadline := time.Now().Add(historyPatience); ; time.Sleep(time.Second) {
+		lag, total, err := r.historyLag(ends)
+		if err == nil && total == 0 {
+			r.t.Logf("the history has stored all: %d records in %s", first, time.Since(began).Round(time.Second))
+			return
+		}
+		switch {
+		case err == nil && least < 0:
+			first, least = total, total
+		case err == nil && total < least:
+			least, deadline = total, time.Now().Add(historyPatience)
+		}
+		state := func() string {
+			return fmt.Sprintf("the history has %d records to store (%v), %d in the last %s:\n%s\n%s",
+				total, err, first-total, time.Since(began).Round(time.Second), lag, r.deliveries(all))
+		}
+		if time.Since(said) > 20*time.Second {
+			said = time.Now()
+			r.t.Log(state())
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("for %s nothing was stored: %s", historyPatience, state())
+		}
+	}
+}
+
+// alertEnds is behind the last record of each partition of the topics of alerts.
+func (r *rig) alertEnds() map[string]ck.TopicPartition {
+	ends := map[string]ck.TopicPartition{}
+	for _, topic := range []string{r.Name + ".alerts", r.Name + ".alerts.shadow"} {
+		r.readAll(topic, func(m *ck.Message) {
+			at := m.TopicPartition
+			at.Offset++
+			ends[fmt.Sprintf("%s/%d", *at.Topic, at.Partition)] = at
+		})
+	}
+	return ends
+}
+
+// historyLag says by partition, and in all, what the history's group has not
+// committed of what is before ends.
+func (r *rig) historyLag(ends map[string]ck.TopicPartition) (lines string, total int64, err error) {
+	c, err := ck.NewConsumer(&ck.ConfigMap{"bootstrap.servers": r.Brokers, "group.id": r.Name + "." + r.Name + ".sink.cassandra", "enable.metrics.push": false})
+	if err != nil {
+		return "", 0, err
+	}
+	defer c.Close()
+	places, err := c.Committed(slices.Collect(maps.Values(ends)), 10_000)
+	if err != nil {
+		return "", 0, err
+	}
+	var behind []string
+	for _, p := range places {
+		name := fmt.Sprintf("%s/%d", *p.Topic, p.Partition)
+		if lag := int64(ends[name].Offset - max(0, p.Offset)); lag > 0 {
+			total += lag
+			behind = append(behind, fmt.Sprintf("%s: %d", name, lag))
+		}
+	}
+	slices.Sort(behind)
+	return strings.Join(behind, ", "), total, nil
+}
+
+// deliveries is what the processes say of what they store: counts, and the last
+// lines about the history, which name a breaker that is open.
+func (r *rig) deliveries(all []*process) string {
+	var b strings.Builder
+	for _, p := range all {
+		fmt.Fprintf(&b, "%s:\n%s%s", p.config, p.metrics("caltrop_delivery_"), p.logged(`sink=cassandra`, 4))
+	}
+	return b.String()
+}
+
+// logged are the last lines of the process's log with this text.
+func (p *process) logged(text string, last int) string {
+	log, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	var found []string
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, text) {
+			found = append(found, line)
+		}
+	}
+	return strings.Join(found[max(0, len(found)-last):], "")
+}
