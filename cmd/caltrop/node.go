@@ -34,6 +34,10 @@ import (
 // is raised meanwhile is to be caught up with.
 const historyWaitMost = time.Second
 
+// historyBatch is the most records that the history stores at once: many times
+// what it writes at one moment, so that the end of a batch costs little.
+const historyBatch = 2000
+
 // shutdownMost is the longest that a process goes on after it was told to end.
 const shutdownMost = 9 * time.Second
 
@@ -304,7 +308,7 @@ func (n *node) work(ctx context.Context) error {
 	}
 	source, err := sinkkafka.Open(sinkkafka.Options{
 		Brokers: n.conf.Kafka.Brokers, Settings: n.settings, Instance: n.conf.Instance,
-		Topics: []string{n.cluster.Topics().Alerts(), n.cluster.Topics().Shadow()}, Group: group, Log: n.log,
+		Topics: []string{n.cluster.Topics().Alerts(), n.cluster.Topics().Shadow()}, Group: group, Batch: historyBatch, Log: n.log,
 	})
 	if err != nil {
 		return err

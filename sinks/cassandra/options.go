@@ -34,7 +34,8 @@ type Options struct {
 	TLS         *tls.Config // nil means plain text
 	// TTL is how long a row stays after it was written; 0 means for ever.
 	TTL time.Duration
-	// Inflight bounds the alerts being written at once; 0 means 64.
+	// Inflight bounds the alerts being written at once; 0 means 192:
+	// the nodes sync their log for many writes at once.
 	Inflight int
 	// Timeout bounds one request; 0 means 5 s.
 	Timeout time.Duration
@@ -44,7 +45,7 @@ type Options struct {
 // The defaults and bounds of Options.
 const (
 	portDefault     = 9042
-	inflightDefault = 64
+	inflightDefault = 192
 	timeoutDefault  = 5 * time.Second
 	ttlMax          = 20 * 365 * 24 * time.Hour // Cassandra's own bound
 )

@@ -5,6 +5,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ var _ sinks.HoldingSource = (*Source)(nil)
 
 // Bounds of what is read ahead of a sink. Past them partitions are paused.
 const (
-	batchRecords   = 500
+	batchRecords   = 500 // where Options do not say
 	batchBytes     = 4 << 20
 	queueKiB       = 2 << 10
 	clientLogs     = 64
@@ -41,6 +42,7 @@ type Options struct {
 	Group    string            // required: one per sink, shared by all processes
 	Instance string            // names this process to the brokers
 	Settings map[string]string // passed to the client library as they are
+	Batch    int               // records that Fetch returns at most; 0 means 500
 	Log      *slog.Logger      // nil: discarded
 }
 
@@ -83,6 +85,7 @@ func Open(o Options) (*Source, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Batch = cmp.Or(o.Batch, batchRecords)
 	s := &Source{opts: o, batches: make(chan []*ck.Message), logs: make(chan ck.LogEvent, clientLogs)}
 	s.mu.fetched, s.mu.read, s.mu.ends = map[place]ck.Offset{}, map[place]ck.Offset{}, map[place]ck.Offset{}
 	conf := ck.ConfigMap{
@@ -162,7 +165,7 @@ func (s *Source) turn(ctx context.Context) error {
 	return err
 }
 
-func (s *Source) full() bool { return len(s.batch) >= batchRecords || s.bytes >= batchBytes }
+func (s *Source) full() bool { return len(s.batch) >= s.opts.Batch || s.bytes >= batchBytes }
 
 // poll takes one record or one piece of news from the library.
 func (s *Source) poll() error {
@@ -386,7 +389,7 @@ func moved(err error) bool {
 		return false
 	}
 	switch ke.Code() {
-	case ck.ErrIllegalGeneration, ck.ErrUnknownMemberID, ck.ErrRebalanceInProgress, ck.ErrAssignmentLost, ck.ErrState:
+	case ck.ErrIllegalGeneration, ck.ErrUnknownMemberID, ck.ErrRebalanceInProgress, ck.ErrAssignmentLost, ck.ErrState, ck.ErrUnknownPartition:
 		return true
 	}
 	return false
