@@ -19,7 +19,7 @@ import (
 // process and the broker meanwhile, and the other process while the history
 // catches up: in the end it has them all.
 func TestHistoryCatchesUp(t *testing.T) {
-	const backlog, january = 12_000, -27_900_000 // s before sinktest.Base: what the rig reads
+	const backlog = 12_000
 	r := newRig(t)
 	services := localServices(t)
 	a, b := newProcess(t, r.binary, r.settings, "a"), newProcess(t, r.binary, r.settings, "b")
@@ -29,17 +29,7 @@ func TestHistoryCatchesUp(t *testing.T) {
 	r.ready(b)
 	services("pause", "cassandra")
 	t.Cleanup(func() { services("resume", "cassandra") })
-	records := make([]sent, backlog)
-	r.newest = alertSet{}
-	for i := range records {
-		json := sinktest.Alert{Name: fmt.Sprint(r.Name, i), Rule: r.ruleNames()[i%2], Key: fmt.Sprint(i / 3), At: january + int64(i)}.Record().JSON
-		r.newest.add(t, json)
-		records[i] = sent{topic: r.Name + ".alerts", key: fmt.Append(nil, i/3), value: json, partition: ck.PartitionAny}
-	}
-	if err := r.produce(records, 0); err != nil {
-		t.Fatal(err)
-	}
-	ends := r.alertEnds()
+	ends := r.raise(backlog)
 	a.kill()
 	services("kill", "kafka")
 	services("up", "kafka")
@@ -53,6 +43,56 @@ func TestHistoryCatchesUp(t *testing.T) {
 	})
 	b.kill()
 	r.sameInHistory(a)
+}
+
+// raise writes n alerts to the topic, as what the history must have in the end,
+// and returns where the topic ends.
+func (r *rig) raise(n int) map[string]ck.TopicPartition {
+	r.t.Helper()
+	const january = -27_900_000 // s after sinktest.Base: what the rig reads
+	records := make([]sent, n)
+	r.newest = alertSet{}
+	for i := range records {
+		json := sinktest.Alert{Name: fmt.Sprint(r.Name, i), Rule: r.ruleNames()[i%2], Key: fmt.Sprint(i / 3), At: january + int64(i)}.Record().JSON
+		r.newest.add(r.t, json)
+		records[i] = sent{topic: r.Name + ".alerts", key: fmt.Append(nil, i/3), value: json, partition: ck.PartitionAny}
+	}
+	if err := r.produce(records, 0); err != nil {
+		r.t.Fatal(err)
+	}
+	return r.alertEnds()
+}
+
+// TestFigureHistory measures how fast one process works off what came while it
+// was away.
+func TestFigureHistory(t *testing.T) {
+	if *figures == "" {
+		t.Skip("no -figures folder: figures are measured by hand, on a quiet machine")
+	}
+	const backlog, part = 60_000, 10 // the first tenth is that of a process and a server that warm up
+	r := newRig(t)
+	a := newProcess(t, r.binary, r.settings, "a")
+	a.start()
+	r.store(a)
+	a.kill()
+	ends := r.raise(backlog)
+	a.start()
+	var began time.Time
+	var first int64
+	eventually(t, 10*time.Minute, func() string {
+		_, left, err := r.historyLag(ends)
+		if err == nil && began.IsZero() && left <= backlog-backlog/part {
+			began, first = time.Now(), left
+		}
+		if err != nil || left > 0 {
+			return fmt.Sprintf("%d records are to be stored, %v", left, err)
+		}
+		return ""
+	})
+	took := time.Since(began)
+	r.sameInHistory(a)
+	report(t, "history", fmt.Sprintf("%d alerts waited in the topic of one process, one broker and one Cassandra, all on this machine; behind the first tenth\n%d were stored in %s: %.0f a second.\n",
+		backlog, first, took.Round(100*time.Millisecond), float64(first)/took.Seconds()))
 }
 
 // sameInHistory compares the history with the newest versions, once the
