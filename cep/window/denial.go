@@ -1,6 +1,10 @@
 package window
 
-import "github.com/caltrop/caltrop/cep/expr"
+import (
+	"slices"
+
+	"github.com/caltrop/caltrop/cep/expr"
+)
 
 // A denial is a part of having for which few aggregates need be known: while
 // it is false the others are not asked for. A key knows by its place, counted
@@ -11,6 +15,7 @@ type denial struct {
 	slots  []int  // aggregates to know
 	values []int  // values that are such an aggregate
 	picks  uint64 // it reads only these slots, which are picks; 0: it reads more
+	stays  stays
 }
 
 // denialsMax is how many parts of having a key can name.
@@ -25,8 +30,18 @@ func (r *rolling) makeDenials() {
 		d := denial{part: &r.Having.Parts[i]}
 		d.usable = r.needs(&d)
 		d.picks = r.picksOf(&d)
+		r.staysOf(&d)
 		r.denials = append(r.denials, d)
 	}
+	slices.SortStableFunc(r.denials, func(a, b denial) int {
+		switch {
+		case a.stays.ever == b.stays.ever:
+			return 0
+		case a.stays.ever:
+			return -1
+		}
+		return 1
+	})
 }
 
 func (r *rolling) picksOf(d *denial) (picks uint64) {
@@ -55,6 +70,7 @@ func (r *rolling) needs(d *denial) bool {
 
 // denied reports whether the part that was false at the key's last event is
 // false again, so that having is. Where all that it reads is as it was, it is.
+// The slots are in b, or where that is nil in r.slots.
 func (r *rolling) denied(b []byte, at int64) bool {
 	place := int(r.ring.denial)
 	if place == 0 || place > len(r.denials) {
@@ -64,11 +80,15 @@ func (r *rolling) denied(b []byte, at int64) bool {
 	if !d.usable {
 		return false
 	}
-	if d.picks != 0 && d.picks&r.moved == 0 {
+	if b != nil && d.picks != 0 && d.picks&r.moved == 0 {
 		return true
 	}
 	for _, slot := range d.slots {
-		r.resultInPlace(b, slot)
+		if b == nil {
+			r.result(slot)
+		} else {
+			r.resultInPlace(b, slot)
+		}
 	}
 	for _, v := range d.values {
 		if !r.copy(v) {
@@ -79,8 +99,9 @@ func (r *rolling) denied(b []byte, at int64) bool {
 	return d.part.Denies(&r.frame)
 }
 
-// blame notes the part that made having false in the evaluation that judge just
-// made: the one of the event before, if it did again.
+// blame notes a part that made having false in the evaluation that judge just
+// made: the one of the event before if it did again, else one that lets rows
+// linger before others.
 func (r *rolling) blame(holds bool) {
 	place := int(r.ring.denial)
 	if r.ring.denial = 0; holds {

@@ -34,15 +34,21 @@ func (r *rolling) place() {
 	}
 }
 
-// inPlace takes an event as Event does. False means that it is to go the long
-// way; rows may have left the window by then.
-func (r *rolling) inPlace(key []byte, stream int, ev *event.Event, s match.Store, out *match.Output) bool {
+// How far an event came in place.
+const (
+	apart  = iota // it is to go the long way; rows may have left the window
+	joined        // it is in the window, and having is to be judged
+	judged
+)
+
+// inPlace takes an event as Event does, and reports how far it came.
+func (r *rolling) inPlace(key []byte, stream int, ev *event.Event, s match.Store, out *match.Output) int {
 	if !r.flat || r.facts != nil {
-		return false
+		return apart
 	}
 	b := r.draft.paging(s).Edit(key)
 	if len(b) == 0 {
-		return false
+		return apart
 	}
 	g := &r.ring
 	r.mustRead(g.read(b))
@@ -50,24 +56,33 @@ func (r *rolling) inPlace(key []byte, stream int, ev *event.Event, s match.Store
 		r.mustRead(errCorrupt)
 	}
 	r.draft.buf, r.draft.own, r.moved = b, false, 0
-	since := ev.Time - g.last
-	if since >= r.Window.Size || g.n >= r.Limits.WindowEvents || !r.leaveInPlace(b, ev.Time-r.Window.Size) || !r.fits(stream, ev, since) {
-		return false
+	since, cutoff := ev.Time-g.last, ev.Time-r.Window.Size
+	late := r.mayLinger(since)
+	if since >= r.Window.Size || g.n >= r.Limits.WindowEvents || !late && !r.leaveInPlace(b, cutoff) || !r.fits(stream, ev, since) {
+		return apart
 	}
 	r.join(b, ev.Time)
 	if r.Shown {
 		g.write(b)
 		r.changed(Change{Turn: Moved, At: ev.Time})
-		return true
+		return judged
 	}
 	held := g.held
-	g.held = (held || !r.denied(b, ev.Time)) && r.holdsInPlace(b, ev.Time, out)
+	if !held && r.denied(b, ev.Time) {
+		g.write(b)
+		return judged
+	}
+	if late && !r.leaveInPlace(b, cutoff) {
+		g.write(b)
+		return joined
+	}
+	g.held = r.holdsInPlace(b, ev.Time, out)
 	g.write(b)
 	if g.held && !held {
 		r.load(key, s, true)
 		r.report(ev, out)
 	}
-	return true
+	return judged
 }
 
 // leaveInPlace takes out the rows up to a time; false at the last row of the
@@ -76,6 +91,10 @@ func (r *rolling) leaveInPlace(b []byte, cutoff int64) bool {
 	g := &r.ring
 	if g.first > cutoff {
 		return true
+	}
+	if g.bare() {
+		g.write(b)
+		return false
 	}
 	front := r.part(partFront)
 	for g.first <= cutoff {
@@ -145,9 +164,7 @@ func (r *rolling) join(b []byte, at int64) {
 	copy(b[back.at+back.n:], r.rows)
 	copy(b[trail.at+trail.n:], r.proofs)
 	back.n, trail.n = back.n+len(r.rows), trail.n+len(r.proofs)
-	g.last = at
-	g.n++
-	g.fresh++
+	r.note(at)
 	for i := range r.slots {
 		s := &r.slots[i]
 		if s.column < 0 {

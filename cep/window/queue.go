@@ -9,7 +9,9 @@ import (
 // The queue of a rolling window holds a row for each event, oldest first: the
 // front, pages [lo, hi), the back. Only the front and the back are in the key's
 // state: a row is appended to the back and leaves from the front, so the pages
-// between cost nothing. The front is empty only when the window is.
+// between cost nothing. The front is empty when the window is, and when rows are
+// in no hurry to leave (see linger): ring.first is then the time of the last that
+// left.
 //
 // Picks, the aggregates that cannot forget, are kept as two stacks (after the
 // folklore queue of two stacks). A page begins with picks: its own, or if it is
@@ -27,9 +29,7 @@ func (r *rolling) push(at int64) {
 	g := &r.ring
 	r.packed = r.appendRow(r.packed[:0], at-g.last)
 	r.append(partBack, r.packed)
-	g.last = at
-	g.n++
-	g.fresh++
+	r.note(at)
 	for i := range r.slots {
 		s := &r.slots[i]
 		if s.column < 0 {
@@ -43,11 +43,46 @@ func (r *rolling) push(at int64) {
 	}
 }
 
-// pop removes the oldest row and takes its cells out of the aggregates.
+// note makes the event with the cells in r.cells the newest.
+func (r *rolling) note(at int64) {
+	g := &r.ring
+	g.last = at
+	g.n++
+	g.fresh++
+	for i := range r.cells {
+		if c := &r.cells[i]; c.ok && c.num < 0 && r.columns[i].kind == numbers {
+			g.rose = false
+		}
+	}
+}
+
+// bare reports whether the front is empty.
+func (g *ring) bare() bool { return g.parts[partFront].n == 0 }
+
+// reach brings the oldest row of a window to the front.
+func (r *rolling) reach() {
+	if r.ring.bare() {
+		r.refill()
+	}
+}
+
+// pop removes the oldest row, which is in the front, and takes its cells out of
+// the aggregates. The front may be empty then.
 func (r *rolling) pop() {
 	g := &r.ring
-	g.frontAt += r.rowCells(r.part(partFront)[g.frontAt:])
-	g.n--
+	front := r.part(partFront)
+	g.frontAt += r.rowCells(front[g.frontAt:])
+	r.takeOut()
+	if g.frontAt < len(front) {
+		r.face()
+	} else {
+		g.frontAt, g.parts[partFront].n = 0, 0
+	}
+}
+
+// takeOut takes the row in r.gone out of the aggregates.
+func (r *rolling) takeOut() {
+	r.ring.n--
 	for i := range r.slots {
 		s := &r.slots[i]
 		if s.column < 0 {
@@ -56,13 +91,6 @@ func (r *rolling) pop() {
 		if gone := &r.gone[s.column]; gone.ok && !s.remove(r, gone) {
 			r.mustRead(errCorrupt)
 		}
-	}
-	switch {
-	case g.n == 0:
-	case g.frontAt == g.parts[partFront].n:
-		r.refill()
-	default:
-		r.face()
 	}
 }
 

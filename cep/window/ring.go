@@ -13,7 +13,8 @@ import (
 // where they are:
 //
 //	format   1  byte
-//	flags    1  having was true at the last event; events were lost
+//	flags    1  having was true at the last event; events were lost; no number
+//	            below zero has come since the window was empty
 //	fresh    1  events since the last page
 //	denial   1  the part of having that was false at the last event, see denial
 //	n        4  rows
@@ -31,7 +32,7 @@ import (
 // Behind it are the parts: the slots of the aggregates, the key's values, the
 // front and the back of the queue, the trail of events.
 type ring struct {
-	held         bool
+	held, rose   bool
 	fresh        int
 	denial       uint8
 	n            int
@@ -59,6 +60,7 @@ const (
 const (
 	flagHeld = 1 << iota
 	flagLost
+	flagRose
 )
 
 const (
@@ -74,7 +76,7 @@ func (g *ring) read(b []byte) error {
 	if len(b) < ringBytes || b[0] != formatRolling {
 		return errCorrupt
 	}
-	g.held, g.fresh, g.denial = b[1]&flagHeld != 0, int(b[2]), b[3]
+	g.held, g.rose, g.fresh, g.denial = b[1]&flagHeld != 0, b[1]&flagRose != 0, int(b[2]), b[3]
 	g.n = int(binary.LittleEndian.Uint32(b[4:]))
 	g.first = int64(binary.LittleEndian.Uint64(b[8:]))
 	g.last = int64(binary.LittleEndian.Uint64(b[16:]))
@@ -84,7 +86,7 @@ func (g *ring) read(b []byte) error {
 	g.kept = binary.LittleEndian.Uint32(b[52:])
 	g.frontAt, g.taken = int(binary.LittleEndian.Uint32(b[56:])), int(binary.LittleEndian.Uint32(b[60:]))
 	at := ringBytes
-	sound := b[1]&^(flagHeld|flagLost) == 0 && g.n > 0 && g.lo <= g.hi && g.kept <= g.hi && g.fresh < pageMax
+	sound := b[1]&^(flagHeld|flagLost|flagRose) == 0 && g.n > 0 && g.lo <= g.hi && g.kept <= g.hi && g.fresh < pageMax
 	for i := range g.parts {
 		p := &g.parts[i]
 		p.at, p.n, p.room = at, int(binary.LittleEndian.Uint32(b[ringParts+8*i:])), int(binary.LittleEndian.Uint32(b[ringParts+8*i+4:]))
@@ -124,6 +126,9 @@ func (g *ring) flags() (flags byte) {
 	}
 	if g.lost != neverLost {
 		flags |= flagLost
+	}
+	if g.rose {
+		flags |= flagRose
 	}
 	return flags
 }
@@ -244,7 +249,7 @@ func pad(b []byte, n int) []byte {
 // create makes the draft the state of a key without events.
 func (r *rolling) create(stream int, ev *event.Event) {
 	d, g := &r.draft, &r.ring
-	*g = ring{first: ev.Time, last: ev.Time, base: ev.Time, lost: neverLost}
+	*g = ring{first: ev.Time, last: ev.Time, base: ev.Time, lost: neverLost, rose: true}
 	r.resetSlots()
 	d.own = true
 	d.spare = r.appendSlots(pad(d.spare[:0], ringBytes))
@@ -265,7 +270,7 @@ func (r *rolling) restart(at int64) {
 	r.forget()
 	g.first, g.last, g.base = at, at, at
 	g.lo, g.hi, g.mark, g.kept = 0, 0, 0, 0
-	g.fresh, g.n, g.frontAt, g.taken = 0, 0, 0, 0
+	g.fresh, g.n, g.frontAt, g.taken, g.rose = 0, 0, 0, 0, true
 	g.parts[partFront].n, g.parts[partBack].n, g.parts[partTrail].n = 0, 0, 0
 	r.resetSlots()
 }

@@ -70,20 +70,30 @@ func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 		return
 	}
 	r.take(ev)
-	if r.inPlace(key, stream, ev, s, out) {
+	came := r.inPlace(key, stream, ev, s, out)
+	if came == judged {
 		return
 	}
 	known := r.load(key, s, r.paged || r.facts != nil)
 	if !known {
 		r.create(stream, ev)
 	}
-	r.slide(ev.Time, out)
-	since := ev.Time - r.ring.last
-	r.push(ev.Time)
-	if r.Shown {
+	late := came == joined || known && r.mayLinger(ev.Time-r.ring.last)
+	if !late {
+		r.slide(ev.Time, r.Limits.WindowEvents-1, out)
+	}
+	if came == apart {
+		r.enter(stream, ev)
+	}
+	switch {
+	case r.Shown:
 		r.changed(Change{Turn: Moved, At: ev.Time})
-	} else {
-		r.keep(stream, ev, since)
+	case late && r.denied(nil, ev.Time):
+		r.shed(ev.Time - r.Window.Size)
+	default:
+		if late {
+			r.slide(ev.Time, r.Limits.WindowEvents, out)
+		}
 		r.evaluate(ev, out)
 	}
 	if r.ring.fresh == pageMax {
@@ -98,9 +108,17 @@ func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 	}
 }
 
+// enter adds ev to the window and, where alerts may be raised, to the evidence.
+func (r *rolling) enter(stream int, ev *event.Event) {
+	since := ev.Time - r.ring.last
+	if r.push(ev.Time); !r.Shown {
+		r.keep(stream, ev, since)
+	}
+}
+
 // slide drops what is no longer in the window of an event at a time, and the
-// oldest events beyond the ring's capacity with the one that comes.
-func (r *rolling) slide(at int64, out *match.Output) {
+// oldest events beyond so many.
+func (r *rolling) slide(at int64, most int, out *match.Output) {
 	g := &r.ring
 	if g.n == 0 {
 		return
@@ -111,7 +129,7 @@ func (r *rolling) slide(at int64, out *match.Output) {
 		g.held, g.lost = false, neverLost
 		return
 	}
-	for g.first <= cutoff || g.n >= r.Limits.WindowEvents {
+	for r.reach(); g.first <= cutoff || g.n > most; r.reach() {
 		if g.first > cutoff {
 			g.lost = g.first
 			out.Stats.WindowTruncated++
@@ -151,6 +169,7 @@ func (r *rolling) report(ev *event.Event, out *match.Output) {
 func (r *rolling) forget() {
 	g := &r.ring
 	for r.paged && g.n > 0 {
+		r.reach()
 		r.pop()
 	}
 	for ; g.lo < g.hi; g.lo++ {

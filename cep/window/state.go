@@ -10,7 +10,7 @@ import (
 
 // formatState is the first byte of every window state, per kind of window.
 const (
-	formatRolling = 0x14
+	formatRolling = 0x15
 	formatPaned   = 0x22
 	formatSession = 0x31
 )

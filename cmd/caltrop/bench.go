@@ -61,7 +61,7 @@ is bad.`,
 	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
 	f.StringVar(&o.events, "events", "", "file with events, one JSON object a line")
 	f.StringVar(&o.lane, "lane", "", "parsed or bytes (default: the suite's own, parsed for files)")
-	f.StringVar(&o.suite, "suite", "", "run only the built-in suites whose name holds this")
+	f.StringVar(&o.suite, "suite", "", "run only the built-in suite of this name, or all whose name holds this")
 	f.IntVar(&o.runs, "runs", 5, "how often everything is run")
 	f.IntVar(&o.oracle, "oracle", 0, "compare with the oracle over the first N events; 0: a suite's own number, none for files")
 	f.IntVar(&o.count, "count", 0, "events of a built-in suite; 0: the suite's own number")
@@ -127,10 +127,7 @@ func (o *benchOptions) jobs(cmd *cobra.Command) ([]benchJob, error) {
 		return []benchJob{o.over(benchJob{name: o.events, load: func() (*rules.Set, error) { return set, nil }, open: o.open, judged: o.open, lane: bench.Parsed, oracle: o.oracle})}, nil
 	}
 	var jobs []benchJob
-	for _, s := range bench.Suites() {
-		if !strings.Contains(s.Name, o.suite) {
-			continue
-		}
+	for _, s := range o.chosen(bench.Suites()) {
 		if o.count > 0 {
 			s.Traffic.Events = o.count
 		}
@@ -144,6 +141,20 @@ func (o *benchOptions) jobs(cmd *cobra.Command) ([]benchJob, error) {
 		return nil, fmt.Errorf("no built-in suite's name holds %q; --list prints them", o.suite)
 	}
 	return jobs, nil
+}
+
+// chosen returns the suite that has the name asked for, else those whose name
+// holds it.
+func (o *benchOptions) chosen(suites []bench.Suite) (chosen []bench.Suite) {
+	for _, s := range suites {
+		if s.Name == o.suite {
+			return []bench.Suite{s}
+		}
+		if strings.Contains(s.Name, o.suite) {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen
 }
 
 // over applies the flags that replace a job's own choice.
