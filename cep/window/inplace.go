@@ -63,21 +63,21 @@ func (r *rolling) inPlace(key []byte, stream int, ev *event.Event, s match.Store
 	}
 	r.join(b, ev.Time)
 	if r.Shown {
-		g.write(b)
+		g.rewrite(b)
 		r.changed(Change{Turn: Moved, At: ev.Time})
 		return judged
 	}
 	held := g.held
 	if !held && r.denied(b, ev.Time) {
-		g.write(b)
+		g.rewrite(b)
 		return judged
 	}
 	if late && !r.leaveInPlace(b, cutoff) {
-		g.write(b)
+		g.rewrite(b)
 		return joined
 	}
 	g.held = r.holdsInPlace(b, ev.Time, out)
-	g.write(b)
+	g.rewrite(b)
 	if g.held && !held {
 		r.load(key, s, true)
 		r.report(ev, out)
@@ -93,14 +93,14 @@ func (r *rolling) leaveInPlace(b []byte, cutoff int64) bool {
 		return true
 	}
 	if g.bare() {
-		g.write(b)
+		g.rewrite(b)
 		return false
 	}
 	front := r.part(partFront)
 	for g.first <= cutoff {
 		end := g.frontAt + r.rowCells(front[g.frontAt:])
 		if end == len(front) {
-			g.write(b)
+			g.rewrite(b)
 			return false
 		}
 		for i := range r.slots {
@@ -142,7 +142,7 @@ func (r *rolling) faceInPlace(b, front []byte, at int) {
 func (r *rolling) fits(stream int, ev *event.Event, since int64) bool {
 	g := &r.ring
 	if g.fresh+1 == pageMax || g.n+1 < r.kept && g.kept < g.hi && int(g.hi-g.kept-1)*pageMax+g.fresh > g.n {
-		g.write(r.draft.buf)
+		g.rewrite(r.draft.buf)
 		return false
 	}
 	r.rows = r.appendRow(r.rows[:0], since)
@@ -151,7 +151,7 @@ func (r *rolling) fits(stream int, ev *event.Event, since int64) bool {
 	}
 	back, trail := &g.parts[partBack], &g.parts[partTrail]
 	if back.n+len(r.rows) > back.room || trail.n+len(r.proofs) > trail.room {
-		g.write(r.draft.buf)
+		g.rewrite(r.draft.buf)
 		return false
 	}
 	return true

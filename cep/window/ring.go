@@ -120,6 +120,19 @@ func (g *ring) write(b []byte) {
 	}
 }
 
+// rewrite is write after an event that was taken in place: the numbers that such
+// an event changes.
+func (g *ring) rewrite(b []byte) {
+	b = b[:ringBytes:ringBytes]
+	b[1], b[2], b[3] = g.flags(), byte(g.fresh), g.denial
+	binary.LittleEndian.PutUint32(b[4:], uint32(g.n))
+	binary.LittleEndian.PutUint64(b[8:], uint64(g.first))
+	binary.LittleEndian.PutUint64(b[16:], uint64(g.last))
+	binary.LittleEndian.PutUint32(b[56:], uint32(g.frontAt))
+	binary.LittleEndian.PutUint32(b[ringParts+8*partBack:], uint32(g.parts[partBack].n))
+	binary.LittleEndian.PutUint32(b[ringParts+8*partTrail:], uint32(g.parts[partTrail].n))
+}
+
 func (g *ring) flags() (flags byte) {
 	if g.held {
 		flags |= flagHeld
