@@ -25,6 +25,9 @@ var namedCorpus []byte
 //go:embed testdata/page.jsonl
 var pageCorpus []byte
 
+//go:embed testdata/sentence.jsonl
+var sentenceCorpus []byte
+
 // A Case is one case of the corpus: a rule, its input and the alerts it must
 // raise. testdata/README.md tells where the cases come from.
 type Case struct {
@@ -64,6 +67,10 @@ func NamedCases() ([]Case, error) { return readCases(namedCorpus) }
 // language's page. Those tagged bounds are of limits that the oracle's answer
 // knows nothing of.
 func PageCases() ([]Case, error) { return readCases(pageCorpus) }
+
+// SentenceCases returns the cases of windows, keys, time, profiles and lists
+// that were written for the sentences of the page, one after the other.
+func SentenceCases() ([]Case, error) { return readCases(sentenceCorpus) }
 
 // caseLine is a line of the corpus files.
 type caseLine struct {

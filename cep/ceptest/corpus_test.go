@@ -13,6 +13,7 @@ const (
 	flinkRandomCases = 286
 	namedCases       = 116
 	pageCases        = 84
+	sentenceCases    = 136
 )
 
 func TestOracleFlink(t *testing.T) { judgeCorpus(t, ceptest.FlinkCases, flinkCases) }
@@ -24,6 +25,8 @@ func TestOracleFlinkRandom(t *testing.T) {
 func TestOracleNamed(t *testing.T) { judgeCorpus(t, ceptest.NamedCases, namedCases) }
 
 func TestOraclePage(t *testing.T) { judgeCorpus(t, ceptest.PageCases, pageCases) }
+
+func TestOracleSentences(t *testing.T) { judgeCorpus(t, ceptest.SentenceCases, sentenceCases) }
 
 func judgeCorpus(t *testing.T, read func() ([]ceptest.Case, error), want int) {
 	cases, err := read()

@@ -3,6 +3,7 @@ package ceptest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/caltrop/caltrop/cep/syntax"
@@ -84,7 +85,11 @@ func (w *writer) pattern(n int) *syntax.Node {
 	if w.opt.Choice && w.one(8) {
 		w.lists++
 		defer func() { w.lists-- }()
-		return &syntax.Node{Op: syntax.OpAlt, Sub: []*syntax.Node{w.sequence(n), w.sequence(n)}}
+		alt := &syntax.Node{Op: syntax.OpAlt, Sub: []*syntax.Node{w.sequence(n), w.sequence(n)}}
+		if w.one(3) {
+			alt.Sub = append(alt.Sub, w.sequence(1))
+		}
+		return alt
 	}
 	return w.sequence(n)
 }
@@ -92,21 +97,42 @@ func (w *writer) pattern(n int) *syntax.Node {
 func (w *writer) sequence(n int) *syntax.Node {
 	seq := &syntax.Node{Op: syntax.OpSeq}
 	if w.depth == 0 && w.one(8) {
-		w.add(seq, syntax.Relaxed, w.not())
+		w.absences(seq, false)
 	}
 	for range n {
 		if len(seq.Sub) > 0 && w.one(5) {
-			w.add(seq, w.join(false), w.not())
+			w.absences(seq, false)
 		}
 		w.add(seq, w.join(true), w.element())
 	}
 	if w.depth == 0 && w.one(4) {
-		w.add(seq, w.join(false), w.not())
+		w.absences(seq, true)
 	}
 	if len(seq.Sub) == 1 {
 		return seq.Sub[0]
 	}
 	return seq
+}
+
+// absences adds one absence, or two side by side. Only "->" follows one that
+// begins the sequence, and none adds ", !y" to a "-> !x" at the end: after a
+// loop the engine counts such a match, and the page does not (docs/plan.md).
+func (w *writer) absences(seq *syntax.Node, last bool) {
+	relaxed := w.leads(seq)
+	for again := true; again; again = w.one(4) {
+		join := w.join(false)
+		if relaxed {
+			join = syntax.Relaxed
+		}
+		relaxed = relaxed || last && join == syntax.Relaxed
+		w.add(seq, join, w.not())
+	}
+}
+
+// leads reports whether what is added now begins the sequence, or follows
+// nothing but absences.
+func (w *writer) leads(seq *syntax.Node) bool {
+	return !slices.ContainsFunc(seq.Sub, func(n *syntax.Node) bool { return n.Op != syntax.OpNot })
 }
 
 func (w *writer) add(seq *syntax.Node, join syntax.Join, n *syntax.Node) {
@@ -128,7 +154,11 @@ func (w *writer) join(any bool) syntax.Join {
 
 func (w *writer) element() *syntax.Node {
 	if w.opt.Choice && len(w.seen) < maxSteps-1 && w.one(10) {
-		return &syntax.Node{Op: syntax.OpAnd, Sub: []*syntax.Node{w.term(), w.term()}}
+		and := &syntax.Node{Op: syntax.OpAnd, Sub: []*syntax.Node{w.term(), w.term()}}
+		if len(w.seen) < maxSteps && w.one(3) {
+			and.Sub = append(and.Sub, w.term())
+		}
+		return and
 	}
 	return w.term()
 }
@@ -328,5 +358,16 @@ func (w *writer) numberOver(s string) string {
 	if !w.many[s] {
 		return s + ".v"
 	}
-	return w.pick("count("+s+")", "sum("+s+".v)", "max("+s+".v)", "first("+s+".v)", "last("+s+".v)", "distinct("+s+".v)")
+	f := s + "." + w.field(s)
+	return w.pick("count("+s+")", "count("+f+")", "sum("+f+")", "max("+f+")", "min("+f+")", "first("+f+")", "last("+f+")", "distinct("+f+")",
+		"int(2.0 * avg("+f+"))", "int(10.0 * stddev("+f+"))")
+}
+
+// field is v, or the optional u where the step's stream has it.
+func (w *writer) field(step string) string {
+	at := slices.IndexFunc(w.draft.Steps, func(d DraftStep) bool { return d.Name == step })
+	if w.draft.Steps[at].Stream == "e" && w.one(4) {
+		return "u"
+	}
+	return "v"
 }

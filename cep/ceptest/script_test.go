@@ -8,7 +8,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestScripts runs testdata/*.txt and testdata/found/*.txt by oracle and
+// TestScripts runs the scripts of testdata/pattern, sentence and found by oracle and
 // engine. Commands:
 //
 //	rule      the body of a rule: pattern, steps and so on; streams, header and
@@ -20,7 +20,7 @@ import (
 // The expected text is the oracle's answer; an engine that answers otherwise
 // fails the script.
 func TestScripts(t *testing.T) {
-	for _, dir := range []string{"testdata/pattern", "testdata/found"} {
+	for _, dir := range []string{"testdata/pattern", "testdata/sentence", "testdata/found"} {
 		datadriven.Walk(t, dir, runScript)
 	}
 }

@@ -186,7 +186,7 @@ func (r *resolver) withBody(visible map[int]bool, step string) map[int]bool {
 
 func (r *resolver) absence(e *Edge, n absence, pred int) {
 	switch gap := r.c.step(n.step).Gap.Microseconds(); {
-	case e.Kind == AcceptDeadline && gap > 0 && (e.Gap == 0 || gap < e.Gap):
+	case !n.next && e.Kind == AcceptDeadline && gap > 0 && (e.Gap == 0 || gap < e.Gap):
 		e.Gap = gap
 	}
 	switch {
