@@ -99,7 +99,9 @@ func (s *Sieve) textIndex(field int) *textIndex {
 // Pass returns the members to which ev may matter, as a set of bits that is
 // valid until the next call.
 func (s *Sieve) Pass(ev *event.Event) []uint64 {
-	copy(s.hits, s.always)
+	for i, members := range s.always {
+		s.hits[i] = members
+	}
 	for _, t := range s.texts {
 		v := &ev.Values[t.field]
 		if !v.Present() {
@@ -129,6 +131,16 @@ func (s *Sieve) open(d *drawer, ev *event.Event) {
 			s.mark(l.members[:l.reach(v.Double())])
 		}
 	}
+}
+
+// Any reports whether a set has a member.
+func Any(set []uint64) bool {
+	for _, word := range set {
+		if word != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // NextMember takes the first member out of a set that Pass returned; -1 when

@@ -33,21 +33,29 @@ func (t *Task) deliverForm(g *group, f *feed, h *held) {
 	r := f.route(ev.Schema)
 	if r != nil {
 		f.begin(ev, r)
-		r.sheet.Begin(ev)
-		set := r.pass(h)
-		if len(r.musters) > 0 {
-			kept = t.parade(r, h, set)
+		if set := r.pass(h); match.Any(set) {
+			kept = t.present(r, h, set)
 		}
-		for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
-			kept = t.offer(&r.taps[i], h) || kept
-		}
-		r.sheet.End()
 	}
 	t.record(g, f, ev, r != nil)
 	if kept {
 		ev.Own()
 		ev.Hold.Kept = true
 	}
+}
+
+// present shows an event to the rules of a route in set, which it empties, and
+// reports whether an alert refers to the event now.
+func (t *Task) present(r *route, h *held, set []uint64) (kept bool) {
+	r.sheet.Begin(h.ev)
+	if len(r.musters) > 0 {
+		kept = t.parade(r, h, set)
+	}
+	for i := match.NextMember(set); i >= 0; i = match.NextMember(set) {
+		kept = t.offer(&r.taps[i], h) || kept
+	}
+	r.sheet.End()
+	return kept
 }
 
 // approach tells the State of the event behind the one that is about to be

@@ -6,8 +6,8 @@ import "github.com/caltrop/caltrop/cep/event"
 const (
 	hotKeysMax     = 128     // counters
 	hotKeyBytesMax = 256     // a key that is longer is not counted
-	hotEvery       = 32      // of so many accepted events one is counted
-	hotDecay       = 1 << 12 // counted events after which all counts are halved
+	hotEvery       = 64      // of so many accepted events one is counted
+	hotDecay       = 1 << 11 // counted events after which all counts are halved
 )
 
 // A HotKey is a key that brings much of a stream's traffic, about the last

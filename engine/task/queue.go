@@ -48,7 +48,7 @@ func (q *queue) push(h held) {
 	case l.empty():
 		l.push(h)
 		q.at, q.known = int(h.feed), q.size == 1
-	case compareHeld(l.last(), &h) <= 0:
+	case l.last().time < h.time || compareHeld(l.last(), &h) <= 0:
 		l.push(h)
 	case l.insert(&h):
 		q.known = false

@@ -84,7 +84,7 @@ func (r *Run) Step(ev *event.Event) error {
 		}
 		r.last, r.source = ev.Schema, src
 	}
-	r.record = task.Record{Offset: r.next, Source: r.source, SourceOffset: r.offsets[r.source], Event: ev}
+	r.record.Offset, r.record.Source, r.record.SourceOffset, r.record.Event = r.next, r.source, r.offsets[r.source], ev
 	r.next++
 	r.offsets[r.source]++
 	if err := r.task.Step(&r.record, &r.effects); err != nil {
