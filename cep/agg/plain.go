@@ -16,43 +16,31 @@ func (s Spec) Plain() bool {
 	return s.Func == Count || (s.Func == Sum || s.Func == Avg) && s.exact()
 }
 
-// AppendPlain appends the plain form, whose size never changes.
-func (a *Acc) AppendPlain(buf []byte) []byte {
-	buf = binary.LittleEndian.AppendUint64(buf, uint64(a.n))
-	buf = binary.LittleEndian.AppendUint64(buf, a.sum.lo)
-	return binary.LittleEndian.AppendUint64(buf, uint64(a.sum.hi))
-}
-
-// SetPlain makes a, which must be empty or plain itself, what AppendPlain
-// wrote; b has PlainBytes.
-func (a *Acc) SetPlain(b []byte) {
-	_ = b[PlainBytes-1]
-	a.n = int64(binary.LittleEndian.Uint64(b))
-	a.sum.lo = binary.LittleEndian.Uint64(b[8:])
-	a.sum.hi = int64(binary.LittleEndian.Uint64(b[16:]))
+// SetPlain makes a, which must be empty or plain itself, what came but for what
+// left again: two plain forms.
+func (a *Acc) SetPlain(came, left []byte) {
+	a.n = int64(binary.LittleEndian.Uint64(came) - binary.LittleEndian.Uint64(left))
+	a.sum = plainSum(came)
+	a.sum.take(plainSum(left))
 }
 
 // AddPlain adds a number, as event.Value.Int gives it, to a plain form where it
-// is. Bare counts take any.
-func (s Spec) AddPlain(b []byte, n int64) { s.changePlain(b, n, 1) }
-
-// RemovePlain takes out a number that AddPlain took.
-func (s Spec) RemovePlain(b []byte, n int64) { s.changePlain(b, n, -1) }
-
-func (s Spec) changePlain(b []byte, n, sign int64) {
+// is, which is PlainBytes long and all zero at first. Counts take any.
+func (s Spec) AddPlain(b []byte, n int64) {
 	_ = b[PlainBytes-1]
-	binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)+uint64(sign))
+	binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)+1)
 	if s.Func == Count {
 		return
 	}
-	sum := wide{lo: binary.LittleEndian.Uint64(b[8:]), hi: int64(binary.LittleEndian.Uint64(b[16:]))}
-	if sign < 0 {
-		sum.sub(n)
-	} else {
-		sum.add(n)
-	}
+	sum := plainSum(b)
+	sum.add(n)
 	binary.LittleEndian.PutUint64(b[8:], sum.lo)
 	binary.LittleEndian.PutUint64(b[16:], uint64(sum.hi))
+}
+
+func plainSum(b []byte) wide {
+	_ = b[PlainBytes-1]
+	return wide{lo: binary.LittleEndian.Uint64(b[8:]), hi: int64(binary.LittleEndian.Uint64(b[16:]))}
 }
 
 // Better reports whether Min or Max takes a number instead of an older one;

@@ -23,6 +23,12 @@ func (w *wide) merge(o wide) {
 	w.hi += o.hi + int64(carry)
 }
 
+func (w *wide) take(o wide) {
+	var borrow uint64
+	w.lo, borrow = bits.Sub64(w.lo, o.lo, 0)
+	w.hi -= o.hi + int64(borrow)
+}
+
 func (w *wide) sub(n int64) {
 	var borrow uint64
 	w.lo, borrow = bits.Sub64(w.lo, uint64(n), 0)

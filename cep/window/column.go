@@ -107,7 +107,9 @@ func (r *rolling) fillCell(v *event.Value, c *column, to *cell) {
 func (r *rolling) appendRow(buf []byte, since int64) []byte {
 	buf = event.AppendUvarint(buf, uint64(since))
 	bits := len(buf)
-	buf = append(buf, r.noBits...)
+	for range r.noBits {
+		buf = append(buf, 0)
+	}
 	for i := range r.cells {
 		c := &r.cells[i]
 		if !c.ok {

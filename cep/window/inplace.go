@@ -25,12 +25,15 @@ func (r *rolling) place() {
 		s.at = ringBytes + r.flatBytes
 		switch {
 		case s.kind == plain:
-			r.flatBytes += agg.PlainBytes
+			r.flatBytes += 2 * agg.PlainBytes
 		case s.kind == picked && !r.picks[s.pick].text:
 			r.flatBytes += 3 * pickBytes
 		case s.kind != sized:
 			r.flat = false
 		}
+	}
+	if r.flat {
+		r.placeEnd()
 	}
 }
 
@@ -105,10 +108,8 @@ func (r *rolling) leaveInPlace(b []byte, cutoff int64) bool {
 		}
 		for i := range r.slots {
 			s := &r.slots[i]
-			if s.kind == plain && s.column < 0 {
-				s.spec.RemovePlain(b[s.at:], 0)
-			} else if s.kind == plain && r.gone[s.column].ok {
-				s.spec.RemovePlain(b[s.at:], r.gone[s.column].num)
+			if s.kind == plain && r.gone[s.column].ok {
+				s.spec.AddPlain(b[s.at+agg.PlainBytes:], r.gone[s.column].num)
 			}
 		}
 		g.n--
@@ -137,20 +138,22 @@ func (r *rolling) faceInPlace(b, front []byte, at int) {
 	g.first, g.frontAt = g.first+since, at+size
 }
 
-// fits makes the row and the evidence of an event, and reports whether there is
-// room for them and no page to be made or removed.
+// fits writes the row and the evidence of an event behind those there are, and
+// reports whether there was room for them and no page is to be made or removed.
+// What it wrote counts once join says so.
 func (r *rolling) fits(stream int, ev *event.Event, since int64) bool {
 	g := &r.ring
 	if g.fresh+1 == pageMax || g.n+1 < r.kept && g.kept < g.hi && int(g.hi-g.kept-1)*pageMax+g.fresh > g.n {
 		g.rewrite(r.draft.buf)
 		return false
 	}
-	r.rows = r.appendRow(r.rows[:0], since)
-	if r.proofs = r.proofs[:0]; !r.Shown {
-		r.proofs = r.appendProof(r.proofs, stream, ev, since)
+	back, trail := r.part(partBack), r.part(partTrail)
+	row, proof := r.appendRow(back, since), trail
+	if !r.Shown {
+		proof = r.appendProof(trail, stream, ev, since)
 	}
-	back, trail := &g.parts[partBack], &g.parts[partTrail]
-	if back.n+len(r.rows) > back.room || trail.n+len(r.proofs) > trail.room {
+	r.backTo, r.trailTo = len(row), len(proof)
+	if cap(row) != cap(back) || cap(proof) != cap(trail) { // they are elsewhere
 		g.rewrite(r.draft.buf)
 		return false
 	}
@@ -160,17 +163,11 @@ func (r *rolling) fits(stream int, ev *event.Event, since int64) bool {
 // join adds the event that fits.
 func (r *rolling) join(b []byte, at int64) {
 	g := &r.ring
-	back, trail := &g.parts[partBack], &g.parts[partTrail]
-	copy(b[back.at+back.n:], r.rows)
-	copy(b[trail.at+trail.n:], r.proofs)
-	back.n, trail.n = back.n+len(r.rows), trail.n+len(r.proofs)
+	g.parts[partBack].n, g.parts[partTrail].n = r.backTo, r.trailTo
 	r.note(at)
 	for i := range r.slots {
 		s := &r.slots[i]
 		if s.column < 0 {
-			if s.kind == plain {
-				s.spec.AddPlain(b[s.at:], 0)
-			}
 			continue
 		}
 		c := &r.cells[s.column]
@@ -202,7 +199,7 @@ func putPick(b []byte, c *cell) {
 func (r *rolling) resultInPlace(b []byte, i int) {
 	switch s := &r.slots[i]; s.kind {
 	case plain:
-		s.acc.SetPlain(b[s.at:])
+		s.acc.SetPlain(b[s.at:], b[s.at+agg.PlainBytes:])
 		r.aggs[i] = s.summary()
 	case picked:
 		r.aggs[i] = r.picks[s.pick].resultInPlace(b[s.at:])

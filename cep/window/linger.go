@@ -1,6 +1,10 @@
 package window
 
-import "github.com/caltrop/caltrop/cep/agg"
+import (
+	"encoding/binary"
+
+	"github.com/caltrop/caltrop/cep/agg"
+)
 
 // What has left the window may linger in its queue as long as having is false
 // with it: where the part that denies says that counts, sums or maxima lie above
@@ -62,41 +66,67 @@ func (r *rolling) mayLinger(since int64) bool {
 	return true
 }
 
-// shed takes out what is over by a time: rows of the front, and whole pages
-// when that is empty.
+// shed takes out the pages that are over by a time, and the front before them.
 func (r *rolling) shed(cutoff int64) {
 	g := &r.ring
-	for !g.bare() && g.first <= cutoff {
-		r.pop()
-	}
-	for g.bare() && g.lo < g.hi && r.shedPage(cutoff) {
+	for g.lo < g.hi {
+		number := pageNumber(pageEntries, 0, uint64(g.lo))
+		over := r.leaveUpTo(r.draft.pages.get(number), cutoff)
+		if r.draft.again(); !over {
+			return
+		}
+		r.draft.put(number, nil)
+		g.lo++
 	}
 }
 
-// shedPage takes out the oldest page; false when some row of it is in the
-// window.
-func (r *rolling) shedPage(cutoff int64) bool {
-	g := &r.ring
-	number := pageNumber(pageEntries, 0, uint64(g.lo))
-	page, at := r.draft.page(number), 0
-	for i := range r.picks {
-		_, at = r.pick(page, at, i)
+// The end of a page says what had come when it was made: the time of the newest
+// row and the number of rows, 8 bytes each, and what the plain slots had been
+// given. When all up to there leaves, that has left.
+
+// placeEnd gives the end of a page its size.
+func (r *rolling) placeEnd() {
+	r.endBytes = 16
+	for i := range r.slots {
+		if r.slots[i].kind == plain {
+			r.endBytes += agg.PlainBytes
+		}
 	}
-	newest := g.first
-	for at := at; at < len(page); {
-		since, size := r.since(page[at:])
-		newest, at = newest+since, at+size
-		at += r.rowCells(page[at:])
+}
+
+// appendEnd writes the end of a page that is made now.
+func (r *rolling) appendEnd(buf []byte) []byte {
+	if r.endBytes == 0 {
+		return buf
 	}
+	buf = binary.LittleEndian.AppendUint64(buf, uint64(r.ring.last))
+	buf = binary.LittleEndian.AppendUint64(buf, r.ring.came)
+	for i := range r.slots {
+		if s := &r.slots[i]; s.kind == plain {
+			buf = append(buf, s.came[:]...)
+		}
+	}
+	return buf
+}
+
+// leaveUpTo takes out all up to the end of a page; false where that is not over
+// by a time.
+func (r *rolling) leaveUpTo(page []byte, cutoff int64) bool {
+	if len(page) < r.endBytes {
+		r.mustRead(errCorrupt)
+	}
+	newest := int64(binary.LittleEndian.Uint64(page))
 	if newest > cutoff {
 		return false
 	}
-	for at < len(page) {
-		at += r.row(page[at:])
-		r.takeOut()
+	g := &r.ring
+	g.first, g.n = newest, int(g.came-binary.LittleEndian.Uint64(page[8:]))
+	g.frontAt, g.parts[partFront].n = 0, 0
+	at := 16
+	for i := range r.slots {
+		if s := &r.slots[i]; s.kind == plain {
+			at += copy(s.left[:], page[at:])
+		}
 	}
-	r.draft.put(number, nil)
-	g.first = newest
-	g.lo++
 	return true
 }

@@ -14,7 +14,8 @@ import (
 // left.
 //
 // Picks, the aggregates that cannot forget, are kept as two stacks (after the
-// folklore queue of two stacks). A page begins with picks: its own, or if it is
+// folklore queue of two stacks). A page begins, where slots have fixed places,
+// with what has come up to its end (see end), then with picks: its own, or if it is
 // before mark, those of all that lies between it and mark. A row of the front
 // has before it the picks of itself and of all up to mark, where they are not
 // those of the row before. When the last page before mark has become the front,
@@ -48,6 +49,7 @@ func (r *rolling) note(at int64) {
 	g := &r.ring
 	g.last = at
 	g.n++
+	g.came++
 	g.fresh++
 	for i := range r.cells {
 		if c := &r.cells[i]; c.ok && c.num < 0 && r.columns[i].kind == numbers {
@@ -110,7 +112,7 @@ func (r *rolling) face() {
 // fold makes a page of the back, and one of the events that are its evidence.
 func (r *rolling) fold() {
 	g := &r.ring
-	r.rows = r.rows[:0]
+	r.rows = r.appendEnd(r.rows[:0])
 	for i := range r.picks {
 		p := &r.picks[i]
 		if r.rows = appendPick(r.rows, &p.back.cell, p.text); p.back.ok {
@@ -152,7 +154,7 @@ func (r *rolling) refill() {
 		r.flip()
 	}
 	number := pageNumber(pageEntries, 0, uint64(g.lo))
-	page, at := r.draft.page(number), 0
+	page, at := r.draft.page(number), r.endBytes
 	r.draft.put(number, nil)
 	g.lo++
 	for i := range r.picks {
@@ -232,8 +234,8 @@ func (r *rolling) flip() {
 // refresh gives a page the picks of what is later, which are in the middle, and
 // adds the page's own to them.
 func (r *rolling) refresh(number uint64) {
-	page, at := r.draft.page(number), 0
-	r.rows = r.rows[:0]
+	page, at := r.draft.page(number), r.endBytes
+	r.rows = append(r.rows[:0], page[:at]...)
 	for i := range r.picks {
 		p := &r.picks[i]
 		var own cell

@@ -23,6 +23,7 @@ import (
 //	base     8  time of the event before the trail
 //	lost     8  time of the newest event that left early by
 //	            limits.window_events
+//	came     8  rows since the window was last empty
 //	lo hi mark            4 each: pages of the queue, see queue
 //	kept     4  the first page of evidence, see recent
 //	frontAt  4  where in the front the oldest row is
@@ -38,6 +39,7 @@ type ring struct {
 	n            int
 	first, last  int64
 	base, lost   int64
+	came         uint64
 	lo, hi, mark uint32
 	kept         uint32
 	frontAt      int
@@ -64,7 +66,7 @@ const (
 )
 
 const (
-	ringParts = 64 // where the spans are
+	ringParts = 72 // where the spans are
 	ringBytes = ringParts + 8*partCount
 )
 
@@ -82,9 +84,10 @@ func (g *ring) read(b []byte) error {
 	g.last = int64(binary.LittleEndian.Uint64(b[16:]))
 	g.base = int64(binary.LittleEndian.Uint64(b[24:]))
 	g.lost = int64(binary.LittleEndian.Uint64(b[32:]))
-	g.lo, g.hi, g.mark = binary.LittleEndian.Uint32(b[40:]), binary.LittleEndian.Uint32(b[44:]), binary.LittleEndian.Uint32(b[48:])
-	g.kept = binary.LittleEndian.Uint32(b[52:])
-	g.frontAt, g.taken = int(binary.LittleEndian.Uint32(b[56:])), int(binary.LittleEndian.Uint32(b[60:]))
+	g.came = binary.LittleEndian.Uint64(b[40:])
+	g.lo, g.hi, g.mark = binary.LittleEndian.Uint32(b[48:]), binary.LittleEndian.Uint32(b[52:]), binary.LittleEndian.Uint32(b[56:])
+	g.kept = binary.LittleEndian.Uint32(b[60:])
+	g.frontAt, g.taken = int(binary.LittleEndian.Uint32(b[64:])), int(binary.LittleEndian.Uint32(b[68:]))
 	at := ringBytes
 	sound := b[1]&^(flagHeld|flagLost|flagRose) == 0 && g.n > 0 && g.lo <= g.hi && g.kept <= g.hi && g.fresh < pageMax
 	for i := range g.parts {
@@ -108,12 +111,13 @@ func (g *ring) write(b []byte) {
 	binary.LittleEndian.PutUint64(b[16:], uint64(g.last))
 	binary.LittleEndian.PutUint64(b[24:], uint64(g.base))
 	binary.LittleEndian.PutUint64(b[32:], uint64(g.lost))
-	binary.LittleEndian.PutUint32(b[40:], g.lo)
-	binary.LittleEndian.PutUint32(b[44:], g.hi)
-	binary.LittleEndian.PutUint32(b[48:], g.mark)
-	binary.LittleEndian.PutUint32(b[52:], g.kept)
-	binary.LittleEndian.PutUint32(b[56:], uint32(g.frontAt))
-	binary.LittleEndian.PutUint32(b[60:], uint32(g.taken))
+	binary.LittleEndian.PutUint64(b[40:], g.came)
+	binary.LittleEndian.PutUint32(b[48:], g.lo)
+	binary.LittleEndian.PutUint32(b[52:], g.hi)
+	binary.LittleEndian.PutUint32(b[56:], g.mark)
+	binary.LittleEndian.PutUint32(b[60:], g.kept)
+	binary.LittleEndian.PutUint32(b[64:], uint32(g.frontAt))
+	binary.LittleEndian.PutUint32(b[68:], uint32(g.taken))
 	for i := range g.parts {
 		binary.LittleEndian.PutUint32(b[ringParts+8*i:], uint32(g.parts[i].n))
 		binary.LittleEndian.PutUint32(b[ringParts+8*i+4:], uint32(g.parts[i].room))
@@ -128,7 +132,8 @@ func (g *ring) rewrite(b []byte) {
 	binary.LittleEndian.PutUint32(b[4:], uint32(g.n))
 	binary.LittleEndian.PutUint64(b[8:], uint64(g.first))
 	binary.LittleEndian.PutUint64(b[16:], uint64(g.last))
-	binary.LittleEndian.PutUint32(b[56:], uint32(g.frontAt))
+	binary.LittleEndian.PutUint64(b[40:], g.came)
+	binary.LittleEndian.PutUint32(b[64:], uint32(g.frontAt))
 	binary.LittleEndian.PutUint32(b[ringParts+8*partBack:], uint32(g.parts[partBack].n))
 	binary.LittleEndian.PutUint32(b[ringParts+8*partTrail:], uint32(g.parts[partTrail].n))
 }
@@ -239,7 +244,7 @@ func (r *rolling) rearrange(part, room int) {
 		}
 		if g.fresh > 0 && part >= partBack && i >= partBack {
 			each := (p.n + g.fresh - 1) / g.fresh
-			p.room = max(p.room, each*min(growth*g.fresh, pageMax))
+			p.room = max(p.room, each*min(growth*g.fresh, pageMax)+slack)
 		}
 		p.at = from
 		d.next = pad(d.next, from+p.room)
@@ -248,8 +253,12 @@ func (r *rolling) rearrange(part, room int) {
 	d.buf, d.own = d.spare, true
 }
 
-// growth is how many times the events there are a state gets room for.
-const growth = 4
+// growth is how many times the events there are a state gets room for, and slack
+// what writing the last of them a word at a time may touch besides.
+const (
+	growth = 4
+	slack  = 8
+)
 
 // pad makes b n bytes long, with zeros.
 func pad(b []byte, n int) []byte {
@@ -283,7 +292,7 @@ func (r *rolling) restart(at int64) {
 	r.forget()
 	g.first, g.last, g.base = at, at, at
 	g.lo, g.hi, g.mark, g.kept = 0, 0, 0, 0
-	g.fresh, g.n, g.frontAt, g.taken, g.rose = 0, 0, 0, 0, true
+	g.fresh, g.n, g.came, g.frontAt, g.taken, g.rose = 0, 0, 0, 0, 0, true
 	g.parts[partFront].n, g.parts[partBack].n, g.parts[partTrail].n = 0, 0, 0
 	r.resetSlots()
 }

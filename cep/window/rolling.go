@@ -17,7 +17,10 @@ type rolling struct {
 	approximate bool // some result of the evaluation is
 	flat        bool // the slots have fixed places
 	flatBytes   int  // of the slots
+	endBytes    int  // of the end of a page
 	denials     []denial
+	backTo      int    // where the event that fits ends in the back
+	trailTo     int    // and in the trail
 	moved       uint64 // picks, by slot, that the event taken in place may have changed
 
 	ring  ring

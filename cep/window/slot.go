@@ -16,11 +16,17 @@ type slot struct {
 	column  int // -1: takes every event
 	kind    slotKind
 	at      int     // in a flat state
-	acc     agg.Acc // plain, summed
-	pick    int     // picked: place among the picks
+	acc     agg.Acc // plain: scratch; summed
+	came    plainForm
+	left    plainForm // of what came
+	pick    int       // picked: place among the picks
 	counted counted
 	ranked  ranked
 }
+
+// A plainForm is all that ever came to a plain slot since the window was last
+// empty, or all that left it.
+type plainForm [agg.PlainBytes]byte
 
 type slotKind uint8
 
@@ -166,7 +172,9 @@ func (s *slot) argument(c *cell) event.Value {
 // add takes the cell of an event that joins the window.
 func (s *slot) add(r *rolling, c *cell) {
 	switch s.kind {
-	case plain, summed:
+	case plain:
+		s.spec.AddPlain(s.came[:], c.num)
+	case summed:
 		s.acc.Add(s.spec, s.argument(c))
 	case picked:
 		p := &r.picks[s.pick]
@@ -182,7 +190,9 @@ func (s *slot) add(r *rolling, c *cell) {
 // never there.
 func (s *slot) remove(r *rolling, c *cell) bool {
 	switch s.kind {
-	case plain, summed:
+	case plain:
+		s.spec.AddPlain(s.left[:], c.num)
+	case summed:
 		s.acc.Remove(s.spec, s.argument(c))
 	case distinct:
 		return s.counted.remove(&r.draft.pages, s.identity(c))
@@ -226,6 +236,9 @@ func (r *rolling) result(i int) {
 		r.approximate = r.approximate || approximate
 	case sorted:
 		r.aggs[i] = s.ranked.result(&r.draft.pages, s.spec)
+	case plain:
+		s.acc.SetPlain(s.came[:], s.left[:])
+		fallthrough
 	default:
 		r.aggs[i] = s.summary()
 	}
@@ -245,7 +258,7 @@ func (r *rolling) appendSlots(buf []byte) []byte {
 		s := &r.slots[i]
 		switch s.kind {
 		case plain:
-			buf = s.acc.AppendPlain(buf)
+			buf = append(append(buf, s.came[:]...), s.left[:]...)
 		case summed:
 			buf = s.acc.AppendTo(buf, s.spec)
 		case picked:
@@ -267,9 +280,8 @@ func (r *rolling) readSlots(c *cursor) {
 		s := &r.slots[i]
 		switch s.kind {
 		case plain:
-			if b := c.Take(agg.PlainBytes); b != nil {
-				s.acc.SetPlain(b)
-			}
+			copy(s.came[:], c.Take(agg.PlainBytes))
+			copy(s.left[:], c.Take(agg.PlainBytes))
 		case summed:
 			c.acc(&s.acc, s.spec)
 		case picked:
@@ -303,6 +315,7 @@ func (r *rolling) resetSlots() {
 	for i := range r.slots {
 		s := &r.slots[i]
 		s.acc.Reset()
+		s.came, s.left = plainForm{}, plainForm{}
 		s.counted.reset()
 		s.ranked.reset()
 	}
