@@ -23,7 +23,6 @@ func (s *Store) Bound(bytes, writes int) {
 	s.opts.Bytes = max(bytes, taken-boundStep)
 	if s.table.roomy() {
 		s.table.refit()
-		s.near = [2]int{-1, -1}
 	}
 	s.evict(0)
 	if s.opts.Bytes == bytes {

@@ -54,7 +54,6 @@ type Store struct {
 	dropped []uint32
 	cut     *Cut // under way
 	stats   Stats
-	near    [2]int // places in the table that Near found last, the newer first; below 0: none
 }
 
 var _ task.State = (*Store)(nil)
@@ -71,7 +70,7 @@ type Stats struct {
 func NewMemory() *Store { return newStore(Options{}, nil) }
 
 func newStore(o Options, db *disk) *Store {
-	return &Store{near: [2]int{-1, -1}, opts: o.withDefaults(), slots: map[uint32]uint32{}, db: db}
+	return &Store{opts: o.withDefaults(), slots: map[uint32]uint32{}, db: db}
 }
 
 // Open implements task.State.
@@ -156,42 +155,14 @@ func (s *Store) Get(slot uint32, key []byte) []byte {
 
 // Edit implements task.State.
 func (s *Store) Edit(slot uint32, key []byte, dies int64) []byte {
-	r, hash, ok := s.remembered(slot, key)
-	if !ok {
-		hash = hashOf(slot, key)
-		r = s.load(hash, slot, key)
-	}
+	hash := hashOf(slot, key)
+	r := s.load(hash, slot, key)
 	if r == nil || r.valueLen() == 0 {
 		return nil
 	}
 	r.setDies(dies)
 	s.touch(r, hash)
 	return r.value()
-}
-
-// Near implements task.State: the processor fetches the head of the record, and
-// where it is found is remembered.
-func (s *Store) Near(slot uint32, key []byte) {
-	s.near[1] = s.near[0]
-	if s.near[0] = s.table.next(hashOf(slot, key), -1); s.near[0] >= 0 {
-		fetch(&s.arena.at(ref(s.table.entries[s.near[0]]))[0])
-	}
-}
-
-// remembered returns the record of which Near told when it was called but once
-// since; false when that is another one.
-func (s *Store) remembered(slot uint32, key []byte) (r record, hash uint32, ok bool) {
-	i := s.near[1]
-	if uint(i) >= uint(len(s.table.entries)) || s.table.entries[i] == 0 {
-		return nil, 0, false
-	}
-	e := s.table.entries[i]
-	r = record(s.arena.at(ref(e)))
-	if r.slot() != slot || string(r.key()) != string(key) {
-		return nil, 0, false
-	}
-	r.set(flagTouched)
-	return r, uint32(e >> 32), true
 }
 
 // load finds a record in the heap or brings it there; nil when there is none.

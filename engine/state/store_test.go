@@ -81,10 +81,6 @@ func openSlots(s *Store) {
 func change(r *rand.Rand, s *Store, m *model) {
 	slot, key := uint32(1+r.IntN(modelSlots)), fmt.Sprintf("key-%d", r.IntN(modelKeys))
 	name := modelName(slot, key)
-	s.Near(slot, []byte(key))
-	if r.IntN(2) == 0 { // what was told of first is edited, or forgotten
-		s.Near(uint32(1+r.IntN(modelSlots)), fmt.Appendf(nil, "key-%d", r.IntN(modelKeys)))
-	}
 	switch r.IntN(10) {
 	case 9:
 		s.Bound(64+r.IntN(1<<14), 1+r.IntN(1<<12))

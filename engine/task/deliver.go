@@ -58,26 +58,6 @@ func (t *Task) present(r *route, h *held, set []uint64) (kept bool) {
 	return kept
 }
 
-// approach tells the State of the event behind the one that is about to be
-// delivered: its records are fetched meanwhile.
-func (t *Task) approach(g *group) {
-	h := g.held.second()
-	if h == nil || h.idle {
-		return
-	}
-	f := &g.feeds[h.feed]
-	r := f.route(h.ev.Schema)
-	if r == nil || len(r.near) == 0 {
-		return
-	}
-	set := r.pass(h)
-	for _, n := range r.near {
-		if set[n.member>>6]>>(n.member&63)&1 != 0 && (n.keyer.ahead == h.ev || n.keyer.approach(h.ev)) {
-			t.cfg.State.Near(n.slot, n.keyer.next)
-		}
-	}
-}
-
 func (f *feed) route(schema *event.Schema) *route {
 	for i := range f.routes {
 		if f.routes[i].schema == schema {
@@ -96,7 +76,7 @@ func (r *route) pass(h *held) []uint64 {
 		return r.members[:]
 	}
 	set := r.sieve.Pass(h.ev)
-	if (r.early || len(r.near) > 0) && len(set) == 1 {
+	if r.early && len(set) == 1 {
 		h.members, h.known = set[0], true
 	}
 	return set

@@ -18,7 +18,6 @@ type group struct {
 	asides    []int  // those of streams that only profiles read
 	above     bool   // its rules read alerts
 	ahead     bool   // something of it looks ahead of the watermark
-	near      bool   // some rule of it reads its state at each event
 	mark      int64  // the watermark applied
 	first     int64  // time of the first event read by rules; unset before
 	held      queue
@@ -54,17 +53,9 @@ type route struct {
 	taps    []tap
 	sieve   *match.Sieve
 	early   bool // some rule of it looks ahead of the watermark
-	near    []nearby
 	members [1]uint64
 	sheet   *match.Sheet
 	musters []muster
-}
-
-// A nearby is a tap whose rule reads its state at each event that may matter to it.
-type nearby struct {
-	member int // its place among the taps
-	slot   uint32
-	keyer  *keyer
 }
 
 // A tap leads from a stream to one slot: a key a role.
@@ -169,9 +160,6 @@ func (t *Task) run(g *group, to int64) {
 		case isTimer && (!isEvent || at <= h.time):
 			t.fire(g, at)
 		case isEvent:
-			if g.near {
-				t.approach(g)
-			}
 			t.deliver(g, h)
 			g.held.pop()
 		default:

@@ -18,31 +18,12 @@ type keyer struct {
 	whole  bool   // it has every field
 	key    []byte // once made is true
 	made   bool
-	ahead  *event.Event // which will be begun, and whose key is in next; nil: none
-	next   []byte
-}
-
-// approach makes the key of an event that will be begun before its space is used
-// again; false when it has none that is the task's.
-func (k *keyer) approach(ev *event.Event) bool {
-	k.ahead = nil
-	var ok bool
-	if k.next, ok = AppendKey(k.next[:0], ev, k.fields); !ok || k.owns != nil && !k.owns(k.next) {
-		return false
-	}
-	k.ahead = ev
-	return true
 }
 
 // begin makes ev the event whose key is asked for, and reports whether it has
 // one that is the task's.
 func (k *keyer) begin(ev *event.Event) bool {
-	if k.ev = ev; k.ahead == ev {
-		k.key, k.next, k.ahead = k.next, k.key, nil
-		k.made, k.whole, k.ok = true, true, true
-		return true
-	}
-	k.made, k.whole = false, true
+	k.ev, k.made, k.whole = ev, false, true
 	for _, f := range k.fields {
 		k.whole = k.whole && f < len(ev.Values) && ev.Values[f].Present()
 	}

@@ -72,15 +72,6 @@ func (q *queue) first() (*held, bool) {
 	return q.strays.first()
 }
 
-// second returns the event behind the one that first returned, nil where that
-// takes a search.
-func (q *queue) second() *held {
-	if q.at == len(q.lines) || q.lines[q.at].from+1 == q.lines[q.at].until {
-		return nil
-	}
-	return q.lines[q.at].at(q.lines[q.at].from + 1)
-}
-
 func (q *queue) find() {
 	var best *held
 	for i := range q.lines {

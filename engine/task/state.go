@@ -18,8 +18,6 @@ type State interface {
 	// its length. It counts as changed; dies as with Put. The bytes are valid
 	// until the next call of any method.
 	Edit(slot uint32, key []byte, dies int64) []byte
-	// Near tells that the record of key will soon be asked for.
-	Near(slot uint32, key []byte)
 	// Put replaces the record of key; an empty value removes it, and its timer
 	// stays. Bytes are copied. From event time dies on nothing of the record
 	// can matter any more unless it has a timer; Never keeps it.

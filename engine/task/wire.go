@@ -76,12 +76,12 @@ func (t *Task) fill(g *group) {
 func (g *group) wire(t *Task) {
 	g.held.forget()
 	g.feeds = make([]feed, len(g.streams))
-	g.dying, g.ahead, g.near = 0, false, false
+	g.dying, g.ahead = 0, false
 	for _, s := range g.slots {
 		if s.died != alive {
 			g.dying++
 		}
-		g.ahead, g.near = g.ahead || s.ahead != nil, g.near || s.paged()
+		g.ahead = g.ahead || s.ahead != nil
 		for i, sch := range s.rule.Streams {
 			f := &g.feeds[g.feedOf(t, sch.Stream)]
 			p := tap{slot: s}
@@ -111,9 +111,6 @@ func (f *feed) tap(schema *event.Schema, p tap) {
 		r = &f.routes[len(f.routes)-1]
 	}
 	r.early = r.early || p.slot.ahead != nil
-	if p.slot.paged() {
-		r.near = append(r.near, nearby{len(r.taps), p.slot.id, p.roles[0]})
-	}
 	r.taps = append(r.taps, p)
 }
 
