@@ -62,7 +62,6 @@ func (p *plain) Put(slot uint32, key, value []byte, dies int64) {
 	p.records[plainKey{slot, string(key)}] = plainRecord{bytes.Clone(value), dies}
 }
 
-
 // SetTimer implements task.State.
 func (p *plain) SetTimer(slot uint32, key []byte, at int64) {
 	if at == 0 {
