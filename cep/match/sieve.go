@@ -99,9 +99,7 @@ func (s *Sieve) textIndex(field int) *textIndex {
 // Pass returns the members to which ev may matter, as a set of bits that is
 // valid until the next call.
 func (s *Sieve) Pass(ev *event.Event) []uint64 {
-	for i, members := range s.always {
-		s.hits[i] = members
-	}
+	copy(s.hits, s.always)
 	for _, t := range s.texts {
 		v := &ev.Values[t.field]
 		if !v.Present() {
