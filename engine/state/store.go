@@ -431,7 +431,7 @@ func (s *Store) reap() {
 // that the dead go as fast as others come.
 const (
 	sweepStep  = 4
-	sweepEvery = 64
+	sweepEvery = 16
 )
 
 func (s *Store) expire(r record, hash uint32) {
