@@ -107,7 +107,7 @@ func (r *rolling) fillCell(v *event.Value, c *column, to *cell) {
 func (r *rolling) appendRow(buf []byte, since int64) []byte {
 	buf = event.AppendUvarint(buf, uint64(since))
 	bits := len(buf)
-	for range r.noBits {
+	for range r.bitBytes {
 		buf = append(buf, 0)
 	}
 	for i := range r.cells {
@@ -146,7 +146,7 @@ func (r *rolling) row(rows []byte) (size int) {
 
 // rowCells reads a row but for its time, as row does.
 func (r *rolling) rowCells(row []byte) (size int) {
-	size = len(r.noBits)
+	size = r.bitBytes
 	if len(row) < size {
 		r.mustRead(errCorrupt)
 	}

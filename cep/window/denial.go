@@ -1,10 +1,6 @@
 package window
 
-import (
-	"slices"
-
-	"github.com/caltrop/caltrop/cep/expr"
-)
+import "github.com/caltrop/caltrop/cep/expr"
 
 // A denial is a part of having for which few aggregates need be known: while
 // it is false the others are not asked for. A key knows by its place, counted
@@ -21,27 +17,31 @@ type denial struct {
 // denialsMax is how many parts of having a key can name.
 const denialsMax = 255
 
-// makeDenials looks at the parts of having.
+// makeDenials looks at the parts of having; those that let rows linger go before.
 func (r *rolling) makeDenials() {
 	if r.Having == nil {
 		return
 	}
+	var others []denial
 	for i := range r.Having.Parts[:min(len(r.Having.Parts), denialsMax)] {
 		d := denial{part: &r.Having.Parts[i]}
 		d.usable = r.needs(&d)
 		d.picks = r.picksOf(&d)
-		r.staysOf(&d)
-		r.denials = append(r.denials, d)
-	}
-	slices.SortStableFunc(r.denials, func(a, b denial) int {
-		switch {
-		case a.stays.ever == b.stays.ever:
-			return 0
-		case a.stays.ever:
-			return -1
+		if r.staysOf(&d); d.stays.ever {
+			r.denials = append(r.denials, d)
+		} else {
+			others = append(others, d)
 		}
-		return 1
-	})
+	}
+	r.denials = append(r.denials, others...)
+}
+
+// last is the denial of the key's last event; nil where it knows of none.
+func (r *rolling) last() *denial {
+	if place := int(r.ring.denial); place > 0 && place <= len(r.denials) {
+		return &r.denials[place-1]
+	}
+	return nil
 }
 
 func (r *rolling) picksOf(d *denial) (picks uint64) {
@@ -72,12 +72,8 @@ func (r *rolling) needs(d *denial) bool {
 // false again, so that having is. Where all that it reads is as it was, it is.
 // The slots are in b, or where that is nil in r.slots.
 func (r *rolling) denied(b []byte, at int64) bool {
-	place := int(r.ring.denial)
-	if place == 0 || place > len(r.denials) {
-		return false
-	}
-	d := &r.denials[place-1]
-	if !d.usable {
+	d := r.last()
+	if d == nil || !d.usable {
 		return false
 	}
 	if b != nil && d.picks != 0 && d.picks&r.moved == 0 {
@@ -103,12 +99,10 @@ func (r *rolling) denied(b []byte, at int64) bool {
 // made: the one of the event before if it did again, else one that lets rows
 // linger before others.
 func (r *rolling) blame(holds bool) {
-	place := int(r.ring.denial)
-	if r.ring.denial = 0; holds {
+	if d := r.last(); !holds && d != nil && d.part.Denies(&r.frame) {
 		return
 	}
-	if place > 0 && place <= len(r.denials) && r.denials[place-1].part.Denies(&r.frame) {
-		r.ring.denial = uint8(place)
+	if r.ring.denial = 0; holds {
 		return
 	}
 	for i := range r.denials {

@@ -51,10 +51,11 @@ func (r *rolling) staysOf(d *denial) {
 // lasts, with the event that comes so long after the newest.
 func (r *rolling) mayLinger(since int64) bool {
 	g := &r.ring
-	if g.denial == 0 || int(g.denial) > len(r.denials) || since >= r.Window.Size || g.n >= r.Limits.WindowEvents {
+	d := r.last()
+	if d == nil || since >= r.Window.Size || g.n >= r.Limits.WindowEvents {
 		return false
 	}
-	st := &r.denials[g.denial-1].stays
+	st := &d.stays
 	if !st.ever || st.rising && !g.rose {
 		return false
 	}

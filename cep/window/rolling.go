@@ -28,7 +28,7 @@ type rolling struct {
 
 	cells, gone []cell // of the event that comes, of a row that leaves
 	texts       []byte // of cells
-	noBits      []byte // of a row without cells
+	bitBytes    int    // of the bits of a row
 	suffixes    []cell
 	fronts      []byte
 	rows        []byte // of a page, or for the front

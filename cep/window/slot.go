@@ -152,7 +152,7 @@ func (r *rolling) makeSlots() {
 		r.slots[i] = s
 	}
 	r.cells, r.gone = make([]cell, len(r.columns)), make([]cell, len(r.columns))
-	r.noBits = make([]byte, (len(r.columns)+7)/8)
+	r.bitBytes = (len(r.columns) + 7) / 8
 	r.suffixes = make([]cell, pageMax*len(r.picks))
 	r.place()
 	r.makeDenials()
