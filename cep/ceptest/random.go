@@ -97,16 +97,16 @@ func (w *writer) pattern(n int) *syntax.Node {
 func (w *writer) sequence(n int) *syntax.Node {
 	seq := &syntax.Node{Op: syntax.OpSeq}
 	if w.depth == 0 && w.one(8) {
-		w.absences(seq, false)
+		w.absences(seq)
 	}
 	for range n {
 		if len(seq.Sub) > 0 && w.one(5) {
-			w.absences(seq, false)
+			w.absences(seq)
 		}
 		w.add(seq, w.join(true), w.element())
 	}
 	if w.depth == 0 && w.one(4) {
-		w.absences(seq, true)
+		w.absences(seq)
 	}
 	if len(seq.Sub) == 1 {
 		return seq.Sub[0]
@@ -115,16 +115,14 @@ func (w *writer) sequence(n int) *syntax.Node {
 }
 
 // absences adds one absence, or two side by side. Only "->" follows one that
-// begins the sequence, and none adds ", !y" to a "-> !x" at the end: after a
-// loop the engine counts such a match, and the page does not (docs/plan.md).
-func (w *writer) absences(seq *syntax.Node, last bool) {
+// begins the sequence.
+func (w *writer) absences(seq *syntax.Node) {
 	relaxed := w.leads(seq)
 	for again := true; again; again = w.one(4) {
 		join := w.join(false)
 		if relaxed {
 			join = syntax.Relaxed
 		}
-		relaxed = relaxed || last && join == syntax.Relaxed
 		w.add(seq, join, w.not())
 	}
 }

@@ -14,7 +14,7 @@ func (m *Machine) advance(index, current int32) {
 		if !r.alive.has(i) && !r.faded.has(i) {
 			continue
 		}
-		takes, ends := m.offer(r, i, fresh)
+		takes, ends := m.offer(index, i, fresh)
 		if takes {
 			copy(m.counts, r.counts)
 			m.take(index, &edges[i], r.ghost || r.faded.has(i), current)
@@ -26,8 +26,10 @@ func (m *Machine) advance(index, current int32) {
 	}
 }
 
-// offer decides whether an edge takes the event and whether it ends with it.
-func (m *Machine) offer(r *run, i int, fresh bool) (takes, ends bool) {
+// offer decides whether an edge of a run takes the event and whether it ends
+// with it.
+func (m *Machine) offer(index int32, i int, fresh bool) (takes, ends bool) {
+	r := &m.st.runs[index]
 	e := &m.pat.Follow[r.pos][i]
 	if fresh && m.nextBroken(r, e) {
 		return false, true
@@ -43,7 +45,11 @@ func (m *Machine) offer(r *run, i int, fresh bool) (takes, ends bool) {
 	if p.Gap > 0 && m.now >= m.lastOf(r).time+p.Gap || e.Join == syntax.Strict && !fresh {
 		return false, true
 	}
-	if m.any(e.Until, r.tail) || m.greedyBroken(r, i, e) || m.any(e.Through, r.tail) {
+	if m.any(e.Until, r.tail) || m.greedyBroken(r, i, e) {
+		return false, true
+	}
+	if m.any(e.Through, r.tail) {
+		m.forgo(index, e)
 		return false, true
 	}
 	if !m.holds(p.Pred, r.tail) {
@@ -53,6 +59,21 @@ func (m *Machine) offer(r *run, i int, fresh bool) (takes, ends bool) {
 		return false, e.Join != syntax.Any || m.any(e.Between, r.tail)
 	}
 	return true, e.Join != syntax.Any || m.any(e.Between, r.tail)
+}
+
+// forgo notes the loop that could have taken the event over an edge, were it
+// not for an absence after the loop: of `a+ -> !x , !y` the event that
+// completes it may satisfy x, and has been passed over all the same.
+func (m *Machine) forgo(index int32, e *prog.Edge) {
+	r := &m.st.runs[index]
+	if !m.rule.First || e.Again < 0 || !m.holds(m.pat.Positions[e.To].Pred, r.tail) || m.any(e.Stop, r.tail) {
+		return
+	}
+	copy(m.counts, r.counts)
+	m.count(m.counts, e)
+	if _, complete := m.open(int32(e.To), m.counts); complete>>e.Again&1 != 0 {
+		m.kills = append(m.kills, kill{index, int32(e.Again)})
+	}
 }
 
 // nextBroken reports whether the event, the very next one of its key, is one
