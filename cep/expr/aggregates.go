@@ -75,6 +75,8 @@ func (r *resolver) stepCall(e ast.Expr, name string, fn agg.Func, args []ast.Exp
 		return false
 	}
 	switch {
+	case !d.step.Many && d.kind == inStep && d.typ == event.StringList:
+		return false // the list that the one event has
 	case !d.step.Many:
 		r.failf(r.src.first(args[0]), "use it as it is", "step %s is matched exactly once: %s is no list", d.step.Name, d.text)
 	case d.kind == wholeStep && fn != agg.Count:

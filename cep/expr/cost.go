@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 
+	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 
 	"github.com/caltrop/caltrop/cep/event"
@@ -35,10 +37,13 @@ func (s sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 }
 
 // EstimateCallCost charges our list aggregates a unit an element, and one for
-// what is read of a list.
+// what is read of a list. What a number is written as is a text like any.
 func (s sizes) EstimateCallCost(function, overload string, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
 	if _, ok := aggregates[function]; ok {
 		return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 0, Max: s.list}}
+	}
+	if function == overloads.TypeConvertString && args[0].Type().Kind() != types.StringKind && args[0].Type().Kind() != types.BytesKind {
+		return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 1, Max: 1}, ResultSize: &cost.SizeEstimate{Max: costText}}
 	}
 	if isListCall(function) {
 		size := uint64(costText)
@@ -50,12 +55,24 @@ func (s sizes) EstimateCallCost(function, overload string, target *cost.AstNode,
 	return nil
 }
 
-// estimate bounds the cost of a checked expression by cel-go's estimator.
+// join charges a unit an element. What is joined is a text like any, not as long
+// as all elements could make it.
+func (s sizes) join(cost.Estimator, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
+	return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 1, Max: s.list}, ResultSize: &cost.SizeEstimate{Max: costText}}
+}
+
+// estimate bounds the cost of a checked expression by cel-go's estimator, with
+// what its extensions know of their functions.
 func estimate(checked *ast.AST, lists int) (uint64, error) {
 	if lists <= 0 {
 		lists = costLists
 	}
-	bound, err := cost.Cost(checked, sizes{list: uint64(lists)})
+	plain, err := ast.ToProto(checked)
+	if err != nil {
+		return 0, fmt.Errorf("copying the expression for its cost: %w", err)
+	}
+	s := sizes{list: uint64(lists)}
+	bound, err := caltrop.env.EstimateCost(cel.CheckedExprToAst(plain), s, cost.OverloadCostEstimate("list_join", s.join), cost.OverloadCostEstimate("list_join_string", s.join))
 	if err != nil {
 		return 0, fmt.Errorf("estimating the cost: %w", err)
 	}

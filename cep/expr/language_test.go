@@ -112,6 +112,13 @@ var holds = []string{
 	// absorption: an error is absorbed by && and ||
 	`true || fee > 1`, `fee > 1 || true`, `!(false && fee > 1)`, `!(fee > 1 && false)`, `card_present ? true : fee > 1`,
 	`!has(fee) || fee > 1`, `[1, 0].exists(x, 4 / x == 4)`, `![0, 1].all(x, 4 / x == 0)`,
+	// the list that a record has
+	`count(hit.tags) == 2`, `first(hit.tags) == "cnp"`, `max(hit.tags) == "new"`, `distinct(prev.tags) == 2`, `last(hit.tags) in tags`,
+	// a text that a function makes counts as one
+	`status.lowerAscii().contains("clin")`, `status.trim().matches("^d")`, `status.substring(0, 2) + "x" == "dex"`, `status.charAt(0) + "" == "d"`,
+	`status.replace("d", "t").startsWith("t")`, `"d" in status.split("e")`, `status.split("").exists(c, c == "d")`, `string(items) + "x" == "3x"`,
+	`tags.join("-").contains("p-n")`, `tags.join() + "!" == "cnpnew!"`,
+	`string(rate).contains(".")`, `string(time).startsWith("1970-01")`, `string(card_present) + string(items) == "true3"`,
 	// the rest of CEL, through cel-go where there is no closure
 	`{"declined": 2}[status] == 2`, `[[1], [2]][1][0] == 2`, `type(items) == int`, `dyn(items) == 3`, `size({"a": 1}) == 1`,
 	`items in {3: "x"}`, `b"abc" == bytes("abc")`, `2u + 1u == 3u`, `[1, "a"][1] == "a"`, `probe.tags[0][1] == "new"`, `null == null`,
@@ -221,6 +228,7 @@ var wrong = []struct{ src, detail, hint string }{
 	{`status.matches(^"[")`, "no regular expression", "RE2"},
 	{`time - opened > duration(^"5 minutes")`, "no duration", "5m"},
 	{`time > timestamp(^"yesterday")`, "no time", "RFC 3339"},
+	{`^status.replace("d", status) == ""`, "limit is 10000", ""},
 	{`^probe.amount.exists(x, probe.amount.exists(y, tags.exists(z, z == status && x < y)))`, "limit is 10000", ""},
 	{`amount.^cents > 1.0`, "amount has no \"cents\": it is a number", ""},
 	{`card_present ^? amount : status`, "one type", ""},

@@ -55,18 +55,13 @@ func CompileTemplate(src string, sc *Scope) (*Template, []Error) {
 // strings and of maps do not count.
 func closing(src string, start int) int {
 	depth := 0
-	var quote byte
 	for i := start; i < len(src); i++ {
 		c := src[i]
 		switch {
-		case quote != 0 && c == '\\':
-			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
 		case c == '"' || c == '\'':
-			quote = c
+			if i = closingQuote(src, i, start) - 1; i < 0 {
+				return -1
+			}
 		case c == '{':
 			depth++
 		case c == '}' && depth > 0:
@@ -76,6 +71,27 @@ func closing(src string, start int) int {
 		}
 	}
 	return -1
+}
+
+// closingQuote returns where the string that is quoted at from ends, past its
+// quotes of one or of three, or 0. In one that is raw, of an expression that
+// begins at start, a backslash is a character like any.
+func closingQuote(src string, from, start int) int {
+	quotes := src[from : from+1]
+	if three := strings.Repeat(quotes, 3); strings.HasPrefix(src[from:], three) {
+		quotes = three
+	}
+	before := src[start:from]
+	raw := strings.HasSuffix(before, "r") || strings.HasSuffix(before, "R")
+	for i := from + len(quotes); i < len(src); i++ {
+		switch {
+		case src[i] == '\\' && !raw:
+			i++
+		case strings.HasPrefix(src[i:], quotes):
+			return i + len(quotes)
+		}
+	}
+	return 0
 }
 
 // Text tells templates apart that are compiled against the same names: of two

@@ -12,13 +12,15 @@ func TestTemplate(t *testing.T) {
 		"": "", "plain { } }} text": "plain { } }} text",
 		"{{count(probe)}} probes, then {{hit.amount}} in {{hit.status}}": "3 probes, then 500 in declined",
 		"{{ avg(probe.amount) }}{{1.25}}{{1e21}}":                        "2.51.251000000000000000000000",
-		"at {{time}}":                               "at 1970-01-01T00:00:07.5Z",
-		"{{avg(none.amount)}}|{{hit.device_id}}":    "?|?",
-		"{{hit.card_present}} {{time - hit.time}}":  "true -32.5s",
-		`{{"}}" + '{{'}} {{{"a": "b"}["a"]}}`:       "}}{{ b",
-		`{{probe.status.join(", ")}}`:               "declined, declined, declined",
-		`{{hit.fee > 1 ? "x" : "y"}}`:               "?",
-		`{{duration("90m")}} {{double(hit.items)}}`: "1h30m0s 3",
+		"at {{time}}":                                  "at 1970-01-01T00:00:07.5Z",
+		"{{avg(none.amount)}}|{{hit.device_id}}":       "?|?",
+		"{{hit.card_present}} {{time - hit.time}}":     "true -32.5s",
+		`{{"}}" + '{{'}} {{{"a": "b"}["a"]}}`:          "}}{{ b",
+		`{{r"\"}}{{r'}}\'}}{{"\"}}"}}`:                 `\}}\"}}`,
+		`{{"""a"}}b"""}} {{'''{'}}'''}} {{""}}{{""}}.`: `a"}}b {'}} .`,
+		`{{probe.status.join(", ")}}`:                  "declined, declined, declined",
+		`{{hit.fee > 1 ? "x" : "y"}}`:                  "?",
+		`{{duration("90m")}} {{double(hit.items)}}`:    "1h30m0s 3",
 	} {
 		tpl, errs := CompileTemplate(src, sc)
 		if len(errs) > 0 {
@@ -46,6 +48,7 @@ func TestTemplateErrors(t *testing.T) {
 		{"probes: ^{{count(probe)", "never closed"},
 		{"ä {{count(probe)}} {{^hti.amount}}", `"hti"`},
 		{"{{^}}", "missing"},
+		{`^{{"}}`, "never closed"}, {`^{{r"\}}`, "never closed"},
 		{"{{^probe.amount}}", "single value"},
 		{"{{hit.^x}} {{hit.amount}}", `no field "x"`},
 	} {
