@@ -1,6 +1,9 @@
 package event
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Event times are kept between these bounds, in µs. The lower one is a year
 // after the epoch: present times read in a unit a thousand times too coarse or
@@ -38,7 +41,7 @@ func instantOfText(b []byte) (int64, bool) {
 	if us, ok := plainInstant(b); ok {
 		return us, us >= instantMin
 	}
-	t, err := time.Parse(time.RFC3339Nano, string(b))
+	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(string(b))) // T and Z may be small
 	if err != nil {
 		return 0, false
 	}

@@ -4,7 +4,7 @@ import "strings"
 
 // splitJSON cuts a file of JSON objects that follow one another, which YAML
 // does not allow. It reports false when the file is not that: then it is
-// YAML, or a single object, which is YAML too.
+// YAML, or a single object or objects between markers, which is YAML too.
 func splitJSON(lines []string) ([]chunk, bool) {
 	first := 0
 	for first < len(lines) && strings.TrimSpace(lines[first]) == "" {
@@ -17,7 +17,7 @@ func splitJSON(lines []string) ([]chunk, bool) {
 	var depth objectDepth
 	from := first
 	for i := first; i < len(lines); i++ {
-		if !depth.line(lines[i]) {
+		if depth.open == 0 && (marker(lines[i], "---") || marker(lines[i], "...")) || !depth.line(lines[i]) {
 			return nil, false
 		}
 		if depth.open == 0 && strings.TrimSpace(lines[i]) != "" {
