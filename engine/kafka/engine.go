@@ -44,7 +44,8 @@ type EngineOptions struct {
 	// broker that recovers may show an old end at first. Default 20 s.
 	EndWait time.Duration
 	// FinalWait is how long a task that has to go tries to commit and to store a last
-	// checkpoint: a store that does not answer delays a move so long. Default 8 s.
+	// checkpoint: a store that does not answer delays a move so long. A step that
+	// takes longer than a quarter of it is given up first. Default 8 s.
 	FinalWait time.Duration
 }
 

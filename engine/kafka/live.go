@@ -130,8 +130,11 @@ func (t *tenure) step(ctx context.Context, m *ck.Message, now time.Time) error {
 	t.traces.receive(t.id, m, t.rec.Frame, now)
 	t.fx.Reset()
 	if err := t.task.Step(&t.rec, &t.fx); err != nil {
-		if errors.Is(err, task.ErrOrder) {
+		switch {
+		case errors.Is(err, task.ErrOrder):
 			return t.halt("%v", err)
+		case errors.Is(err, task.ErrStopped):
+			t.cluster.opts.Log.Warn("task left in the middle of a step, which its next owner does again", "partition", t.id.String(), "offset", t.rec.Offset)
 		}
 		return fmt.Errorf("offset %d: %w", t.rec.Offset, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/route"
@@ -26,8 +27,9 @@ type tenure struct {
 	parts  relaying
 	fx     task.Effects
 	rec    task.Record
-	mute   bool // dead letters are the router's to write
-	ending bool // every source has left the task's log
+	mute   bool        // dead letters are the router's to write
+	ending bool        // every source has left the task's log
+	late   atomic.Bool // the task has had to go for so long that a step under way is given up
 
 	live struct {
 		ticked   time.Time
@@ -51,6 +53,7 @@ type tenure struct {
 // fails.
 func (t *tenure) run(ctx context.Context) error {
 	defer t.close(ctx)
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(t.opts.FinalWait/4, func() { t.late.Store(true) }) })()
 	if err := t.acquire(ctx); err != nil {
 		return err
 	}
@@ -172,10 +175,12 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 
 // config is that of the task of a partition of so many.
 func (t *tenure) config(partitions int) task.Config {
+	conf := route.KeyedConfig(t.id.Partition, partitions, t.rules)
 	if !rules.IsKeyed(t.id.Input) {
-		return task.Config{Sources: []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}}, Resolver: t.rules, Partitions: partitions}
+		conf = task.Config{Sources: []task.Source{{Stream: t.id.Input, Partition: t.id.Partition, Origin: t.topic}}, Resolver: t.rules, Partitions: partitions}
 	}
-	return route.KeyedConfig(t.id.Partition, partitions, t.rules)
+	conf.Stop = t.late.Load
+	return conf
 }
 
 // replay repeats the input and the journal up to what was committed, without

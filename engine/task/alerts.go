@@ -187,7 +187,9 @@ func (t *Task) advanceReaders() {
 		return
 	}
 	for at, ok := t.instant(to); ok; at, ok = t.instant(to) {
-		t.runInstant(at, at <= to)
+		if t.runInstant(at, at <= to); t.failed != nil {
+			return
+		}
 	}
 	t.passReaders(to)
 }
@@ -258,6 +260,9 @@ func (t *Task) runInstant(at int64, events bool) {
 			t.now, t.since = at, t.epoch
 			t.fireLevel(dues[i], at, level)
 			for j := range b.now[i] {
+				if t.stopped() {
+					return
+				}
 				t.deliverLevel(g, &b.now[i][j], level)
 			}
 		}
@@ -297,7 +302,7 @@ func (t *Task) takeDues(g *group, at int64) []dueTimer {
 
 func (t *Task) fireLevel(dues []dueTimer, at int64, level int) {
 	for _, d := range dues {
-		if d.slot != nil && d.slot.level == level {
+		if d.slot != nil && d.slot.level == level && !t.stopped() {
 			t.expire(d, at)
 		}
 	}

@@ -18,6 +18,8 @@
 //  4. Call Step for each record in the order of offsets; between records, apply
 //     entries. Take the effects, then Reset them. An error from Step or Apply
 //     means the task's memory is not to be trusted: drop the task and restore.
+//     All that happens at one instant is one step, however much that is: a driver
+//     that must go meanwhile says so by Config.Stop.
 //  5. In one transaction: alerts, late and dead records, journal, and
 //     Progress(). A call without effects needs no transaction.
 //  6. After a crash: read the committed Progress, Restore the newest

@@ -141,7 +141,9 @@ func (t *Task) advance(g *group) {
 		least = min(least, t.streams[i].mark)
 	}
 	if least > g.mark {
-		t.run(g, least)
+		if t.run(g, least); t.failed != nil {
+			return
+		}
 		g.mark = least
 		t.retire(g)
 		t.cfg.State.Passed(g.id, least)
@@ -151,7 +153,7 @@ func (t *Task) advance(g *group) {
 // run applies the deadlines d with d-1 <= to and the events up to to, in the
 // order of time; at one time deadlines come first.
 func (t *Task) run(g *group, to int64) {
-	for {
+	for !t.stopped() {
 		h, isEvent := g.held.first()
 		isEvent = isEvent && h.time <= to
 		at, isTimer := t.earliest(g)
@@ -191,6 +193,8 @@ func (t *Task) fire(g *group, at int64) {
 	slices.SortFunc(t.dues, compareDue)
 	for _, d := range t.dues {
 		switch {
+		case t.stopped():
+			return
 		case d.books != nil:
 			t.endPeriod(d.books, []byte(d.key), at)
 		case d.slot != nil:

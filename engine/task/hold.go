@@ -33,7 +33,7 @@ func (t *Task) weigh(ev *event.Event, queues int) {
 // hasten lets the group with the most events match its earliest ones, until
 // the held events are within their bound.
 func (t *Task) hasten() {
-	for t.heldBytes > t.heldMax {
+	for t.heldBytes > t.heldMax && t.failed == nil {
 		most := t.groups[0]
 		for _, g := range t.groups {
 			if g.held.size > most.held.size {
@@ -53,7 +53,7 @@ func (t *Task) hasten() {
 		for _, i := range streams {
 			t.raiseStream(&t.streams[i], at)
 		}
-		if most.held.size == before {
+		if most.held.size == before && t.failed == nil {
 			panic("task: a group holds an event that every watermark has passed")
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Config is what a task needs besides its log. All fields but Covered,
-// HeldBytes, Keyed, Owns and Partitions are required.
+// HeldBytes, Keyed, Owns, Partitions and Stop are required.
 type Config struct {
 	// Sources are the partitions whose records the log holds: one for a task
 	// that reads a Kafka partition, one per stream for `match`. The order is
@@ -41,7 +41,19 @@ type Config struct {
 	// that its stream declares is compared with where the records are. 0: it is
 	// not. It must stay the same as long as the task's log is replayed.
 	Partitions int
+	// Stop is asked within a call that matches much, at every few hundred events,
+	// whether its driver has to go. Where it says true the call ends with
+	// ErrStopped. nil: a call is never given up.
+	Stop func() bool
 }
+
+// ErrStopped is the error of a call that Config.Stop has ended. What it has done
+// is not whole: the task is dropped, and whoever has it next does the call again.
+var ErrStopped = errors.New("stopped in the middle of a step")
+
+// stopEvery is how many events and deadlines are applied between two questions to
+// Config.Stop.
+const stopEvery = 256
 
 // A Source is one partition of one stream.
 type Source struct {
@@ -114,7 +126,8 @@ type Task struct {
 	epoch     uint32 // counts Switches; an accepted event carries the epoch it came in
 	set       Set
 	said      Entry // the last entry applied of the record at its offset
-	failed    error // of the record at hand: it can be decoded later, not now
+	failed    error // of the call under way: its record can be decoded later, not now, or it was stopped
+	applied   uint  // counts what is applied, for Config.Stop
 	ended     bool
 	lists     listing
 	slotIDs   uint32 // the last one given out
@@ -186,9 +199,6 @@ func (t *Task) Step(r *Record, eff *Effects) error {
 	}
 	t.counts.Records++
 	t.accept(r)
-	if t.failed != nil {
-		return t.failed
-	}
 	return t.finish()
 }
 
@@ -256,6 +266,9 @@ func (t *Task) Close(eff *Effects) error {
 // slots there are, whether the slots came, went or were restored.
 func (t *Task) finish() error {
 	t.effect = nil
+	if t.failed != nil {
+		return t.failed
+	}
 	if t.back.loose {
 		t.back.loose = false
 		t.link()
@@ -264,6 +277,17 @@ func (t *Task) finish() error {
 		return fmt.Errorf("reaching the state: %w", err)
 	}
 	return nil
+}
+
+// stopped reports whether the call under way is to do nothing more.
+func (t *Task) stopped() bool {
+	if t.failed != nil || t.cfg.Stop == nil {
+		return t.failed != nil
+	}
+	if t.applied++; t.applied%stopEvery == 0 && t.cfg.Stop() {
+		t.failed = ErrStopped
+	}
+	return t.failed != nil
 }
 
 // Position returns how far the task has read.
