@@ -26,6 +26,7 @@ var (
 // their alerts and rules on those: two keys, three streams, disorder within
 // the lateness (docs/language.md, Rules on rules).
 func TestChainsAgreeWithOracle(t *testing.T) {
+	t.Parallel()
 	compared, above, refused := 0, 0, 0
 	for n := range *chains {
 		c := newChainCase(rand.New(rand.NewPCG(*chainSeed, uint64(n))))

@@ -37,6 +37,7 @@ to: [kafka]
 // oracle says of the accepted events, and the updates of views are those of one
 // member to which nothing happens. `SEED=n make sim` plays one seed again.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	names := []string{"absent", "joined", "mixed", "roles", "strict", "tumbled"}
 	text := routedStreams + clusterViews
 	for _, name := range names {

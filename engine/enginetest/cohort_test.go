@@ -68,6 +68,7 @@ const alikes = 5
 // are one, come, go, start warm and carry, while the process crashes and the
 // cache holds one key. Each says what it says where it is the only one of them.
 func TestRulesOfOneShapeSayWhatEachSaysAlone(t *testing.T) {
+	t.Parallel()
 	lib, names := alikeLibrary(t)
 	seeds, alerts, crashes, warmed := uint64(100), 0, 0, 0
 	if testing.Short() {

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +23,7 @@ var (
 // TestEarly is the simulation of one task with early alerts. Each seed is one
 // run; earlyCase says what must hold.
 func TestEarly(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // short runs, little garbage that lives
+	t.Parallel()
 	c := newEarlyCase(t)
 	n := *earlySeeds
 	if testing.Short() {

@@ -75,6 +75,7 @@ var lifeSeeds = flag.Int("life.seeds", 50, "seeds of each half of TestLife")
 // the runs of those before them, and crashes at random. What the rules say
 // equals what they say when nothing is replaced.
 func TestLife(t *testing.T) {
+	t.Parallel()
 	lib, names := lifeLibrary(t)
 	for _, start := range []string{"warm", "carry"} {
 		t.Run(start, func(t *testing.T) {
@@ -109,6 +110,7 @@ func TestLife(t *testing.T) {
 // TestWarmStart lets all rules come into a task that has read without rules
 // for a while: what they say from then on is what they would have said.
 func TestWarmStart(t *testing.T) {
+	t.Parallel()
 	lib, names := lifeLibrary(t)
 	compared := 0
 	for seed := range uint64(60) {

@@ -22,6 +22,7 @@ var oracleSeeds = flag.Int("oracle.seeds", 40, "seeds of TestTaskAgreesWithOracl
 // the naive oracle's answer over the accepted events. The rules are final:
 // TestEarly is about the others.
 func TestTaskAgreesWithOracle(t *testing.T) {
+	t.Parallel()
 	lib, err := NewLibrary(streamsText + historyText)
 	if err != nil {
 		t.Fatal(err)

@@ -119,6 +119,7 @@ func (c *Committed) sorted(t *testing.T) []string {
 // views say, are those of a stream that never changed; where rules start warm, the
 // alerts are.
 func TestRevisedStream(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name, timing string
 		last         int // revision
@@ -169,6 +170,7 @@ func TestRevisedStream(t *testing.T) {
 // too, and crashes after every record: what is committed is byte for byte what is
 // without a crash.
 func TestRevisedStreamCrashes(t *testing.T) {
+	t.Parallel()
 	lib, names := revisedLibrary(t, "")
 	for seed := range uint64(2) {
 		s := revisedScript(seed, 200, lib, names, altering)

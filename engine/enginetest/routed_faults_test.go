@@ -11,6 +11,7 @@ import (
 // equal times, in different orders between the partitions and with different
 // crashes: what is committed is the same to the byte.
 func TestT31EqualTimesInAnyInterleaving(t *testing.T) {
+	t.Parallel()
 	set := routedSet(t, "joined", "roles", "strict", "tumbled")
 	var want []string
 	for seed := range uint64(8) {

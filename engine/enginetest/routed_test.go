@@ -281,6 +281,7 @@ func TestRoutedRulesAgreeWithOracle(t *testing.T) { routedAgree(t) }
 func TestKeyedLogsGrowAsIfTheyHadNot(t *testing.T) { routedAgree(t, 2, 3) }
 
 func routedAgree(t *testing.T, growths ...int) {
+	t.Parallel()
 	var names []string
 	for name := range routedRules {
 		names = append(names, name)

@@ -66,6 +66,7 @@ func repeating(sources []*SourceLog) []*SourceLog {
 // which die all the time, and compares what the second have committed with the
 // oracle's answer over the accepted events.
 func TestSaltedRulesAgreeWithOracle(t *testing.T) {
+	t.Parallel()
 	counts, crashes, handed := map[string]int{}, 0, 0
 	names := []string{"alone", "both", "direct", "hot", "ordered", "slid", "tumbled"}
 	set := routedSet(t, names...)

@@ -31,6 +31,7 @@ type arriving struct {
 // order, shuffled within the lateness, and spread over eight partitions of each
 // stream by key: the alerts are the same.
 func TestOrderAndPartitionsDoNotMatter(t *testing.T) {
+	t.Parallel()
 	lib, err := NewLibrary(streamsText + historyText)
 	if err != nil {
 		t.Fatal(err)

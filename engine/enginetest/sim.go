@@ -230,7 +230,7 @@ func (p *incarnation) open() error {
 		return err
 	}
 	k := checkpoint.NewKeeper(checkpoint.Options{
-		Blobs: dir, FS: vfs.NewMem(), Dir: "work", Build: "test", Keep: 2, CacheBytes: 1 << 16, MemTableBytes: 1 << 16,
+		Blobs: dir, FS: vfs.NewMem(), Dir: "work", Build: "test", Keep: 2, CacheBytes: 1 << 20, MemTableBytes: 1 << 16,
 		State:    state.Options{Keys: p.Keys, Timers: 4},
 		Rejected: func(string) { p.Rejected++ },
 		Fail:     func(at checkpoint.Point) error { return p.point(string(at)) },

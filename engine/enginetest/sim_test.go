@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"testing"
 
@@ -11,6 +12,12 @@ import (
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/sinks/alert"
 )
+
+// TestMain lets the heap grow: the runs are short, and little of what they make lives.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800)
+	m.Run()
+}
 
 var seeds = flag.Int("seeds", 3, "seeds of the run that crashes at every position")
 
@@ -37,6 +44,7 @@ func library(t *testing.T) *Library {
 // after the other, with a cache of one key and checkpoints at random
 // positions. What it commits equals the crash-free run byte for byte.
 func TestCrashAtEveryPosition(t *testing.T) {
+	t.Parallel()
 	lib := library(t)
 	n := 2000
 	if testing.Short() {
@@ -76,6 +84,7 @@ func crashEverywhere(t *testing.T, s *Script, n int) {
 // TestRandomCrash kills the process once at a random point, commits and
 // checkpoint steps included, in each of many short runs.
 func TestRandomCrash(t *testing.T) {
+	t.Parallel()
 	lib := library(t)
 	runs := uint64(1000)
 	if testing.Short() {
@@ -127,6 +136,7 @@ var failpoints = []string{
 // the run without a crash, whose rules the oracle judges
 // (TestTaskAgreesWithOracle).
 func TestT01T02KilledAtEveryFailpoint(t *testing.T) {
+	t.Parallel()
 	lib := library(t)
 	for _, name := range failpoints {
 		t.Run(name, func(t *testing.T) {
@@ -175,6 +185,7 @@ func killAt(t *testing.T, s *Script, name string) (crashes, alerts int) {
 // after each switch, so that the replay meets it with the state of before, and
 // at the next checkpoint after it.
 func TestT12RulesChangeBetweenCheckpointAndRestore(t *testing.T) {
+	t.Parallel()
 	lib := library(t)
 	switches, alerts := 0, 0
 	for seed := range uint64(20) {
@@ -212,6 +223,7 @@ func TestT12RulesChangeBetweenCheckpointAndRestore(t *testing.T) {
 // TestScriptsRaiseAlertsOfAllKinds makes sure that the crashes of the other
 // tests meet windows, profiles and rules on rules.
 func TestScriptsRaiseAlertsOfAllKinds(t *testing.T) {
+	t.Parallel()
 	lib, by := library(t), map[string]int{}
 	for seed := range uint64(30) {
 		for _, line := range crashFree(t, NewScript(seed, 200, lib)).Alerts {

@@ -173,6 +173,7 @@ func (s *Script) completed(says string) (offsets []int64) {
 // raises where it is always live, over the times when it was so. Alerts that two
 // records may have completed, one before a change and one after it, are left out.
 func TestStates(t *testing.T) {
+	t.Parallel()
 	for _, timing := range []string{"final", "as it comes"} {
 		t.Run(timing, func(t *testing.T) {
 			t.Parallel()
