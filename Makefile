@@ -10,7 +10,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 # Packages that start goroutines, and so run under the race detector too.
-RACE := ./engine/kafka/... ./engine/checkpoint/... ./rules/... ./sinks/... ./internal/api/... ./internal/fatal/... ./cmd/...
+RACE := ./engine/kafka/... ./engine/checkpoint/... ./rules ./sinks/... ./internal/api/... ./internal/fatal/... ./cmd/...
+# Packages whose tests go by many seeds. They are begun first, as they take longest; of those
+# that are in RACE too, `make unit` runs all seeds, and the race detector a part of them, -short.
+SEEDED := ./engine/enginetest ./cep/ceptest ./engine/checkpoint
 # How long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 60s
 # What the end-to-end tests need; their servers have a folder and ports of
@@ -76,19 +79,20 @@ vuln:
 		echo "NOT CHECKED: the vulnerability database is not reachable from here"; tail -n 2 .vuln.log; rc=0; \
 	else cat .vuln.log; fi; rm -f .vuln.log; exit $$rc
 
-unit: ## the packages that start no goroutine
+unit: ## the packages that start no goroutine, and many seeds of those that do
 	$(call part,unit tests)
-	@go test -timeout 30m $$(go list ./... | grep -vxF "$$(go list $(RACE))")
+	@go test -timeout 30m $(SEEDED) $$(go list ./... | grep -vxF "$$(go list $(RACE))")
 
 # These tests mostly wait for one another, not for a processor.
 race: ## the packages that start goroutines, under the race detector
 	$(call part,race detector)
-	@go test -race -parallel 6 -timeout 30m $(RACE)
+	@go test -race -short -parallel 6 -timeout 30m $(RACE)
 
+# Their parallel tests are those that wait more than they work.
 e2e: ## the end-to-end tests, on a real Kafka and Cassandra that start and stop here
 	$(call part,end to end)
 	@SERVICES_DIR=$(E2E_DIR) SERVICES_PORT_OFFSET=$(E2E_OFFSET) deploy/local/with-services $(E2E_SERVICES) -- \
-		go test -tags e2e -count=1 -p 1 -timeout $(E2E_TIMEOUT) $$(grep -rl --include='*_test.go' '^//go:build e2e' cep cmd docs engine internal loadtest rules sinks | xargs -n1 dirname | sort -u | sed 's|^|./|')
+		go test -tags e2e -count=1 -p 1 -parallel 3 -timeout $(E2E_TIMEOUT) $$(grep -rl --include='*_test.go' '^//go:build e2e' cep cmd docs engine internal loadtest rules sinks | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
 # Fault tests by number (docs/reliability.md): N=6 runs number 6 only. Those
 # of loadtest/faults bring their servers up and down.
