@@ -62,7 +62,7 @@ Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
-	f.StringVar(&o.events, "events", "-", "file with events, - for standard input")
+	f.StringVar(&o.events, "events", "-", eventsUsage)
 	o.kafka.add(f)
 	f.StringVar(&o.labels, "labels", "", "file with incidents, a line for each")
 	f.StringVar(&o.key, "pii-key", "", piiKeyUsage)
@@ -93,6 +93,9 @@ func runBacktest(ctx context.Context, cmd *cobra.Command, o backtestOptions) err
 // report runs what the flags ask for.
 func (o *backtestOptions) report(ctx context.Context, cmd *cobra.Command, labels []backtest.Label) (*backtest.Report, error) {
 	journal, err := o.kafka.journal()
+	if err == nil {
+		err = o.fit(cmd, journal)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -117,16 +120,21 @@ func (o *backtestOptions) report(ctx context.Context, cmd *cobra.Command, labels
 	return o.overFile(ctx, cmd, set, labels)
 }
 
+// fit refuses flags that would say nothing: those of topics for a file, and
+// those of a file for topics.
+func (o *backtestOptions) fit(cmd *cobra.Command, journal bool) error {
+	if journal || o.kafka.cluster.given() {
+		return refuseFlags(cmd, "is of files: leave it out, or --brokers, --config and --source", "events", "skip-bad")
+	}
+	return refuseFlags(cmd, "goes with --brokers or --config: a file is read whole", "from", "to", "parallel", "share", "memory", "prefix", "job", "schema-registry")
+}
+
 func (o *backtestOptions) overFile(ctx context.Context, cmd *cobra.Command, set *rules.Set, labels []backtest.Label) (*backtest.Report, error) {
-	in, size, err := openEvents(o.events, cmd.InOrStdin())
+	result, err := matchFile(ctx, cmd, set, matchOptions{events: o.events, skipBad: o.skipBad, json: o.json})
 	if err != nil {
 		return nil, err
 	}
-	defer in.Close()
-	bar := newBar(cmd.ErrOrStderr(), size, "reading events")
-	result, err := matchEvents(ctx, set, bar.reader(in), matchOptions{skipBad: o.skipBad})
-	bar.done()
-	if err != nil {
+	if err := writeAlerts(o.kafka.alerts, result.alerts); err != nil {
 		return nil, err
 	}
 	if err := result.show(cmd.ErrOrStderr(), o.json); err != nil {

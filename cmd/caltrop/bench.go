@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,7 +51,7 @@ A built-in suite's figures count only where the oracle raises the same alerts
 over the events of a few keys. --oracle N asks it about other rules: it is slow, wants
 events in order of time, and knows no lists and no suppression.
 Exit codes: 0 it ran, 1 the oracle disagrees or it could not run, 2 a document
-is bad.`,
+or an event is bad.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.rules = append(o.rules, args...)
@@ -59,7 +60,7 @@ is bad.`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
-	f.StringVar(&o.events, "events", "", "file with events, one JSON object a line")
+	f.StringVar(&o.events, "events", "", eventsUsage)
 	f.StringVar(&o.lane, "lane", "", "parsed or bytes (default: the suite's own, parsed for files)")
 	f.StringVar(&o.suite, "suite", "", "run only the built-in suite of this name, or all whose name holds this")
 	f.IntVar(&o.runs, "runs", 5, "how often everything is run")
@@ -74,6 +75,11 @@ is bad.`,
 func runBench(ctx context.Context, cmd *cobra.Command, o benchOptions) error {
 	if err := o.check(); err != nil {
 		return err
+	}
+	if o.events != "" {
+		if err := refuseFlags(cmd, "is of the built-in suites: leave it out, or --rules and --events", "suite", "count", "list"); err != nil {
+			return err
+		}
 	}
 	jobs, err := o.jobs(cmd)
 	if err != nil {
@@ -91,7 +97,7 @@ func runBench(ctx context.Context, cmd *cobra.Command, o benchOptions) error {
 		return err
 	}
 	defer stop()
-	return runJobs(ctx, cmd.OutOrStdout(), jobs, o)
+	return badEvent(cmd, o.events, runJobs(ctx, cmd.OutOrStdout(), jobs, o), o.json)
 }
 
 func (o *benchOptions) check() error {
@@ -124,7 +130,12 @@ func (o *benchOptions) jobs(cmd *cobra.Command) ([]benchJob, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []benchJob{o.over(benchJob{name: o.events, load: func() (*rules.Set, error) { return set, nil }, open: o.open, judged: o.open, lane: bench.Parsed, oracle: o.oracle})}, nil
+		text, err := readEvents(cmd, o.events)
+		if err != nil {
+			return nil, err
+		}
+		open := func() (bench.Source, error) { return bench.File(set, bytes.NewReader(text)), nil }
+		return []benchJob{o.over(benchJob{name: o.events, load: func() (*rules.Set, error) { return set, nil }, open: open, judged: open, lane: bench.Parsed, oracle: o.oracle})}, nil
 	}
 	var jobs []benchJob
 	for _, s := range o.chosen(bench.Suites()) {
@@ -166,14 +177,6 @@ func (o *benchOptions) over(j benchJob) benchJob {
 		j.oracle = o.oracle
 	}
 	return j
-}
-
-func (o *benchOptions) open() (bench.Source, error) {
-	text, err := os.ReadFile(o.events)
-	if err != nil {
-		return nil, fmt.Errorf("opening events: %w", err)
-	}
-	return bench.File(strings.NewReader(string(text))), nil
 }
 
 var errOracle = errors.New("the oracle raises other alerts")

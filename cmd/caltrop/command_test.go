@@ -12,7 +12,7 @@ import (
 )
 
 // TestCommands runs the scripts in testdata/commands: `file NAME` makes a
-// file, `caltrop` runs the command line in its input (a line `< TEXT` before
+// file, `show` shows one, `caltrop` runs the command line in its input (a line `< TEXT` before
 // it is standard input), and the expected value is what the command wrote to
 // standard output, then to standard error, then its exit code.
 func TestCommands(t *testing.T) {
@@ -29,6 +29,12 @@ func TestCommands(t *testing.T) {
 					d.Fatalf(t, "%v", err)
 				}
 				return ""
+			case "show":
+				text, err := os.ReadFile(d.Input)
+				if err != nil {
+					d.Fatalf(t, "%v", err)
+				}
+				return string(text)
 			case "caltrop":
 				return runLine(t, d.Input)
 			}

@@ -91,6 +91,17 @@ func commandGroup(use, short string, commands ...*cobra.Command) *cobra.Command 
 	return group
 }
 
+// refuseFlags is an error if one of the flags is given: the command would pass
+// over it.
+func refuseFlags(cmd *cobra.Command, why string, flags ...string) error {
+	for _, name := range flags {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s %s", name, why)
+		}
+	}
+	return nil
+}
+
 // A codeError ends the process with a code of its own.
 type codeError struct {
 	code  int

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/rules/offline"
@@ -35,7 +34,7 @@ func matchCommand() *cobra.Command {
 		Long: `Run rules over events of a file and print one alert a line, as JSON.
 
 An event is one line, {"stream":"payment", …fields}. Events are read in the
-order of the file, as one partition of each stream. At the end of the input
+order of the file, as one partition of each stream; a file may be packed with gzip. At the end of the input
 event time closes and every deadline fires. Alerts are printed at the end, in
 order of time, rule, key, first event, evidence and version. With --views it is
 what views publish that is printed, in order of time, view, key and version.
@@ -49,7 +48,7 @@ Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
-	f.StringVar(&o.events, "events", "-", "file with events, - for standard input")
+	f.StringVar(&o.events, "events", "-", eventsUsage)
 	f.StringVar(&o.timing, "timing", "", "final or early, instead of the rules' own timing")
 	f.StringVar(&o.key, "pii-key", "", piiKeyUsage)
 	f.BoolVar(&o.skipBad, "skip-bad", false, "count bad events and go on, instead of ending with code 2")
@@ -75,14 +74,13 @@ func match(ctx context.Context, cmd *cobra.Command, o matchOptions) error {
 	if err != nil {
 		return err
 	}
-	in, size, err := openEvents(o.events, cmd.InOrStdin())
-	if err != nil {
-		return err
+	if !o.json && o.views && len(set.Views) == 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "nothing to print: no document is a view")
 	}
-	defer in.Close()
-	bar := newBar(cmd.ErrOrStderr(), size, "reading events")
-	result, err := matchEvents(ctx, set, bar.reader(in), o)
-	bar.done()
+	if !o.json && !o.views && len(set.Rules) == 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "nothing to raise: no document is a rule")
+	}
+	result, err := matchFile(ctx, cmd, set, o)
 	if err != nil {
 		return err
 	}
@@ -97,24 +95,16 @@ func match(ctx context.Context, cmd *cobra.Command, o matchOptions) error {
 	return result.show(cmd.ErrOrStderr(), o.json)
 }
 
-// openEvents opens the input; size is its length in bytes, -1 when unknown.
-func openEvents(name string, stdin io.Reader) (in io.ReadCloser, size int64, err error) {
-	if name == "-" {
-		return io.NopCloser(stdin), -1, nil
-	}
-	file, err := os.Open(name)
+// matchFile runs all rules of a set over the file that the options name.
+func matchFile(ctx context.Context, cmd *cobra.Command, set *rules.Set, o matchOptions) (*matched, error) {
+	in, err := openEvents(cmd, o.events)
 	if err != nil {
-		return nil, 0, fmt.Errorf("opening events: %w", err)
+		return nil, err
 	}
-	info, err := file.Stat()
-	if err != nil {
-		file.Close()
-		return nil, 0, fmt.Errorf("opening events: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return file, -1, nil
-	}
-	return file, info.Size(), nil
+	defer in.Close()
+	m, err := matchEvents(ctx, set, in, o)
+	in.bar.done()
+	return m, badEvent(cmd, o.events, err, o.json)
 }
 
 // A matched is what a run over a file gave.
@@ -179,7 +169,7 @@ func (m *matched) forgive(err error, skipBad bool) error {
 		return err
 	}
 	if !skipBad {
-		return bad(fmt.Errorf("events: %w", err), false)
+		return err
 	}
 	if m.counts.Bad == 0 {
 		m.counts.FirstBad = line.Error()

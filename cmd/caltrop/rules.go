@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/caltrop/caltrop/rules"
@@ -46,11 +48,19 @@ is bad.`,
 
 // countOf says what a set holds; views only where it has some.
 func countOf(set *rules.Set) string {
-	text := fmt.Sprintf("%d streams, %d rules", len(set.Streams), len(set.Rules))
+	text := counted(len(set.Streams), "stream") + ", " + counted(len(set.Rules), "rule")
 	if n := len(set.Views); n > 0 {
-		text += fmt.Sprintf(", %d views", n)
+		text += ", " + counted(n, "view")
 	}
 	return text
+}
+
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 var errTests = errors.New("tests failed")
@@ -72,6 +82,9 @@ Exit codes: 0 all tests passed, 1 one failed, 2 a document is bad.`,
 			if err != nil {
 				return err
 			}
+			if err := known(set, only...); err != nil {
+				return err
+			}
 			results, err := ruletest.RunContext(cmd.Context(), set, only...)
 			if err != nil {
 				return err
@@ -82,6 +95,17 @@ Exit codes: 0 all tests passed, 1 one failed, 2 a document is bad.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a test")
 	cmd.Flags().StringArrayVar(&only, "rule", nil, "test this rule only; may be given again")
 	return cmd
+}
+
+// known is an error for a name that no rule of the set has.
+func known(set *rules.Set, names ...string) error {
+	all := ruleNames(set)
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			return fmt.Errorf("--rule %s: no such rule, the files have %s", name, cmp.Or(strings.Join(all, ", "), "none"))
+		}
+	}
+	return nil
 }
 
 func showResults(w io.Writer, results []ruletest.Result, asJSON bool) error {
@@ -101,7 +125,7 @@ func showResults(w io.Writer, results []ruletest.Result, asJSON bool) error {
 		showResult(w, r)
 	}
 	if !asJSON {
-		fmt.Fprintf(w, "%d tests, %d failed\n", len(results), failed)
+		fmt.Fprintf(w, "%s, %d failed\n", counted(len(results), "test"), failed)
 	}
 	if failed > 0 {
 		return &codeError{code: exitFailure, shown: true, err: errTests}
@@ -123,7 +147,7 @@ func showResult(w io.Writer, r *ruletest.Result) {
 func rulesExplainCommand() *cobra.Command {
 	var (
 		asJSON bool
-		only   string
+		only   []string
 	)
 	cmd := &cobra.Command{
 		Use:   "explain FILE…",
@@ -134,8 +158,11 @@ func rulesExplainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := known(set, only...); err != nil {
+				return err
+			}
 			for _, v := range set.Views {
-				if only != "" {
+				if len(only) > 0 {
 					break
 				}
 				if err := showExplanation(cmd.OutOrStdout(), rules.ExplainView(v, set), asJSON); err != nil {
@@ -143,7 +170,7 @@ func rulesExplainCommand() *cobra.Command {
 				}
 			}
 			for _, r := range set.Rules {
-				if only != "" && r.Doc.Name != only {
+				if len(only) > 0 && !slices.Contains(only, r.Doc.Name) {
 					continue
 				}
 				if err := showExplanation(cmd.OutOrStdout(), rules.Explain(r, set), asJSON); err != nil {
@@ -154,7 +181,7 @@ func rulesExplainCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a rule")
-	cmd.Flags().StringVar(&only, "rule", "", "explain this rule only")
+	cmd.Flags().StringArrayVar(&only, "rule", nil, "explain this rule only; may be given again")
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caltrop/caltrop/loadtest/bench"
+	"github.com/caltrop/caltrop/rules"
 )
 
 // Every suite compiles, both lanes raise the same alerts, and the oracle
@@ -93,7 +94,7 @@ func TestTrafficIsTheSameEachTime(t *testing.T) {
 }
 
 func TestFilePassesOverEmptyLines(t *testing.T) {
-	in := bench.File(strings.NewReader("{\"a\":1}\n\n  \n{\"b\":2}"))
+	in := bench.File(&rules.Set{}, strings.NewReader("\ufeff{\"a\":1}\r\n\n  \n{\"b\":2}"))
 	var got []string
 	for {
 		line, more, err := in.Next(nil)
@@ -103,9 +104,9 @@ func TestFilePassesOverEmptyLines(t *testing.T) {
 		if !more {
 			break
 		}
-		got = append(got, strings.TrimSpace(string(line)))
+		got = append(got, string(line))
 	}
-	if strings.Join(got, " ") != `{"a":1} {"b":2}` {
-		t.Errorf("lines %q", got)
+	if strings.Join(got, " ") != `{"a":1} {"b":2}` || in.Line() != 4 {
+		t.Errorf("lines %q up to line %d", got, in.Line())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/caltrop/caltrop/cep/ceptest"
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/rules"
+	"github.com/caltrop/caltrop/rules/offline"
 )
 
 // A Verdict is what the oracle says of the first events of a source.
@@ -57,7 +58,7 @@ func Judge(set *rules.Set, open func() (Source, error), lane Lane, n int) (*Verd
 
 // decode reads all events of a source and numbers them by stream.
 func decode(set *rules.Set, in Source) ([]*event.Event, error) {
-	decoder := event.NewLineDecoder(decls(set))
+	decoder := event.NewLineDecoder(offline.Decls(set))
 	next := map[*event.Schema]int64{}
 	var events []*event.Event
 	for {
@@ -67,7 +68,7 @@ func decode(set *rules.Set, in Source) ([]*event.Event, error) {
 		}
 		ev := &event.Event{}
 		if err := decoder.Decode(line, ev); err != nil {
-			return nil, fmt.Errorf("decoding an event: %w", err)
+			return nil, &offline.LineError{Line: in.Line(), Cause: err}
 		}
 		ev.Offset = next[ev.Schema]
 		next[ev.Schema]++
@@ -77,7 +78,7 @@ func decode(set *rules.Set, in Source) ([]*event.Event, error) {
 
 // begin is the beginning of a source.
 type begin struct {
-	in   Source
+	Source
 	left int
 }
 
@@ -87,5 +88,5 @@ func (b *begin) Next(buf []byte) ([]byte, bool, error) {
 		return buf, false, nil
 	}
 	b.left--
-	return b.in.Next(buf)
+	return b.Source.Next(buf)
 }

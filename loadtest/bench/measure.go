@@ -45,7 +45,7 @@ func Measure(set *rules.Set, in Source, lane Lane) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the rules: %w", err)
 	}
-	m := &measurement{run: run, in: in, decoder: event.NewLineDecoder(decls(set)), lane: lane, result: &Run{}}
+	m := &measurement{run: run, in: in, decoder: event.NewLineDecoder(offline.Decls(set)), lane: lane, result: &Run{}}
 	runtime.GC()
 	for m.read() {
 		m.measure(m.step)
@@ -60,14 +60,6 @@ func Measure(set *rules.Set, in Source, lane Lane) (*Run, error) {
 	return m.result, m.err
 }
 
-func decls(set *rules.Set) []event.Decl {
-	all := make([]event.Decl, 0, len(set.Streams))
-	for _, st := range set.Streams {
-		all = append(all, st.Decl())
-	}
-	return all
-}
-
 // A measurement is a run under way.
 type measurement struct {
 	run     *offline.Run
@@ -77,6 +69,7 @@ type measurement struct {
 	result  *Run
 	text    []byte
 	ends    []int // of the lines in text
+	lines   []int // their numbers
 	events  []*event.Event
 	sample  [1]metrics.Sample
 	err     error
@@ -84,14 +77,14 @@ type measurement struct {
 
 // read gets the next batch ready; false at the end or after an error.
 func (m *measurement) read() bool {
-	m.text, m.ends, m.events = m.text[:0], m.ends[:0], m.events[:0]
+	m.text, m.ends, m.lines, m.events = m.text[:0], m.ends[:0], m.lines[:0], m.events[:0]
 	for len(m.ends) < batchEvents && m.err == nil {
 		text, more, err := m.in.Next(m.text)
 		m.err = err
 		if !more {
 			break
 		}
-		m.text, m.ends = text, append(m.ends, len(text))
+		m.text, m.ends, m.lines = text, append(m.ends, len(text)), append(m.lines, m.in.Line())
 	}
 	if m.lane == Parsed && m.err == nil {
 		m.err = m.each(func(ev *event.Event) error {
@@ -118,10 +111,10 @@ func (m *measurement) step() error {
 // each decodes the lines of the batch.
 func (m *measurement) each(do func(*event.Event) error) error {
 	begin := 0
-	for _, end := range m.ends {
+	for i, end := range m.ends {
 		ev := m.run.NewEvent()
 		if err := m.decoder.Decode(m.text[begin:end], ev); err != nil {
-			return fmt.Errorf("decoding an event: %w", err)
+			return &offline.LineError{Line: m.lines[i], Cause: err}
 		}
 		if err := do(ev); err != nil {
 			return err

@@ -55,10 +55,13 @@ func Summarize(runs []*Run) (*Report, error) {
 	n := float64(max(median.Events, 1))
 	ns := func(r *Run) float64 { return float64(max(r.CPU, time.Microsecond)) / n }
 	fast, slow := runs[0], runs[len(runs)-1]
+	rate, cost := Spread{1e9 / ns(median), 1e9 / ns(slow), 1e9 / ns(fast)}, Spread{ns(median), ns(fast), ns(slow)}
+	if median.Events == 0 {
+		rate, cost = Spread{}, Spread{}
+	}
 	return &Report{
 		Runs: len(runs), Events: median.Events, Late: median.Late, Duplicates: median.Duplicates,
-		Rate:        Spread{1e9 / ns(median), 1e9 / ns(slow), 1e9 / ns(fast)},
-		NsPerEvent:  Spread{ns(median), ns(fast), ns(slow)},
+		Rate: rate, NsPerEvent: cost,
 		Allocations: float64(median.Allocations) / n, StateRecords: median.Records, StateKeys: median.Keys,
 		BytesPerKey: float64(median.StateBytes) / float64(max(median.Keys, 1)),
 		Alerts:      median.Alerts, Hash: fmt.Sprintf("%016x", median.Hash),

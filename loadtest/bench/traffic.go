@@ -36,11 +36,11 @@ func (t Traffic) Lines() Source {
 // Few returns the events of the first keys only, about n over the whole time:
 // what the oracle can judge.
 func (t Traffic) Few(n int) Source {
-	return &few{in: t.Lines().(*stream), keys: max(1, t.Keys*n/max(t.Events, 1)), left: n}
+	return &few{stream: t.Lines().(*stream), keys: max(1, t.Keys*n/max(t.Events, 1)), left: n}
 }
 
 type few struct {
-	in   *stream
+	*stream
 	keys int
 	left int
 }
@@ -48,11 +48,11 @@ type few struct {
 // Next implements Source.
 func (f *few) Next(buf []byte) ([]byte, bool, error) {
 	for f.left > 0 {
-		line, more, err := f.in.Next(buf)
+		line, more, err := f.stream.Next(buf)
 		if !more || err != nil {
 			return buf, false, err
 		}
-		if f.in.last < f.keys {
+		if f.last < f.keys {
 			f.left--
 			return line, true, nil
 		}
@@ -64,6 +64,8 @@ func (f *few) Next(buf []byte) ([]byte, bool, error) {
 type Source interface {
 	// Next appends the next line to buf; false at the end.
 	Next(buf []byte) ([]byte, bool, error)
+	// Line is the number of the last line, from 1.
+	Line() int
 }
 
 // A stream is traffic being written.
@@ -100,6 +102,9 @@ func (s *stream) Next(b []byte) ([]byte, bool, error) {
 	s.n++
 	return b, true, nil
 }
+
+// Line implements Source.
+func (s *stream) Line() int { return s.n }
 
 func (s *stream) name() string {
 	if !s.Streams {

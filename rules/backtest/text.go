@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -159,12 +160,26 @@ func (r *Report) faults(b *strings.Builder) {
 
 func (u *Rule) missed(w io.Writer) {
 	for _, m := range u.Misses {
-		near := "no alert for this key"
-		if m.Near > 0 {
-			near = fmt.Sprintf("%d alerts for this key, of other events", m.Near)
+		what := strings.Join(m.Events, " ")
+		if m.First > 0 {
+			what = millis(m.First) + " to " + millis(m.Last)
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s to %s\tdecided by %s\t%s\n", m.ID, m.Key, millis(m.First), millis(m.Last), m.Decisive, near)
+		if m.Decisive != "" {
+			what += "\tdecided by " + m.Decisive
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s%s\n", cmp.Or(m.ID, "-"), cmp.Or(m.Key, "-"), what, m.near())
 	}
+}
+
+// near says what the rule raised for the incident's key, if that is labelled.
+func (m *Miss) near() string {
+	switch {
+	case m.Key == "":
+		return ""
+	case m.Near == 0:
+		return "\tno alert for this key"
+	}
+	return fmt.Sprintf("\t%d alerts for this key, of other events", m.Near)
 }
 
 func (u *Rule) raised(w io.Writer) {

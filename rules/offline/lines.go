@@ -15,10 +15,7 @@ import (
 type Lines struct {
 	run     *Run
 	decoder *event.LineDecoder
-	in      *bufio.Reader
-	max     int
-	line    int
-	long    []byte
+	text    *Text
 }
 
 // A LineError is a line that is no event.
@@ -41,16 +38,16 @@ var byteOrderMark = []byte("\ufeff")
 
 // NewLines reads events of the set's streams from in for a run.
 func NewLines(run *Run, set *rules.Set, in io.Reader) *Lines {
-	l := &Lines{run: run, in: bufio.NewReaderSize(in, readBytes)}
+	return &Lines{run: run, text: NewText(set, in), decoder: event.NewLineDecoder(Decls(set))}
+}
+
+// Decls are the declarations of a set's streams.
+func Decls(set *rules.Set) []event.Decl {
 	decls := make([]event.Decl, 0, len(set.Streams))
 	for _, st := range set.Streams {
-		d := st.Decl()
-		l.max = max(l.max, d.MaxBytes)
-		decls = append(decls, d)
+		decls = append(decls, st.Decl())
 	}
-	l.max = max(l.max, event.DefaultMaxBytes)
-	l.decoder = event.NewLineDecoder(decls)
-	return l
+	return decls
 }
 
 // Next runs the next event. It returns io.EOF at the end, a *LineError for a
@@ -58,42 +55,62 @@ func NewLines(run *Run, set *rules.Set, in io.Reader) *Lines {
 // error when the input cannot be read or the run is broken. Empty lines are
 // passed over.
 func (l *Lines) Next() error {
+	line, err := l.text.Next()
+	if err != nil {
+		return err
+	}
+	ev := l.run.NewEvent()
+	if err := l.decoder.Decode(line, ev); err != nil {
+		return &LineError{Line: l.text.Line(), Cause: err}
+	}
+	return l.run.Step(ev)
+}
+
+// A Text is lines that may be events of a set's streams. A byte order mark,
+// empty lines and the space around a line are passed over.
+type Text struct {
+	in   *bufio.Reader
+	max  int // bytes of an event
+	line int
+	long []byte
+}
+
+// NewText reads lines from in.
+func NewText(set *rules.Set, in io.Reader) *Text {
+	t := &Text{in: bufio.NewReaderSize(in, readBytes), max: event.DefaultMaxBytes}
+	for _, d := range Decls(set) {
+		t.max = max(t.max, d.MaxBytes)
+	}
+	return t
+}
+
+// Next returns the next line that is not empty, valid until the next call;
+// io.EOF at the end.
+func (t *Text) Next() ([]byte, error) {
 	for {
-		line, err := l.read()
-		if err != nil {
-			return err
-		}
-		if len(line) > 0 {
-			return l.take(line)
+		line, err := t.read()
+		if err != nil || len(line) > 0 {
+			return line, err
 		}
 	}
 }
 
 // Line returns the number of lines read.
-func (l *Lines) Line() int { return l.line }
+func (t *Text) Line() int { return t.line }
 
-func (l *Lines) take(line []byte) error {
-	ev := l.run.NewEvent()
-	if err := l.decoder.Decode(line, ev); err != nil {
-		return &LineError{Line: l.line, Cause: err}
-	}
-	return l.run.Step(ev)
-}
-
-// read returns the next line without its end, valid until the next call.
-func (l *Lines) read() ([]byte, error) {
-	line, err := l.in.ReadSlice('\n')
+func (t *Text) read() ([]byte, error) {
+	line, err := t.in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
-		line, err = l.readLong(line)
+		line, err = t.readLong(line)
 	}
-	if err != nil && !(errors.Is(err, io.EOF) && len(line) > 0) {
-		if errors.Is(err, io.EOF) {
-			return nil, io.EOF
-		}
+	switch {
+	case err == io.EOF && len(line) == 0:
+		return nil, io.EOF
+	case err != nil && err != io.EOF:
 		return nil, fmt.Errorf("reading events: %w", err)
 	}
-	l.line++
-	if l.line == 1 {
+	t.line++
+	if t.line == 1 {
 		line = bytes.TrimPrefix(line, byteOrderMark)
 	}
 	return bytes.TrimSpace(line), nil
@@ -101,15 +118,15 @@ func (l *Lines) read() ([]byte, error) {
 
 // readLong gathers a line that is longer than the buffer. Of one over the
 // limit it keeps just enough to be refused for its size.
-func (l *Lines) readLong(begin []byte) ([]byte, error) {
-	l.long = append(l.long[:0], begin...)
+func (t *Text) readLong(begin []byte) ([]byte, error) {
+	t.long = append(t.long[:0], begin...)
 	for {
-		part, err := l.in.ReadSlice('\n')
-		if len(l.long) <= l.max {
-			l.long = append(l.long, part...)
+		part, err := t.in.ReadSlice('\n')
+		if len(t.long) <= t.max {
+			t.long = append(t.long, part...)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
-			return l.long, err
+			return t.long, err
 		}
 	}
 }
