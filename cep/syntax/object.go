@@ -141,6 +141,9 @@ func (o *object) unknownHint(key string) string {
 	if home, ok := homes[key]; ok {
 		return fmt.Sprintf("`%s` belongs in %s", key, home)
 	}
+	if len(o.known) == 0 {
+		return "it has no keys: delete it"
+	}
 	return "its keys are " + strings.Join(o.known, ", ")
 }
 

@@ -235,7 +235,7 @@ func (d *demo) live(ctx context.Context) error {
 		Disorder: devDisorder, Incidents: devIncidents}}
 	if !d.fresh { // what was played before must not be played again
 		o.past = time.Millisecond
-		o.Seed += uint64(time.Now().Unix())
+		o.After = uint64(time.Now().UnixMilli())
 	}
 	if err := o.place(time.Now()); err != nil {
 		return err

@@ -34,33 +34,41 @@ func (d *demo) install(ctx context.Context) error {
 		return err
 	}
 	for _, name := range fraudgen.Streams() {
-		if _, err := d.store(ctx, rules.KindStream, name, texts[name]); err != nil {
+		if err := d.store(ctx, rules.KindStream, name, texts[name]); err != nil {
 			return err
 		}
 	}
-	var refused []string
 	for _, r := range set.Rules {
 		if !fed(r) {
 			continue
 		}
-		for _, p := range r.Prog.Profiles {
-			if _, err := d.store(ctx, rules.KindProfile, p.Name, texts[p.Name]); err != nil {
-				return err
-			}
-		}
-		ok, err := d.store(ctx, rules.KindRule, r.Doc.Name, texts[r.Doc.Name])
-		if err != nil {
+		if err := d.installRule(ctx, r, texts); err != nil {
 			return err
-		}
-		if !ok {
-			refused = append(refused, r.Doc.Name)
 		}
 	}
 	d.say("rules    %s", strings.Join(d.node.registry.Names(rules.KindRule), " "))
-	if len(refused) > 0 {
-		d.say("not yet  %s (over several streams, or not by the stream's key: `match` and `rules test` run them)", strings.Join(refused, " "))
-	}
 	return nil
+}
+
+// installRule stores a rule behind the profiles and lists that it reads.
+func (d *demo) installRule(ctx context.Context, r *rules.Rule, texts map[string][]byte) error {
+	for _, p := range r.Prog.Profiles {
+		if err := d.store(ctx, rules.KindProfile, p.Name, texts[p.Name]); err != nil {
+			return err
+		}
+	}
+	for _, l := range r.Prog.Outside.Lists {
+		if err := d.store(ctx, rules.KindList, l, texts[l]); err != nil {
+			return err
+		}
+	}
+	err := d.store(ctx, rules.KindRule, r.Doc.Name, texts[r.Doc.Name])
+	var invalid *rules.InvalidError
+	if errors.As(err, &invalid) { // what it reads was changed by a person
+		d.say("not run  %s: %v", r.Doc.Name, invalid)
+		return nil
+	}
+	return err
 }
 
 // fed reports whether the generator writes all streams of a rule and of the
@@ -88,21 +96,15 @@ func (d *demo) createTopics(ctx context.Context, set *rules.Set) error {
 	return d.node.cluster.EnsureTopics(ctx, topics)
 }
 
-// store writes one document unless its name was used before. false means that
-// this build cannot run it live.
-func (d *demo) store(ctx context.Context, kind rules.Kind, name string, text []byte) (bool, error) {
+// store writes one document unless its name was used before.
+func (d *demo) store(ctx context.Context, kind rules.Kind, name string, text []byte) error {
 	if slices.Contains(d.node.registry.Names(kind), name) {
-		return true, nil
+		return nil
 	}
-	_, _, err := d.node.registry.Put(ctx, rules.Change{Kind: kind, Name: name, Text: text, Author: "catalogue"})
-	var invalid *rules.InvalidError
-	if errors.As(err, &invalid) && kind == rules.KindRule {
-		return false, nil
+	if _, _, err := d.node.registry.Put(ctx, rules.Change{Kind: kind, Name: name, Text: text, Author: "catalogue"}); err != nil {
+		return fmt.Errorf("storing %s %s: %w", kind, name, err)
 	}
-	if err != nil {
-		return false, fmt.Errorf("storing %s %s: %w", kind, name, err)
-	}
-	return true, nil
+	return nil
 }
 
 // documentTexts splits sources into documents, by name.

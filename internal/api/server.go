@@ -285,7 +285,7 @@ func (s *server) jobRoutes(r chi.Router) {
 }
 
 func notFound(_ http.ResponseWriter, r *http.Request) error {
-	return &problem{status: http.StatusNotFound, detail: "there is nothing at " + r.URL.Path}
+	return &problem{status: http.StatusNotFound, detail: "there is nothing at " + r.URL.Path + "; GET /v1/openapi.json tells what there is"}
 }
 
 // notAllowed names the methods that the address has.

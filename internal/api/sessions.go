@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -77,7 +78,7 @@ func (s *server) sessionIn(r *http.Request) (name, key string, err error) {
 	v := s.rules.Current().View(name)
 	switch {
 	case v == nil:
-		return "", "", rules.ErrNotFound
+		return "", "", fmt.Errorf("view %s: %w", name, rules.ErrNotFound)
 	case !slices.Contains(v.Doc.To, "redis"):
 		return "", "", &problem{status: http.StatusNotFound, detail: "the view " + name + " does not go to redis"}
 	}

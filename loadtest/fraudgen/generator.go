@@ -57,7 +57,8 @@ func New(o Options) (*Generator, error) {
 		return nil, fmt.Errorf("checking the generator's options: %w", err)
 	}
 	g := &Generator{
-		opts: o, rng: rand.New(rand.NewPCG(o.Seed, mix(o.Seed))), cities: cities(),
+		opts: o, rng: rand.New(rand.NewPCG(o.Seed, mix(o.Seed+o.After))), cities: cities(),
+		seq: o.After, orders: o.After,
 		cards: zipf{float64(o.Cards), o.Skew}, users: zipf{float64(o.Cards / 2), o.Skew},
 		clock: float64(o.Start.UnixMilli()),
 	}

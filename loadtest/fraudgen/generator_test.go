@@ -3,6 +3,7 @@ package fraudgen
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
 	"maps"
 	"slices"
@@ -183,6 +184,29 @@ func judge(i *Incident, events []line) string {
 		}
 	}
 	return ""
+}
+
+// Whoever is played again lives where they lived, and nothing of before happens
+// again.
+func TestPeopleLiveOn(t *testing.T) {
+	homes, ids := map[string]string{}, map[string]bool{}
+	for _, after := range []uint64{0, 5_000_000} {
+		lines, _ := run(t, Options{Seed: 7, After: after, Count: 5_000, Cards: 100, Incidents: NoIncidents})
+		for _, e := range parse(t, lines) {
+			if ids[e.ID] {
+				t.Fatalf("event %s came before", e.ID)
+			}
+			ids[e.ID] = true
+			if e.Stream != Login {
+				continue
+			}
+			home := fmt.Sprint(e.Lat, e.Lon)
+			if was := homes[e.User]; was != "" && was != home {
+				t.Fatalf("%s moved from %s to %s", e.User, was, home)
+			}
+			homes[e.User] = home
+		}
+	}
 }
 
 func TestZipfIsSkewed(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 // the default population from DefaultStart on.
 type Options struct {
 	Seed  uint64
+	After uint64    // with more than 0 the people of Seed live on: what happens is other, events and orders are numbered from here
 	Start time.Time // event time of the first event; zero means DefaultStart
 	Count int       // events in all, closing ones and duplicates apart; 0 means DefaultCount; Endless: never stop
 	Rate  float64   // events a second of event time, about; 0 means DefaultRate
