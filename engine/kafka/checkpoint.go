@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/rules"
 )
 
 // cut begins a checkpoint, which also becomes a savepoint, JOB/NAME, unless that
@@ -131,6 +134,9 @@ func (t *tenure) awaitSave(ctx context.Context) error {
 func (t *tenure) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.opts.FinalWait)
 	defer cancel()
+	if err := t.endViews(time.Now()); err != nil {
+		return err
+	}
 	if err := t.commit(ctx, false); err != nil {
 		return err
 	}
@@ -141,6 +147,17 @@ func (t *tenure) finish(ctx context.Context) error {
 		return err
 	}
 	return t.awaitSave(ctx)
+}
+
+// endViews ends the views of a keyed log that nothing needs any more: its tasks end
+// before they could adopt that.
+func (t *tenure) endViews(now time.Time) error {
+	set := t.task.Set()
+	if !rules.IsKeyed(t.id.Input) || len(set.Views) == 0 || len(t.rules.Current().KeyedLog(t.id.Input).Streams) > 0 {
+		return nil
+	}
+	set.Views = nil
+	return t.decide(task.Entry{Kind: task.Switch, Set: set}, now)
 }
 
 // letGo gives up the state. A checkpoint that a store has not taken when the task

@@ -212,6 +212,9 @@ func (t *Task) expire(d dueTimer, at int64) {
 		t.beat(d.slot, key, at)
 		return
 	}
+	if d.slot.withdrawn {
+		return
+	}
 	d.slot.eval.Deadline(key, at, &d.slot.store, &t.out)
 	if d.slot.store.wrote {
 		d.slot.unsettle(key)
@@ -220,8 +223,12 @@ func (t *Task) expire(d dueTimer, at int64) {
 		t.handOver(d.slot, key)
 	}
 	t.collect(d.slot, key, nil, d.slot.raises(t.epoch))
-	if d.slot.shown != nil && d.slot.died == alive {
+	switch {
+	case d.slot.shown == nil:
+	case d.slot.died == alive:
 		t.turns(d.slot, key)
+	default:
+		t.lapsed(d.slot, key)
 	}
 }
 

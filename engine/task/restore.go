@@ -128,7 +128,7 @@ func (t *Task) restoreSlots(h *header, live *Live) error {
 		}
 		s := t.newSlot(sh.ID, rule, sh.Streams, sh.Profiles)
 		s.born, s.died, s.until, s.covered, s.counts = sh.Born, sh.Died, sh.Until, sh.Covered, sh.Counts
-		s.level, s.modes = sh.Level, sh.Modes
+		s.level, s.modes, s.withdrawn = sh.Level, sh.Modes, sh.Withdrawn
 		if err := t.reenlist(t.groups[sh.Group], s, &sh); err != nil {
 			return err
 		}

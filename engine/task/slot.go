@@ -39,6 +39,7 @@ type slot struct {
 	shown     *shown   // of a view
 	shape     string   // of what may share records; "": it has its own
 	keeper    *keeper  // of a first stage
+	withdrawn bool     // of a view: it only takes back what it has published
 }
 
 const alive = math.MaxUint32

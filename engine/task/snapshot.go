@@ -79,6 +79,7 @@ type slotHeader struct {
 	Modes      []stretch `json:",omitempty"`
 	Cohort     uint32    `json:",omitempty"` // the State's slot where its rule's records are; 0: its own
 	Place      int       `json:",omitempty"` // there
+	Withdrawn  bool      `json:",omitempty"` // of a view
 }
 
 // An alertsHeader is how far the rules that read alerts have come.
@@ -132,7 +133,7 @@ func (t *Task) header() *header {
 	for _, g := range t.groups {
 		h.Groups = append(h.Groups, groupHeader{g.streams, g.asides, g.mark, g.first})
 		for _, s := range g.slots {
-			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.profiles, s.born, s.died, s.until, s.covered, s.counts, s.level, s.shown != nil, s.modes, s.cohortID(), s.place})
+			h.Slots = append(h.Slots, slotHeader{s.id, g.id, s.ref, s.streams, s.profiles, s.born, s.died, s.until, s.covered, s.counts, s.level, s.shown != nil, s.modes, s.cohortID(), s.place, s.withdrawn})
 		}
 		for _, y := range g.histories {
 			h.Histories = append(h.Histories, historyHeader{y.id, g.id, y.ref, y.stream, y.born})

@@ -92,6 +92,7 @@ func (t *Task) killSlots(set Set, live *Live) (capped []cappedView) {
 			s.died, s.until = t.epoch, last
 			g.dying++
 		}
+		t.withdrawDeleted(g, set)
 		capped = append(capped, t.revise(g, revised, set)...)
 	}
 	return capped
@@ -256,12 +257,18 @@ func (t *Task) arrange(g *group) {
 	g.wire(t)
 }
 
-// retire drops the slots whose last held event has been applied.
+// retire drops the slots whose last held event has been applied; a view has taken
+// back by then what it has published.
 func (t *Task) retire(g *group) {
 	if g.dying == 0 {
 		return
 	}
 	gone := func(s *slot) bool { return s.died != alive && s.until <= g.mark }
+	for _, s := range g.slots {
+		if gone(s) && s.shown != nil && !s.withdrawn {
+			t.withdraw(g, s)
+		}
+	}
 	if !slices.ContainsFunc(g.slots, gone) {
 		return
 	}

@@ -106,8 +106,8 @@ func (t *Task) showOpen(s *slot, key []byte, p *pulse, at int64) {
 }
 
 // beat runs the timer of a pulse; one that was set anew at the same time by the
-// window's own deadline is not due any more. Of a revision that was replaced
-// nothing is published by timer.
+// window's own deadline is not due any more. Of a revision that has ended no
+// window is published by timer.
 func (t *Task) beat(s *slot, key []byte, at int64) {
 	p := t.pulse(s, key)
 	switch {
@@ -115,11 +115,9 @@ func (t *Task) beat(s *slot, key []byte, at int64) {
 		p.due = false
 	case p.due && p.next == at:
 		t.showOpen(s, key, &p, at)
-	case p.until == at && s.died != alive:
-		p.until = 0
 	case p.until == at:
 		p.until = 0
-		t.show(s, key, &p, at, view.Empty, &window.Glance{})
+		t.empty(s, key, &p, at)
 	default:
 		return
 	}

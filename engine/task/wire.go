@@ -81,6 +81,9 @@ func (g *group) wire(t *Task) {
 		if s.died != alive {
 			g.dying++
 		}
+		if s.withdrawn {
+			continue
+		}
 		g.ahead = g.ahead || s.ahead != nil
 		for i, sch := range s.rule.Streams {
 			f := &g.feeds[g.feedOf(t, sch.Stream)]
