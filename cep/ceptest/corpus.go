@@ -28,6 +28,12 @@ var pageCorpus []byte
 //go:embed testdata/sentence.jsonl
 var sentenceCorpus []byte
 
+//go:embed testdata/value.jsonl
+var valueCorpus []byte
+
+//go:embed testdata/document.jsonl
+var documentCorpus []byte
+
 // A Case is one case of the corpus: a rule, its input and the alerts it must
 // raise. testdata/README.md tells where the cases come from.
 type Case struct {
@@ -48,6 +54,7 @@ type Outcome struct {
 	Key      string              // the key's text
 	Steps    map[string][]string // step -> event ids
 	Measures map[string]float64
+	Summary  string // "" is not compared
 }
 
 // measureTolerance is how far a measure may be off.
@@ -72,6 +79,14 @@ func PageCases() ([]Case, error) { return readCases(pageCorpus) }
 // that were written for the sentences of the page, one after the other.
 func SentenceCases() ([]Case, error) { return readCases(sentenceCorpus) }
 
+// ValueCases returns the cases of expressions, of aggregates' values and of what
+// a summary makes of them.
+func ValueCases() ([]Case, error) { return readCases(valueCorpus) }
+
+// DocumentCases returns the cases of how documents, durations, keys, times and
+// events may be written.
+func DocumentCases() ([]Case, error) { return readCases(documentCorpus) }
+
 // caseLine is a line of the corpus files.
 type caseLine struct {
 	ID     string            `json:"id"`
@@ -86,9 +101,10 @@ type caseLine struct {
 	} `json:"events"`
 	Expect []struct {
 		At       int64               `json:"at"`
-		Key      json.RawMessage     `json:"key"`
+		Key      *string             `json:"key"`
 		M        map[string][]string `json:"m"`
 		Measures map[string]float64  `json:"measures"`
+		Summary  string              `json:"summary"`
 	} `json:"expect"`
 	Keys  string `json:"keys"`
 	Early *bool  `json:"early"`
@@ -122,9 +138,9 @@ func (l *caseLine) toCase() Case {
 		c.Lines = append(c.Lines, fmt.Appendf(nil, `{"stream":"e","event_id":%q,"ts":%d,"k":%q,"kind":%q,"v":%s}`, ev.ID, ev.TS, onlyKey, ev.Kind, ev.V))
 	}
 	for _, x := range l.Expect {
-		o := Outcome{At: x.At * 1000, Key: strings.Trim(string(x.Key), `"`), Steps: x.M, Measures: x.Measures}
-		if x.Key == nil {
-			o.Key = onlyKey
+		o := Outcome{At: x.At * 1000, Key: onlyKey, Steps: x.M, Measures: x.Measures, Summary: x.Summary}
+		if x.Key != nil {
+			o.Key = *x.Key
 		}
 		c.Want = append(c.Want, o)
 	}
@@ -154,7 +170,7 @@ func (c *Case) Differ(got []Outcome) string {
 }
 
 func same(want, got *Outcome) bool {
-	if want.At != got.At || want.Key != got.Key {
+	if want.At != got.At || want.Key != got.Key || want.Summary != "" && want.Summary != got.Summary {
 		return false
 	}
 	if want.Steps != nil && !maps.EqualFunc(want.Steps, got.Steps, slices.Equal) {
@@ -170,7 +186,7 @@ func same(want, got *Outcome) bool {
 
 // OutcomeOf reduces an alert to what the corpus compares.
 func OutcomeOf(a *Alert) Outcome {
-	o := Outcome{At: a.At, Key: keyText(a.Key), Steps: map[string][]string{}, Measures: map[string]float64{}}
+	o := Outcome{At: a.At, Key: KeyText(a.Key), Summary: a.Summary, Steps: map[string][]string{}, Measures: map[string]float64{}}
 	for _, s := range a.Evidence {
 		o.Steps[s.Step] = ids(s.Events)
 	}
@@ -193,23 +209,4 @@ func number(v event.Value) float64 {
 		return float64(v.Int())
 	}
 	return v.Double()
-}
-
-// keyText is a scalar key's text, or the texts of a composite key in brackets.
-func keyText(key []event.Value) string {
-	texts := make([]string, len(key))
-	for i, v := range key {
-		switch v.Type() {
-		case event.String:
-			texts[i] = v.Str()
-		case event.Bool:
-			texts[i] = fmt.Sprint(v.Bool())
-		default:
-			texts[i] = fmt.Sprint(v.Int())
-		}
-	}
-	if len(texts) == 1 {
-		return texts[0]
-	}
-	return "[" + strings.Join(texts, ",") + "]"
 }

@@ -14,6 +14,8 @@ const (
 	namedCases       = 116
 	pageCases        = 84
 	sentenceCases    = 136
+	valueCases       = 182
+	documentCases    = 69
 )
 
 func TestOracleFlink(t *testing.T) { judgeCorpus(t, ceptest.FlinkCases, flinkCases) }
@@ -27,6 +29,10 @@ func TestOracleNamed(t *testing.T) { judgeCorpus(t, ceptest.NamedCases, namedCas
 func TestOraclePage(t *testing.T) { judgeCorpus(t, ceptest.PageCases, pageCases) }
 
 func TestOracleSentences(t *testing.T) { judgeCorpus(t, ceptest.SentenceCases, sentenceCases) }
+
+func TestOracleValues(t *testing.T) { judgeCorpus(t, ceptest.ValueCases, valueCases) }
+
+func TestOracleDocuments(t *testing.T) { judgeCorpus(t, ceptest.DocumentCases, documentCases) }
 
 func judgeCorpus(t *testing.T, read func() ([]ceptest.Case, error), want int) {
 	cases, err := read()

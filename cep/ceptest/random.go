@@ -31,7 +31,8 @@ type writer struct {
 	seen  []string // evidence steps so far, in the order of the text
 	many  map[string]bool
 	depth int
-	lists int // how many quantifiers and choices stand around the place being written
+	lists int  // how many quantifiers and choices stand around the place being written
+	roles bool // most steps are of the stream that plays two roles
 }
 
 // maxSteps bounds a random pattern: what goes wrong goes wrong small.
@@ -41,6 +42,7 @@ const maxSteps = 5
 // counts and tries again.
 func RandomRule(rng *rand.Rand, opt Options) *Draft {
 	w := &writer{rng: rng, opt: opt, draft: &Draft{}, many: map[string]bool{}}
+	w.roles = w.one(12)
 	w.draft.Pattern = w.pattern(1 + rng.IntN(3))
 	w.timeLimits()
 	if w.draft.All = opt.EmitAll && w.one(4); w.draft.All {
@@ -152,13 +154,31 @@ func (w *writer) join(any bool) syntax.Join {
 
 func (w *writer) element() *syntax.Node {
 	if w.opt.Choice && len(w.seen) < maxSteps-1 && w.one(10) {
-		and := &syntax.Node{Op: syntax.OpAnd, Sub: []*syntax.Node{w.term(), w.term()}}
-		if len(w.seen) < maxSteps && w.one(3) {
-			and.Sub = append(and.Sub, w.term())
+		terms := 2
+		if len(w.seen) < maxSteps-2 && w.one(3) {
+			terms = 3
 		}
-		return and
+		return w.conjunct(terms)
 	}
 	return w.term()
+}
+
+// conjunct writes terms that see those before them as lists.
+func (w *writer) conjunct(terms int) *syntax.Node {
+	and := &syntax.Node{Op: syntax.OpAnd}
+	from := len(w.seen)
+	records := map[string]bool{}
+	for range terms {
+		and.Sub = append(and.Sub, w.term())
+		for _, peer := range w.seen[from:] {
+			records[peer] = records[peer] || !w.many[peer]
+			w.many[peer] = true
+		}
+	}
+	for peer := range records {
+		w.many[peer] = !records[peer]
+	}
+	return and
 }
 
 func (w *writer) term() *syntax.Node {
@@ -235,7 +255,7 @@ func (w *writer) flags(n *syntax.Node, group bool) {
 // and, sometimes, over what the match has.
 func (w *writer) define(name string, loops bool) {
 	s := DraftStep{Name: name, Stream: w.pick("e", "e", "e", "e", "e", "f")}
-	if w.one(30) {
+	if w.one(30) || w.roles && !w.one(4) {
 		s.Stream, s.Key = "t", w.pick("", "to")
 	}
 	s.Where = w.current(name)
@@ -349,7 +369,23 @@ func (w *writer) truthOver(steps []string) string {
 		return w.pick("profile.p.n > 1", "profile.q.n == 0", "profile.p.total > 4", "has(profile.p.kinds)", "1 in profile.p.vs", "profile.p.seen < time")
 	}
 	s := steps[w.rng.IntN(len(steps))]
-	return w.numberOver(s) + w.pick(" >= ", " < ", " == ", " != ") + fmt.Sprint(w.rng.IntN(4))
+	against := fmt.Sprint(w.rng.IntN(4))
+	if w.one(4) {
+		against = w.numberOver(w.step())
+	}
+	truth := w.numberOver(s) + w.pick(" >= ", " < ", " == ", " != ") + against
+	if w.one(5) {
+		truth = "(" + truth + ")" + w.pick(" && ", " || ") + w.pick("seconds(time - "+w.latest(s)+") < 3.0", "time == "+w.latest(s), "!("+w.numberOver(w.step())+" > 2)")
+	}
+	return truth
+}
+
+// latest is the time of the last event of a step.
+func (w *writer) latest(s string) string {
+	if w.many[s] {
+		return "max(" + s + ".time)"
+	}
+	return s + ".time"
 }
 
 func (w *writer) numberOver(s string) string {
