@@ -22,12 +22,41 @@ func AppendUvarint(buf []byte, x uint64) []byte {
 	case x >= 1<<wordly:
 		return binary.AppendUvarint(buf, x)
 	}
-	n := (bits.Len64(x) + 6) / 7
+	word, n := varintWord(x)
+	return binary.LittleEndian.AppendUint64(buf, word)[:len(buf)+n]
+}
+
+// varintWord is the varint of a number below 1<<wordly, and how long it is.
+func varintWord(x uint64) (word uint64, n int) {
+	n = (bits.Len64(x) + 6) / 7
 	x = x&0x0fffffff | x&(0x0fffffff<<28)<<4
 	x = x&0x00003fff00003fff | x&0x0fffc0000fffc000<<2
 	x = x&0x007f007f007f007f | x&0x3f803f803f803f80<<1
-	x |= more & (1<<(8*(n-1)) - 1)
-	return binary.LittleEndian.AppendUint64(buf, x)[:len(buf)+n]
+	return x | more&(1<<(8*(n-1))-1), n
+}
+
+// putUvarint is binary.PutUvarint at a place of buf, behind which are at least a
+// word, and returns the place behind it.
+func putUvarint(buf []byte, at int, x uint64) int {
+	if x < 0x80 {
+		buf[at] = byte(x)
+		return at + 1
+	}
+	return putLong(buf, at, x)
+}
+
+func putLong(buf []byte, at int, x uint64) int {
+	if x >= 1<<wordly {
+		return at + binary.PutUvarint(buf[at:], x)
+	}
+	word, n := varintWord(x)
+	binary.LittleEndian.PutUint64(buf[at:], word)
+	return at + n
+}
+
+// putVarint is putUvarint for signed numbers.
+func putVarint(buf []byte, at int, x int64) int {
+	return putUvarint(buf, at, uint64(x<<1)^uint64(x>>63))
 }
 
 // AppendVarint is binary.AppendVarint.

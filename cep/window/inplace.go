@@ -44,12 +44,17 @@ const (
 	judged
 )
 
-// inPlace takes an event as Event does, and reports how far it came.
-func (r *rolling) inPlace(key []byte, stream int, ev *event.Event, s match.Store, out *match.Output) int {
+// edit is the state of a key, to be changed in place; nil where that is not to be.
+func (r *rolling) edit(key []byte, s match.Store) []byte {
 	if !r.flat || r.facts != nil {
-		return apart
+		return nil
 	}
-	b := r.draft.paging(s).Edit(key)
+	return r.draft.paging(s).Edit(key)
+}
+
+// inPlace takes an event, in the state b, as Event does, and reports how far it
+// came.
+func (r *rolling) inPlace(b, key []byte, ev *event.Event, s match.Store, out *match.Output) int {
 	if len(b) == 0 {
 		return apart
 	}
@@ -61,7 +66,7 @@ func (r *rolling) inPlace(key []byte, stream int, ev *event.Event, s match.Store
 	r.draft.buf, r.draft.own, r.moved = b, false, 0
 	since, cutoff := ev.Time-g.last, ev.Time-r.Window.Size
 	late := r.mayLinger(since)
-	if since >= r.Window.Size || g.n >= r.Limits.WindowEvents || !late && !r.leaveInPlace(b, cutoff) || !r.fits(stream, ev, since) {
+	if since >= r.Window.Size || g.n >= r.Limits.WindowEvents || !late && !r.leaveInPlace(b, cutoff) || !r.fits(since) {
 		return apart
 	}
 	r.join(b, ev.Time)
@@ -138,10 +143,10 @@ func (r *rolling) faceInPlace(b, front []byte, at int) {
 	g.first, g.frontAt = g.first+since, at+size
 }
 
-// fits writes the row and the evidence of an event behind those there are, and
+// fits writes the row and the evidence of the event that comes behind those there are, and
 // reports whether there was room for them and no page is to be made or removed.
 // What it wrote counts once join says so.
-func (r *rolling) fits(stream int, ev *event.Event, since int64) bool {
+func (r *rolling) fits(since int64) bool {
 	g := &r.ring
 	if g.fresh+1 == pageMax || g.n+1 < r.kept && g.kept < g.hi && int(g.hi-g.kept-1)*pageMax+g.fresh > g.n {
 		g.rewrite(r.draft.buf)
@@ -150,7 +155,7 @@ func (r *rolling) fits(stream int, ev *event.Event, since int64) bool {
 	back, trail := r.part(partBack), r.part(partTrail)
 	row, proof := r.appendRow(back, since), trail
 	if !r.Shown {
-		proof = r.appendProof(trail, stream, ev, since)
+		proof = r.appendProof(trail, since)
 	}
 	r.backTo, r.trailTo = len(row), len(proof)
 	if cap(row) != cap(back) || cap(proof) != cap(trail) { // they are elsewhere

@@ -2,7 +2,6 @@ package window
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/caltrop/caltrop/cep/event"
 )
@@ -20,24 +19,11 @@ func (r *rolling) evidencePage(k uint32) uint64 {
 	return pageNumber(pageTrail, 0, uint64(k%r.evidencePages()))
 }
 
-// keep adds the current event to the evidence.
-func (r *rolling) keep(stream int, ev *event.Event, since int64) {
-	r.packed = r.appendProof(r.packed[:0], stream, ev, since)
-	r.append(partTrail, r.packed)
-}
-
-// appendProof writes one event of the evidence.
-func (r *rolling) appendProof(buf []byte, stream int, ev *event.Event, since int64) []byte {
+// appendProof writes the event that comes, as one of the evidence.
+func (r *rolling) appendProof(buf []byte, since int64) []byte {
 	buf = event.AppendUvarint(buf, uint64(since))
-	at := len(buf)
-	buf = r.appendPacked(append(buf, 0), stream, ev)
-	size := len(buf) - at - 1
-	if size < 0x80 {
-		buf[at] = byte(size)
-		return buf
-	}
-	var width [binary.MaxVarintLen64]byte
-	return slices.Replace(buf, at, at+1, width[:binary.PutUvarint(width[:], uint64(size))]...)
+	buf = event.AppendUvarint(buf, uint64(len(r.witness)))
+	return append(buf, r.witness...)
 }
 
 // retain makes a page of the trail.

@@ -29,6 +29,7 @@ type rolling struct {
 	cells, gone []cell // of the event that comes, of a row that leaves
 	texts       []byte // of cells
 	bitBytes    int    // of the bits of a row
+	witness     []byte // the event that comes, packed
 	suffixes    []cell
 	fronts      []byte
 	rows        []byte // of a page, or for the front
@@ -72,8 +73,12 @@ func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 	if !ok {
 		return
 	}
+	b := r.edit(key, s) // which the processor fetches while the event is read
 	r.take(ev)
-	came := r.inPlace(key, stream, ev, s, out)
+	if !r.Shown {
+		r.witness = r.appendPacked(r.witness[:0], stream, ev)
+	}
+	came := r.inPlace(b, key, ev, s, out)
 	if came == judged {
 		return
 	}
@@ -86,7 +91,7 @@ func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 		r.slide(ev.Time, r.Limits.WindowEvents-1, out)
 	}
 	if came == apart {
-		r.enter(stream, ev)
+		r.enter(ev.Time)
 	}
 	switch {
 	case r.Shown:
@@ -111,11 +116,13 @@ func (r *rolling) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 	}
 }
 
-// enter adds ev to the window and, where alerts may be raised, to the evidence.
-func (r *rolling) enter(stream int, ev *event.Event) {
-	since := ev.Time - r.ring.last
-	if r.push(ev.Time); !r.Shown {
-		r.keep(stream, ev, since)
+// enter adds the event that comes to the window and, where alerts may be raised,
+// to the evidence.
+func (r *rolling) enter(at int64) {
+	since := at - r.ring.last
+	if r.push(at); !r.Shown {
+		r.packed = r.appendProof(r.packed[:0], since)
+		r.append(partTrail, r.packed)
 	}
 }
 
