@@ -55,26 +55,11 @@ func (s *Store) Begin() (*Cut, error) {
 // prepare buries some of the dead and makes everything evicted so far part of
 // the database.
 func (s *Store) prepare() error {
-	return s.bury()
+	if err := s.bury(); err != nil {
+		return err
+	}
+	return s.db.commit()
 }
-
-// bury looks at the next records of the database and removes the dead.
-func (s *Store) bury() error {
-	s.owed = max(0, s.owed-buryStep)
-	return s.db.bury(buryStep, func(slot uint32, key []byte, img image) bool {
-		wheel, open := s.slots[slot]
-		return open && img.timer == 0 && img.dies <= s.wheel(wheel).mark &&
-			s.table.find(&s.arena, hashOf(slot, key), slot, key) < 0
-	})
-}
-
-// A search of the database for the dead looks at buryStep records: at each cut,
-// and between cuts whenever as many are owed; a record that is written owes
-// buryOwed, so that the dead go as fast as others come.
-const (
-	buryStep = 1_000
-	buryOwed = 4
-)
 
 // copy takes the record into the cut.
 func (c *Cut) copy(r record) error {
@@ -84,7 +69,7 @@ func (c *Cut) copy(r record) error {
 		last++
 	}
 	c.store.stats.Written++
-	c.store.owed += buryOwed
+	c.store.burial.wrote(r)
 	r.clear(flagDirty)
 	r.set(flagOnDisk | flagCopied)
 	return c.store.db.put(c.batches[last], r, c.store.slots[r.slot()])
@@ -158,7 +143,7 @@ func (s *Store) write(r record) {
 		return
 	}
 	s.stats.Written++
-	s.owed += buryOwed
+	s.burial.wrote(r)
 	s.fail(s.db.put(s.db.batch, r, s.slots[r.slot()]))
 	r.clear(flagDirty)
 	r.set(flagOnDisk)

@@ -34,7 +34,7 @@ const (
 	deadlineSpace = 't'
 	recordFormat  = 1
 	imageHead     = 1 + 8 + 8
-	batchBytesMax = 1 << 20
+	batchBytesMax = 512 << 10 // beyond twice as much the database does not use its memory again
 )
 
 // formatVersion is the on-disk version of databases that this build writes.
@@ -263,15 +263,16 @@ func (d *disk) forget(slots []uint32, marks map[uint32]int64) error {
 }
 
 // bury looks at n records, removes those that dead names, and goes on there
-// next time. What was put is committed first: an older image of a record must
+// next time, from the first one on where whole says that it has come to the last.
+// What was put is committed first: an older image of a record must
 // not be judged in its place.
-func (d *disk) bury(n int, dead func(slot uint32, key []byte, img image) bool) error {
+func (d *disk) bury(n int, dead func(slot uint32, key []byte, img image) bool) (whole bool, err error) {
 	if err := d.commit(); err != nil {
-		return err
+		return false, err
 	}
 	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: []byte{recordSpace}, UpperBound: []byte{recordSpace + 1}})
 	if err != nil {
-		return fmt.Errorf("looking for dead records: %w", err)
+		return false, fmt.Errorf("looking for dead records: %w", err)
 	}
 	valid := it.SeekGE(d.cursor)
 	for ; valid && n > 0; n-- {
@@ -292,9 +293,9 @@ func (d *disk) bury(n int, dead func(slot uint32, key []byte, img image) bool) e
 		d.cursor = append(d.cursor, it.Key()...)
 	}
 	if err := it.Close(); err != nil {
-		return fmt.Errorf("looking for dead records: %w", err)
+		return false, fmt.Errorf("looking for dead records: %w", err)
 	}
-	return d.commit()
+	return !valid, d.commit()
 }
 
 // link flushes and links the database into dir. The database's goroutines may
@@ -306,6 +307,9 @@ func (d *disk) link(c *Cut, dir string) error {
 func (d *disk) flushAndLink(c *Cut, dir string) error {
 	for i, b := range c.batches {
 		if err := b.Commit(pebble.NoSync); err != nil {
+			return fmt.Errorf("writing state: %w", err)
+		}
+		if err := b.Close(); err != nil {
 			return fmt.Errorf("writing state: %w", err)
 		}
 		c.batches[i] = nil

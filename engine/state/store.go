@@ -49,7 +49,7 @@ type Store struct {
 	hand    int // of the clock that evicts
 	sweep   int // of the search for the dead
 	passes  int // calls of Passed
-	owed    int // records of the database to look at for dead ones
+	burial  burial
 	dirty   []uint32
 	dropped []uint32
 	cut     *Cut // under way
@@ -64,13 +64,15 @@ type Stats struct {
 	Evicted uint64
 	Written uint64 // records written to the database
 	Expired uint64
+	// Searched are records of the database that were looked at, as they might be dead.
+	Searched uint64
 }
 
 // NewMemory returns a Store without a database: for `match` and tests.
 func NewMemory() *Store { return newStore(Options{}, nil) }
 
 func newStore(o Options, db *disk) *Store {
-	return &Store{opts: o.withDefaults(), slots: map[uint32]uint32{}, db: db}
+	return &Store{opts: o.withDefaults(), slots: map[uint32]uint32{}, db: db, burial: newBurial()}
 }
 
 // Open implements task.State.
@@ -408,7 +410,7 @@ func (s *Store) Passed(wheel uint32, watermark int64) {
 	t.mark = watermark
 	if s.passes++; s.passes%sweepEvery == 0 {
 		s.reap()
-		if s.owed >= buryStep && s.err == nil && !s.underway() {
+		if s.burial.owed >= buryStep && s.err == nil && !s.underway() {
 			s.fail(s.bury())
 		}
 	}

@@ -208,24 +208,28 @@ func TestDropForgetsASlotAtTheNextCutOnly(t *testing.T) {
 	}
 }
 
-// What was written ahead is not copied by the cut, and is in it.
+// What was written ahead is not copied by the cut, and is in it; also once the
+// database is not searched for the dead any more.
 func TestWriteAheadLeavesLittleToCopy(t *testing.T) {
 	const keys, kept = 1000, 30
 	fs := vfs.NewMem()
 	s := mustOpen(t, fs, "live", Options{})
-	for k := range keys {
-		s.Put(1, fmt.Appendf(nil, "k%d", k), []byte("v"), task.Never)
-	}
-	s.WriteAhead(keys, kept)
-	ahead := s.Stats().Written
-	dir := cutTo(t, s, "cut", func() { s.WriteAhead(keys, 0) })
-	if copied := s.Stats().Written - ahead; ahead != keys-kept || copied != kept {
-		t.Errorf("%d records were written ahead and %d copied, want %d and %d", ahead, copied, keys-kept, kept)
-	}
-	restored := mustOpen(t, fs, dir, Options{})
-	for k := range keys {
-		if restored.Get(1, fmt.Appendf(nil, "k%d", k)) == nil {
-			t.Fatalf("record %d is not in the cut", k)
+	for _, round := range []string{"a", "b", "c"} {
+		before := s.Stats().Written
+		for k := range keys {
+			s.Put(1, fmt.Appendf(nil, "k%d", k), []byte(round), task.Never)
+		}
+		s.WriteAhead(keys, kept)
+		ahead := s.Stats().Written
+		dir := cutTo(t, s, "cut-"+round, func() { s.WriteAhead(keys, 0) })
+		if copied := s.Stats().Written - ahead; ahead-before != keys-kept || copied != kept {
+			t.Errorf("%d records were written ahead and %d copied, want %d and %d", ahead-before, copied, keys-kept, kept)
+		}
+		restored := mustOpen(t, fs, dir, Options{})
+		for k := range keys {
+			if got := string(restored.Get(1, fmt.Appendf(nil, "k%d", k))); got != round {
+				t.Fatalf("cut %s: record %d is %q", round, k, got)
+			}
 		}
 	}
 }
@@ -267,6 +271,42 @@ func TestDeadRecordsLeaveHeapAndDatabase(t *testing.T) {
 	}
 	if left != 1 {
 		t.Errorf("%d records left, want the one with a deadline", left)
+	}
+}
+
+// A database is not searched for the dead before a record of it may be dead; then
+// all that are dead go.
+func TestTheSearchForTheDeadRestsWhileAllLive(t *testing.T) {
+	const keys, heap = 3000, 50
+	s := mustOpen(t, vfs.NewMem(), "live", Options{Keys: heap})
+	cuts := 0
+	cut := func(n int, at int64) (searched uint64) {
+		before := s.Stats().Searched
+		s.Passed(0, at)
+		for range n {
+			cuts++
+			cutTo(t, s, fmt.Sprint("cut", cuts), func() {})
+		}
+		return s.Stats().Searched - before
+	}
+	for k := range keys {
+		s.Put(1, fmt.Appendf(nil, "k%d", k), []byte("v"), int64(1000+k)*1e6)
+	}
+	if n := cut(2*keys/buryStep, 10e6); n == 0 {
+		t.Error("a database of which nothing is known was not searched")
+	}
+	if n := cut(10, 20e6); n != 0 {
+		t.Errorf("%d records were looked at before one may be dead", n)
+	}
+	cut(4*keys/buryStep, 1999e6)
+	left := 0
+	for k := range keys {
+		if s.Get(1, fmt.Appendf(nil, "k%d", k)) != nil {
+			left++
+		}
+	}
+	if left < keys-1000 || left > keys-1000+heap {
+		t.Errorf("%d of %d records are left, of which 1000 are dead", left, keys)
 	}
 }
 
