@@ -119,11 +119,12 @@ func (r *rig) drained(within time.Duration, all ...*process) {
 	})
 }
 
-// stored is the set of alerts in the history, newest versions, as REST shows it.
-func (r *rig) stored(p *process) (alertSet, error) {
+// stored is the set of alerts in the history, newest versions, as REST shows it:
+// those of live rules, or of rules on trial.
+func (r *rig) stored(p *process, trial bool) (alertSet, error) {
 	set := alertSet{}
 	for _, rule := range r.ruleNames() {
-		q := url.Values{"rule": {rule}, "limit": {"1000"},
+		q := url.Values{"rule": {rule}, "limit": {"1000"}, "shadow": {fmt.Sprint(trial)},
 			"from": {"2025-01-01T00:00:00Z"}, "to": {"2025-01-20T00:00:00Z"}}
 		for more := true; more; {
 			var page struct {

@@ -17,15 +17,19 @@ import (
 
 // TestHistoryCatchesUp stops Cassandra while thousands of alerts come, kills a
 // process and the broker meanwhile, and the other process while the history
-// catches up: in the end it has them all.
+// catches up: in the end it has them all, and a webhook has those that it wants.
+// Cassandra is reached over TLS.
 func TestHistoryCatchesUp(t *testing.T) {
 	const backlog = 12_000
 	r := newRig(t)
 	services := localServices(t)
+	r.CassandraTLS = fmt.Sprintf("tls: {ca: %q}", os.Getenv("E2E_CASSANDRA_CA"))
+	hook := r.newReceiver(r.ruleNames()[0])
 	a, b := newProcess(t, r.binary, r.settings, "a"), newProcess(t, r.binary, r.settings, "b")
 	a.start()
 	b.start()
 	r.store(a)
+	a.put("sinks", "pager", hook.document())
 	r.ready(b)
 	services("pause", "cassandra")
 	t.Cleanup(func() { services("resume", "cassandra") })
@@ -43,6 +47,8 @@ func TestHistoryCatchesUp(t *testing.T) {
 	})
 	b.kill()
 	r.sameInHistory(a)
+	eventually(t, time.Minute, hook.lacks)
+	hook.report()
 }
 
 // raise writes n alerts to the topic, as what the history must have in the end,
@@ -53,7 +59,7 @@ func (r *rig) raise(n int) map[string]ck.TopicPartition {
 	records := make([]sent, n)
 	r.newest = alertSet{}
 	for i := range records {
-		json := sinktest.Alert{Name: fmt.Sprint(r.Name, i), Rule: r.ruleNames()[i%2], Key: fmt.Sprint(i / 3), At: january + int64(i)}.Record().JSON
+		json := sinktest.Alert{Name: fmt.Sprint(r.Name, i), Rule: r.ruleNames()[i%2], Key: fmt.Sprint(i / 3), At: january + int64(i), Detected: time.Now().UnixMicro()}.Record().JSON
 		r.newest.add(r.t, json)
 		records[i] = sent{topic: r.Name + ".alerts", key: fmt.Append(nil, i/3), value: json, partition: ck.PartitionAny}
 	}
@@ -104,7 +110,7 @@ func (r *rig) sameInHistory(all ...*process) {
 		r.storedAll(all)
 	}
 	eventually(r.t, 3*time.Minute, func() string {
-		got, err := r.stored(all[0])
+		got, err := r.stored(all[0], false)
 		if err != nil {
 			return err.Error()
 		}

@@ -42,7 +42,8 @@ type settings struct {
 	Keyed                                                      int           // partitions of keyed logs; 0: the default
 	Replication                                                int           // of topics
 	Checkpoints                                                string        // where they are kept, as the configuration says it
-	Redis                                                      string        // its section of the configuration; "": there is none
+	Redis, Registry, Webhooks                                  string        // their sections of the configuration; "": there is none
+	CassandraUser, CassandraTLS                                string        // further members of its section, as the configuration says them; "": none
 	CommitEvery                                                time.Duration // the longest that a transaction is open; 0: the default
 	Memory                                                     string        // for the state, as the configuration says it
 	Within                                                     string        // a control group that the process begins in, a folder; "": that of the test
@@ -56,8 +57,10 @@ data: {{.Dir}}/{{.Instance}}
 checkpoints: { {{- .Checkpoints}}, every: {{.CheckpointEvery}}}
 history:
   kind: {{.History}}
-  cassandra: {hosts: ["{{.CassandraHost}}"], port: {{.CassandraPort}}, keyspace: {{.Keyspace}}}
+  cassandra: {hosts: ["{{.CassandraHost}}"], port: {{.CassandraPort}}, keyspace: {{.Keyspace}}{{with .CassandraUser}}, {{.}}{{end}}{{with .CassandraTLS}}, {{.}}{{end}}}
 {{with .Redis}}redis: {{.}}
+{{end}}{{with .Registry}}schema_registry: {{.}}
+{{end}}{{with .Webhooks}}webhooks: {{.}}
 {{end}}memory: {{.Memory}}
 `))
 
@@ -138,27 +141,33 @@ func (p *process) terminate() time.Duration {
 	return time.Since(began)
 }
 
-// put stores a document, again while the rules log does not answer, and fails
-// the test where it is refused.
+// put stores a document; a rule is live then.
 func (p *process) put(kind, name string, document []byte) {
 	p.t.Helper()
-	url := "http://" + p.address + "/v1/" + kind + "/" + name
+	path := "/v1/" + kind + "/" + name
 	if kind == "rules" {
-		url += "?state=live"
+		path += "?state=live"
 	}
+	p.do(http.MethodPut, path, document)
+}
+
+// do asks for a change, again while the rules log does not answer, and fails the
+// test where it is refused.
+func (p *process) do(method, path string, body []byte) {
+	p.t.Helper()
 	eventually(p.t, 2*time.Minute, func() string {
-		req, err := http.NewRequest(http.MethodPut, url, bytes.NewReader(document))
+		req, err := http.NewRequest(method, "http://"+p.address+path, bytes.NewReader(body))
 		if err != nil {
 			p.t.Fatal(err)
 		}
 		req.Header.Set("Content-Type", "application/yaml")
 		answer, err := http.DefaultClient.Do(req)
 		if err != nil {
-			return fmt.Sprintf("storing %s %s: %v", kind, name, err)
+			return fmt.Sprintf("%s %s: %v", method, path, err)
 		}
 		defer answer.Body.Close()
-		body, _ := io.ReadAll(answer.Body)
-		problem := fmt.Sprintf("storing %s %s: %s: %s", kind, name, answer.Status, body)
+		said, _ := io.ReadAll(answer.Body)
+		problem := fmt.Sprintf("%s %s: %s: %s", method, path, answer.Status, said)
 		switch {
 		case answer.StatusCode == http.StatusServiceUnavailable:
 			return problem

@@ -51,6 +51,9 @@ func newRigOn(t *testing.T, brokers string, replication int, only ...string) *ri
 		CassandraPort:   cmp.Or(os.Getenv("E2E_CASSANDRA_PORT"), "19042"),
 		CheckpointEvery: 2 * time.Second, Memory: "256MiB",
 	}}
+	if user := os.Getenv("E2E_CASSANDRA_USER"); user != "" {
+		r.CassandraUser = fmt.Sprintf("username: %s, password: {env: E2E_CASSANDRA_PASSWORD}", user)
+	}
 	r.Checkpoints = "directory: " + filepath.Join(r.Dir, "checkpoints")
 	r.binary = filepath.Join(r.Dir, "caltrop")
 	if out, err := exec.Command("go", "build", "-o", r.binary, "github.com/caltrop/caltrop/cmd/caltrop").CombinedOutput(); err != nil {

@@ -139,7 +139,8 @@ func TestT40T42StoresKilledUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	windows, err := cassandra.New(cassandra.Options{Hosts: []string{r.CassandraHost}, Port: port, Keyspace: r.Keyspace})
+	windows, err := cassandra.New(cassandra.Options{Hosts: []string{r.CassandraHost}, Port: port, Keyspace: r.Keyspace,
+		Username: os.Getenv("E2E_CASSANDRA_USER"), Password: os.Getenv("E2E_CASSANDRA_PASSWORD")})
 	if err != nil {
 		t.Fatal(err)
 	}

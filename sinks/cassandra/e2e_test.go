@@ -34,7 +34,8 @@ func options(t *testing.T, keyspace string) cassandra.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cassandra.Options{Hosts: []string{host}, Port: port, Keyspace: keyspace, Timeout: 20 * time.Second}
+	return cassandra.Options{Hosts: []string{host}, Port: port, Keyspace: keyspace, Timeout: 20 * time.Second,
+		Username: os.Getenv("E2E_CASSANDRA_USER"), Password: os.Getenv("E2E_CASSANDRA_PASSWORD")}
 }
 
 func open(t *testing.T, o cassandra.Options) *cassandra.History {
@@ -52,6 +53,7 @@ func drop(t *testing.T, o cassandra.Options) {
 	t.Cleanup(func() {
 		c := gocql.NewCluster(o.Hosts...)
 		c.Port, c.ProtoVersion, c.Timeout = o.Port, 4, o.Timeout
+		c.Authenticator = gocql.PasswordAuthenticator{Username: o.Username, Password: o.Password}
 		s, err := c.CreateSession()
 		if err == nil {
 			err = s.Query("DROP KEYSPACE IF EXISTS " + o.Keyspace).Exec()
@@ -163,7 +165,7 @@ func TestHistoryCatchesUpAfterAnOutage(t *testing.T) {
 	wire := &line{to: net.JoinHostPort(direct.Hosts[0], strconv.Itoa(direct.Port))}
 	wire.mend(t)
 	through := direct
-	through.Timeout = 2 * time.Second
+	through.Timeout = 10 * time.Second
 	_, port, err := net.SplitHostPort(wire.at)
 	if err != nil {
 		t.Fatal(err)

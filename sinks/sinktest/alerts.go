@@ -22,6 +22,8 @@ type Alert struct {
 	Rule    string // default "r"
 	Key     string // default "k"
 	At      int64  // seconds after Base
+
+	Detected int64 // µs since 1970; 0 is left out
 }
 
 // Record returns the alert as the topic would have it.
@@ -31,7 +33,7 @@ func (a Alert) Record() sinks.Record {
 	}
 	full := &alert.Alert{
 		ID: a.ID(), Version: a.Version, Status: alert.Raised, Rule: or(a.Rule, "r"), Revision: 1, Mode: "live",
-		Key: []event.Value{event.StringOf(or(a.Key, "k"))}, Severity: "high", At: Base + a.At*1e6, FinalAfter: Base + a.At*1e6,
+		Key: []event.Value{event.StringOf(or(a.Key, "k"))}, Severity: "high", At: Base + a.At*1e6, FinalAfter: Base + a.At*1e6, DetectedAt: a.Detected,
 		Summary: fmt.Sprintf("version %d", a.Version),
 	}
 	if a.Version > 1 {
