@@ -14,14 +14,10 @@ import (
 
 // backtestOptions are the flags of `backtest`.
 type backtestOptions struct {
-	rules   []string
-	events  string
-	labels  string
-	skipBad bool
-	json    bool
-	listed  int
-	kafka   topicOptions
-	key     string // file
+	fileOptions
+	labels string
+	listed int
+	kafka  topicOptions
 }
 
 // listedDefault is how many misses, and false alerts, of a rule are listed.
@@ -61,14 +57,10 @@ Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
-	f.StringVar(&o.events, "events", "-", eventsUsage)
+	o.add(f, "print the report as one JSON object")
 	o.kafka.add(f)
 	f.StringVar(&o.labels, "labels", "", "file with incidents, a line for each")
-	f.StringVar(&o.key, "pii-key", "", piiKeyUsage)
 	f.IntVar(&o.listed, "listed", listedDefault, "list at most so many misses, and false alerts, of a rule")
-	f.BoolVar(&o.skipBad, "skip-bad", false, "count bad events and go on, instead of ending with code 2")
-	f.BoolVar(&o.json, "json", false, "print the report as one JSON object")
 	return cmd
 }
 
@@ -106,11 +98,7 @@ func (o *backtestOptions) report(ctx context.Context, cmd *cobra.Command, labels
 	case len(o.rules) == 0:
 		return nil, errors.New("no rules: give --rules FILE")
 	}
-	key, err := hashKeyOf(o.key)
-	if err != nil {
-		return nil, err
-	}
-	set, err := overridden(cmd, rules.Override{HashKey: key}, o.rules, o.json)
+	set, err := o.load(cmd, "")
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +118,7 @@ func (o *backtestOptions) fit(cmd *cobra.Command, journal bool) error {
 }
 
 func (o *backtestOptions) overFile(ctx context.Context, cmd *cobra.Command, set *rules.Set, labels []backtest.Label) (*backtest.Report, error) {
-	result, err := matchFile(ctx, cmd, set, matchOptions{events: o.events, skipBad: o.skipBad, json: o.json})
+	result, err := matchFile(ctx, cmd, set, matchOptions{fileOptions: o.fileOptions})
 	if err != nil {
 		return nil, err
 	}

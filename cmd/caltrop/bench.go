@@ -59,7 +59,7 @@ or an event is bad.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
+	f.StringArrayVar(&o.rules, "rules", nil, rulesUsage)
 	f.StringVar(&o.events, "events", "", eventsUsage)
 	f.StringVar(&o.lane, "lane", "", "parsed or bytes (default: the suite's own, parsed for files)")
 	f.StringVar(&o.suite, "suite", "", "run only the built-in suite of this name, or all whose name holds this")

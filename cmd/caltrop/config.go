@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/caltrop/caltrop/internal/secure"
@@ -165,7 +166,7 @@ func readConfig(path string) (*config, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading the configuration %s: %w", path, err)
+		return nil, fmt.Errorf("reading the configuration %s: %w", path, plain(err))
 	}
 	if err := dec.Decode(&config{}); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("the configuration %s holds more than one document", path)
@@ -175,6 +176,18 @@ func readConfig(path string) (*config, error) {
 		return nil, fmt.Errorf("the configuration %s: %w", path, err)
 	}
 	return &c, nil
+}
+
+// typeInError is how YAML's reader names the Go type that lacks a key.
+var typeInError = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+// plain says which keys are unknown in words of the file.
+func plain(err error) error {
+	var wrong *yaml.TypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	return errors.New(typeInError.ReplaceAllString(strings.Join(wrong.Errors, "; "), "$1 is no key here, deploy/serve.yaml has them all"))
 }
 
 // fill sets the defaults.

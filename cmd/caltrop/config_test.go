@@ -31,7 +31,7 @@ func TestTheDocumentedConfigurationHoldsTheDefaults(t *testing.T) {
 func TestAWrongConfigurationSaysWhatIsWrong(t *testing.T) {
 	good := "kafka: {brokers: ['127.0.0.1:9092']}\ndata: d\n"
 	cases := []struct{ name, text, want string }{
-		{"an unknown key", good + "brokers: []\n", "line 3: field brokers not found"},
+		{"an unknown key", good + "brokers: []\n", "line 3: brokers is no key here, deploy/serve.yaml has them all"},
 		{"no brokers", "data: d\n", "kafka.brokers: at least one address is needed"},
 		{"no directory", "kafka: {brokers: [a]}\n", "data: a directory is needed"},
 		{"a size without a unit that exists", good + "memory: 5TB\n", `"5TB" is no size`},

@@ -10,11 +10,43 @@ import (
 	"io"
 	"os"
 
+	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/rules/offline"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
-const eventsUsage = "file with events, packed with gzip or not; - for standard input"
+// What the flags of files say.
+const (
+	rulesUsage  = "file with stream and rule documents; may be given again, or name several"
+	eventsUsage = "file with events, packed with gzip or not; - for standard input"
+)
+
+// fileOptions are the flags of commands that run rules over a file.
+type fileOptions struct {
+	rules   []string
+	events  string
+	key     string // file
+	skipBad bool
+	json    bool
+}
+
+func (o *fileOptions) add(f *pflag.FlagSet, jsonUsage string) {
+	f.StringArrayVar(&o.rules, "rules", nil, rulesUsage)
+	f.StringVar(&o.events, "events", "-", eventsUsage)
+	f.StringVar(&o.key, "pii-key", "", piiKeyUsage)
+	f.BoolVar(&o.skipBad, "skip-bad", false, "count bad events and go on, instead of ending with code 2")
+	f.BoolVar(&o.json, "json", false, jsonUsage)
+}
+
+// load reads and checks the documents; timing replaces the rules' own.
+func (o *fileOptions) load(cmd *cobra.Command, timing string) (*rules.Set, error) {
+	key, err := hashKeyOf(o.key)
+	if err != nil {
+		return nil, err
+	}
+	return overridden(cmd, rules.Override{Timing: timing, HashKey: key}, o.rules, o.json)
+}
 
 // An eventFile is a file of events that is being read, or standard input.
 type eventFile struct {

@@ -17,13 +17,9 @@ import (
 
 // matchOptions are the flags of `match`.
 type matchOptions struct {
-	rules   []string
-	events  string
-	timing  string
-	key     string // file
-	skipBad bool
-	views   bool
-	json    bool
+	fileOptions
+	timing string
+	views  bool
 }
 
 func matchCommand() *cobra.Command {
@@ -34,10 +30,11 @@ func matchCommand() *cobra.Command {
 		Long: `Run rules over events of a file and print one alert a line, as JSON.
 
 An event is one line, {"stream":"payment", …fields}. Events are read in the
-order of the file, as one partition of each stream; a file may be packed with gzip. At the end of the input
-event time closes and every deadline fires. Alerts are printed at the end, in
-order of time, rule, key, first event, evidence and version. With --views it is
-what views publish that is printed, in order of time, view, key and version.
+order of the file, as one partition of each stream; a file may be packed with
+gzip. At the end of the input event time closes and every deadline fires. Alerts
+are printed at the end, in order of time, rule, key, first event, evidence and
+version. With --views it is what views publish that is printed, in order of
+time, view, key and version.
 
 Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 		Args: cobra.ArbitraryArgs, // --rules a.yaml b.yaml: the shell expands patterns that way
@@ -47,13 +44,9 @@ Exit codes: 0 it ran, 1 it could not, 2 a document or an event is bad.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.rules, "rules", nil, "file with stream and rule documents; may be given again, or name several")
-	f.StringVar(&o.events, "events", "-", eventsUsage)
+	o.add(f, "print errors and the closing counts as JSON")
 	f.StringVar(&o.timing, "timing", "", "final or early, instead of the rules' own timing")
-	f.StringVar(&o.key, "pii-key", "", piiKeyUsage)
-	f.BoolVar(&o.skipBad, "skip-bad", false, "count bad events and go on, instead of ending with code 2")
 	f.BoolVar(&o.views, "views", false, "print the updates of views, one a line, instead of the alerts")
-	f.BoolVar(&o.json, "json", false, "print errors and the closing counts as JSON")
 	return cmd
 }
 
@@ -66,11 +59,7 @@ func match(ctx context.Context, cmd *cobra.Command, o matchOptions) error {
 	default:
 		return fmt.Errorf("--timing %s is neither final nor early", o.timing)
 	}
-	key, err := hashKeyOf(o.key)
-	if err != nil {
-		return err
-	}
-	set, err := overridden(cmd, rules.Override{Timing: o.timing, HashKey: key}, o.rules, o.json)
+	set, err := o.load(cmd, o.timing)
 	if err != nil {
 		return err
 	}

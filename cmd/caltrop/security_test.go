@@ -242,7 +242,7 @@ func TestAnInsecureConfigurationIsRefused(t *testing.T) {
 		{"a certificate without its key", "tls: {cert: c}", "", "kafka.tls: cert and key go together"},
 		{"another name of brokers", "tls: {server_name: x}", "", "server_name does not apply"},
 		{"a server without a certificate", "", "http: {tls: {}}\n", "http.tls: cert and key are needed"},
-		{"an unknown key of tls", "tls: {verify: false}", "", "field verify not found"},
+		{"an unknown key of tls", "tls: {verify: false}", "", "verify is no key here"},
 		{"a registry that is no address", "", "schema_registry: {urls: [registry]}\n", "not as https://registry:8081"},
 		{"a password in an address", "", "schema_registry: {urls: ['http://u:" + canary + "@registry']}\n", "has a user"},
 		{"a password of Cassandra in the file", "", "history: {cassandra: {password: " + canary + "}}\n", "does not stand in the configuration"},

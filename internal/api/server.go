@@ -213,45 +213,18 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 	r.Get("/v1/openapi.json", s.handle(serveJSON(description)))
 	r.Get("/v1/schema", s.handle(serveJSON(schema.Document())))
 
-	documents.Get("/v1/streams", s.handle(s.listDocuments(rules.KindStream)))
-	documents.Get("/v1/streams/{name}", s.handle(s.getDocument(rules.KindStream)))
-	documents.Put("/v1/streams/{name}", s.handle(s.putDocument(rules.KindStream, rules.Live)))
-	documents.Delete("/v1/streams/{name}", s.handle(s.deleteDocument(rules.KindStream)))
+	for _, k := range []rules.Kind{rules.KindStream, rules.KindList, rules.KindProfile, rules.KindView, rules.KindSilence, rules.KindSink} {
+		s.storedRoutes(documents, k, s.handle(s.putDocument(k, rules.Live)))
+	}
+	documents.Get("/v1/lists/{name}/entries/{value}", s.handle(s.getEntry))
+	documents.Put("/v1/lists/{name}/entries/{value}", s.handle(s.putEntry))
+	documents.Delete("/v1/lists/{name}/entries/{value}", s.handle(s.deleteEntry))
 
-	documents.Get("/v1/rules", s.handle(s.listDocuments(rules.KindRule)))
-	documents.Get("/v1/rules/{name}", s.handle(s.getDocument(rules.KindRule)))
-	documents.Put("/v1/rules/{name}", s.handle(s.putRule, "state"))
-	documents.Delete("/v1/rules/{name}", s.handle(s.deleteDocument(rules.KindRule)))
+	s.storedRoutes(documents, rules.KindRule, s.handle(s.putRule, "state"))
 	documents.Get("/v1/rules/{name}/revisions", s.handle(s.listRevisions))
 	documents.Post("/v1/rules/{name}/state", s.handle(s.moveRule, "to", "revision"))
 	documents.Post("/v1/rules:validate", s.handle(s.validate))
 	documents.Post("/v1/rules:test", s.handle(s.test))
-
-	documents.Get("/v1/lists", s.handle(s.listDocuments(rules.KindList)))
-	documents.Get("/v1/lists/{name}", s.handle(s.getDocument(rules.KindList)))
-	documents.Put("/v1/lists/{name}", s.handle(s.putDocument(rules.KindList, rules.Live)))
-	documents.Delete("/v1/lists/{name}", s.handle(s.deleteDocument(rules.KindList)))
-	documents.Get("/v1/lists/{name}/entries/{value}", s.handle(s.getEntry))
-	documents.Put("/v1/lists/{name}/entries/{value}", s.handle(s.putEntry))
-	documents.Delete("/v1/lists/{name}/entries/{value}", s.handle(s.deleteEntry))
-	documents.Get("/v1/profiles", s.handle(s.listDocuments(rules.KindProfile)))
-	documents.Get("/v1/profiles/{name}", s.handle(s.getDocument(rules.KindProfile)))
-	documents.Put("/v1/profiles/{name}", s.handle(s.putDocument(rules.KindProfile, rules.Live)))
-	documents.Delete("/v1/profiles/{name}", s.handle(s.deleteDocument(rules.KindProfile)))
-	documents.Get("/v1/views", s.handle(s.listDocuments(rules.KindView)))
-	documents.Get("/v1/views/{name}", s.handle(s.getDocument(rules.KindView)))
-	documents.Put("/v1/views/{name}", s.handle(s.putDocument(rules.KindView, rules.Live)))
-	documents.Delete("/v1/views/{name}", s.handle(s.deleteDocument(rules.KindView)))
-
-	documents.Get("/v1/silences", s.handle(s.listDocuments(rules.KindSilence)))
-	documents.Get("/v1/silences/{name}", s.handle(s.getDocument(rules.KindSilence)))
-	documents.Put("/v1/silences/{name}", s.handle(s.putDocument(rules.KindSilence, rules.Live)))
-	documents.Delete("/v1/silences/{name}", s.handle(s.deleteDocument(rules.KindSilence)))
-
-	documents.Get("/v1/sinks", s.handle(s.listDocuments(rules.KindSink)))
-	documents.Get("/v1/sinks/{name}", s.handle(s.getDocument(rules.KindSink)))
-	documents.Put("/v1/sinks/{name}", s.handle(s.putDocument(rules.KindSink, rules.Live)))
-	documents.Delete("/v1/sinks/{name}", s.handle(s.deleteDocument(rules.KindSink)))
 
 	documents.Get("/v1/sessions/{name}/{key}", s.handle(s.getSession))
 
@@ -270,6 +243,15 @@ func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) 
 
 	r.NotFound(s.answer(notFound))
 	r.MethodNotAllowed(s.answer(notAllowed))
+}
+
+// storedRoutes are those that documents of every kind have.
+func (s *server) storedRoutes(r chi.Router, k rules.Kind, put http.HandlerFunc) {
+	all := "/v1/" + string(k) + "s"
+	r.Get(all, s.handle(s.listDocuments(k)))
+	r.Get(all+"/{name}", s.handle(s.getDocument(k)))
+	r.Put(all+"/{name}", put)
+	r.Delete(all+"/{name}", s.handle(s.deleteDocument(k)))
 }
 
 // jobRoutes are those that act on the job.
