@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -175,6 +177,83 @@ func TestT40T42StoresKilledUnderLoad(t *testing.T) {
 	})
 	t.Logf("%d alerts, %d updates of views; the sessions of %d keys in Redis and %d windows in Cassandra are those of a recomputation",
 		len(alerts), len(want.updates), len(want.redis), len(want.cassandra))
+}
+
+// deleteViews deletes the views and waits until each key that showed something is
+// empty in Redis and has a tombstone in the topic. It returns how many did.
+func (r *rig) deleteViews(p *process, inRedis func(context.Context, window) ([]byte, error)) int {
+	r.t.Helper()
+	standing := r.standing()
+	if len(standing) == 0 {
+		r.t.Fatal("no key of a view shows anything: its deletion would show little")
+	}
+	for _, doc := range documents(r.views) {
+		p.do(http.MethodDelete, "/v1/views/"+nameOf(doc), nil)
+	}
+	eventually(r.t, time.Minute, func() string {
+		if left := r.standing(); len(left) > 0 {
+			return fmt.Sprintf("%d of %d keys have no tombstone", len(left), len(standing))
+		}
+		return holds(standing, func(ctx context.Context, w window) ([]byte, error) {
+			got, err := inRedis(ctx, w)
+			if err != nil {
+				return nil, err
+			}
+			if u, err := sinks.ParseViewRecord(got); err != nil || u.Status != view.Empty {
+				return got, nil
+			}
+			return standing[w], nil
+		})
+	})
+	return len(standing)
+}
+
+// standing are the last updates of the keys of views that have no tombstone.
+func (r *rig) standing() map[window][]byte {
+	r.t.Helper()
+	last := map[window][]byte{}
+	r.readAll(r.Name+".views", func(m *ck.Message) {
+		name, key, _ := strings.Cut(string(m.Key), "/")
+		if w := (window{name, key, 0}); m.Value == nil {
+			delete(last, w)
+		} else {
+			last[w] = m.Value
+		}
+	})
+	return last
+}
+
+// TestADeletedViewIsTakenBack lets two cards have a session and counts of which the
+// watermark has not seen the end, and deletes the views.
+func TestADeletedViewIsTakenBack(t *testing.T) {
+	r := newLifeRig(t)
+	address := os.Getenv("E2E_REDIS")
+	r.Redis = fmt.Sprintf("{addresses: [%q], prefix: %s}", address, r.Name)
+	r.views = []byte(strings.Replace(sessionViews, ", cassandra]", "]", 1))
+	shown, err := redis.New(redis.Options{Addresses: []string{address}, Prefix: r.Name, Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shown.Close()
+	a := newProcess(t, r.binary, r.settings, "a")
+	a.start()
+	r.rules = nil
+	r.install(a, a)
+	const from = 1_735_689_600_000 // ms
+	for i, at := range []int64{from, from + 1, from + 31_000} {
+		r.send([]sent{{stream: "payment", value: fmt.Appendf(nil, `{"event_id":"e%d","ts":%d,"card_id":"c%d","amount":5.00,"status":"approved","merchant_id":"m"}`, i, at, i)}})
+	}
+	eventually(t, time.Minute, func() string {
+		if n := len(r.standing()); n != 4 {
+			return fmt.Sprintf("%d keys of views are shown, want two of each", n)
+		}
+		return ""
+	})
+	taken := r.deleteViews(a, func(ctx context.Context, w window) ([]byte, error) {
+		c, err := shown.Current(ctx, w.view, w.key)
+		return c.Update, err
+	})
+	t.Logf("%d keys of views that were deleted have a tombstone and are empty in Redis", taken)
 }
 
 // anyOf tells whether any of the windows is stored, in whatever version.
