@@ -74,22 +74,27 @@ func (r *reader) through(ctx context.Context, offset int64, do func(*ck.Message)
 	return ctx.Err()
 }
 
-// lastBefore returns the newest committed record of a partition before the mark
+// last returns the newest committed record of a partition, nil when there is none.
+func (c *Cluster) last(ctx context.Context, topic string, partition int32) (*ck.Message, error) {
+	r, err := c.newReader(topic, partition)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	return r.last(-1, func(do func(*ck.Message) error) error { return r.rest(ctx, do) })
+}
+
+// lastBefore returns the newest committed record of the partition before the mark
 // at offset, nil when there is none.
-func (c *Cluster) lastBefore(ctx context.Context, topic string, partition int32, offset int64) (*ck.Message, error) {
-	return c.last(topic, partition, offset, func(r *reader, do func(*ck.Message) error) error { return r.through(ctx, offset, do) })
+func (r *reader) lastBefore(ctx context.Context, offset int64) (*ck.Message, error) {
+	return r.last(offset, func(do func(*ck.Message) error) error { return r.through(ctx, offset, do) })
 }
 
 // last returns the newest record that read hands on, marks apart, nil when there
 // is none. It looks just before offset end first, the present end where that is
 // negative, and further back only as far as it must: offsets near it may be taken
 // by marks and by what ends a transaction.
-func (c *Cluster) last(topic string, partition int32, end int64, read func(r *reader, do func(*ck.Message) error) error) (*ck.Message, error) {
-	r, err := c.newReader(topic, partition)
-	if err != nil {
-		return nil, err
-	}
-	defer r.close()
+func (r *reader) last(end int64, read func(do func(*ck.Message) error) error) (*ck.Message, error) {
 	low, high, err := r.bounds()
 	if err != nil {
 		return nil, err
@@ -103,7 +108,7 @@ func (c *Cluster) last(topic string, partition int32, end int64, read func(r *re
 		if err := r.seek(ck.Offset(from)); err != nil {
 			return nil, err
 		}
-		err := read(r, func(m *ck.Message) error {
+		err := read(func(m *ck.Message) error {
 			if !isMark(m) {
 				newest = m
 			}

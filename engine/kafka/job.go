@@ -68,7 +68,7 @@ func (h History) journals() ([]string, error) {
 }
 
 func (h History) progress(ctx context.Context, topic string, partition int32) (task.Progress, error) {
-	m, err := h.cluster.last(topic, partition, -1, func(r *reader, do func(*ck.Message) error) error { return r.rest(ctx, do) })
+	m, err := h.cluster.last(ctx, topic, partition)
 	if err != nil || m == nil {
 		return task.Progress{}, err
 	}

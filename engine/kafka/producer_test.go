@@ -114,6 +114,12 @@ func TestTheLastRecordIsFoundFarBeforeTheMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
+	r, err := c.newReader("journal", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	r.turn("progress", 0)
 	owner := &tenure{tenured: tenured{producer: p, cluster: c, out: output{progress: "progress", journal: "journal"}}}
 	before := func() *ck.Message {
 		t.Helper()
@@ -121,7 +127,7 @@ func TestTheLastRecordIsFoundFarBeforeTheMark(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := c.lastBefore(ctx, "progress", 0, b.progress)
+		m, err := r.lastBefore(ctx, b.progress)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -208,6 +208,12 @@ func (r *reader) atEnd() bool {
 	return err == nil && high <= r.end
 }
 
+// turn makes the reader one of another partition. It reads nothing there before
+// seek.
+func (r *reader) turn(topic string, partition int32) {
+	r.place, r.end = ck.TopicPartition{Topic: &topic, Partition: partition}, 0
+}
+
 // seek goes on reading at offset.
 func (r *reader) seek(offset ck.Offset) error {
 	r.place.Offset = offset

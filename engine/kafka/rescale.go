@@ -10,7 +10,6 @@ import (
 	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/rules"
-	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
 // Errors of Engine.Rescale, besides those of writing the rules log.
@@ -255,7 +254,7 @@ func (e *Engine) hasLeft(ctx context.Context, stream string, partition int32, ge
 	if seen.left[at] {
 		return true, nil
 	}
-	m, err := e.cluster.last(at.topic, partition, -1, func(r *reader, do func(*ck.Message) error) error { return r.rest(ctx, do) })
+	m, err := e.cluster.last(ctx, at.topic, partition)
 	if err != nil || m == nil {
 		return false, err
 	}

@@ -76,6 +76,9 @@ func (t *routing) acquire(ctx context.Context) error {
 	if own != n {
 		return t.halt("topic %s has %d partitions, the job was started with %d; start a new generation", t.topic, n, own)
 	}
+	if t.reader, err = t.cluster.taskReader(topic, t.id.Partition); err != nil { // it connects while the owner before is fenced
+		return err
+	}
 	if t.producer, err = t.cluster.openProducer(ctx, t.id.String()); err != nil {
 		return err
 	}
@@ -99,10 +102,10 @@ func (t *routing) source() task.Source {
 	return task.Source{Stream: t.stream, Partition: t.id.Partition, Origin: t.topic}
 }
 
-// committed opens the reader and returns where it stands: after what the
-// earlier owners routed, a new router at the beginning.
+// committed turns the reader to the input and returns where it stands: after what
+// the earlier owners routed, a new router at the beginning.
 func (t *routing) committed(ctx context.Context, end int64) (route.Progress, error) {
-	m, err := t.cluster.lastBefore(ctx, t.out.progress, t.id.Partition, end)
+	m, err := t.reader.lastBefore(ctx, end)
 	if err != nil {
 		return route.Progress{}, err
 	}
@@ -112,9 +115,7 @@ func (t *routing) committed(ctx context.Context, end int64) (route.Progress, err
 			return p, t.halt("its progress record at offset %d cannot be read: %v", m.TopicPartition.Offset, err)
 		}
 	}
-	if t.reader, err = t.cluster.taskReader(t.topic, t.id.Partition); err != nil {
-		return p, err
-	}
+	t.reader.turn(t.topic, t.id.Partition)
 	if err := t.reader.lend(t.traces.header(t.id)); err != nil {
 		return p, err
 	}

@@ -79,7 +79,7 @@ func (t *tenure) publish(now time.Time) {
 		t.status.Watermark = t.watermark()
 		t.status.Rules, t.status.Warming = t.task.Rules(), t.warmUp()
 	}
-	if t.reader != nil {
+	if t.reader != nil && *t.reader.place.Topic == t.topic { // else it reads what is the task's own
 		t.status.Lag = t.reader.lag(t.status.Position.Offset)
 	}
 	t.report(t.status)

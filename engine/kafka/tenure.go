@@ -68,6 +68,9 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if t.reader, err = t.cluster.taskReader(t.topic, t.id.Partition); err != nil { // it connects while the owner before is fenced
+		return err
+	}
 	if t.producer, err = t.cluster.openProducer(ctx, t.id.String()); err != nil {
 		return err
 	}
@@ -126,7 +129,8 @@ func (t *tenure) checkPartitions(ctx context.Context) (int, error) {
 // committed returns how far the task's owners have committed; the zero
 // Progress for a new task.
 func (t *tenure) committed(ctx context.Context, ends barrier) (task.Progress, error) {
-	m, err := t.cluster.lastBefore(ctx, t.out.progress, t.id.Partition, ends.progress)
+	t.reader.turn(t.out.progress, t.id.Partition)
+	m, err := t.reader.lastBefore(ctx, ends.progress)
 	if err != nil || m == nil {
 		return task.Progress{}, err
 	}
@@ -137,9 +141,9 @@ func (t *tenure) committed(ctx context.Context, ends barrier) (task.Progress, er
 	return p, nil
 }
 
-// restore opens the newest checkpoint, which is not past the progress, and a
-// reader of the input where it ends. Where nothing is committed yet and the task
-// comes from a savepoint, the progress is the savepoint's.
+// restore opens the newest checkpoint, which is not past the progress. Where
+// nothing is committed yet and the task comes from a savepoint, the progress is the
+// savepoint's.
 func (t *tenure) restore(ctx context.Context, progress *task.Progress, partitions int) error {
 	if err := t.open(ctx, t.config(partitions)); err != nil {
 		return err
@@ -153,10 +157,13 @@ func (t *tenure) restore(ctx context.Context, progress *task.Progress, partition
 		return t.halt("its checkpoint is at offset %d, but only %d was committed: the checkpoints are of another cluster, or topics were made anew",
 			at.Offset, progress.Position.Offset)
 	}
-	var err error
-	if t.reader, err = t.cluster.taskReader(t.topic, t.id.Partition); err != nil {
-		return err
-	}
+	return nil
+}
+
+// begin lets the reader read the input from where the task is.
+func (t *tenure) begin() error {
+	at := t.task.Position()
+	t.reader.turn(t.topic, t.id.Partition)
 	if err := t.reader.lend(t.traces.header(t.id)); err != nil {
 		return err
 	}
@@ -188,6 +195,9 @@ func (t *tenure) config(partitions int) task.Config {
 func (t *tenure) replay(ctx context.Context, progress task.Progress, ends barrier) error {
 	entries, err := t.entries(ctx, ends)
 	if err != nil {
+		return err
+	}
+	if err := t.begin(); err != nil {
 		return err
 	}
 	recovery, err := task.Recover(t.task, progress, entries)
@@ -249,14 +259,13 @@ const journalKept = 50_000
 // entries returns the journal and trims what is too old.
 func (t *tenure) entries(ctx context.Context, ends barrier) ([]task.Entry, error) {
 	topic := t.out.journal
-	r, err := t.cluster.openReader(topic, t.id.Partition, ck.OffsetBeginning)
-	if err != nil {
+	t.reader.turn(topic, t.id.Partition)
+	if err := t.reader.seek(ck.OffsetBeginning); err != nil {
 		return nil, err
 	}
-	defer r.close()
 	var entries []task.Entry
 	oldest, needless := t.kept.Oldest().Seq, []ck.Offset{}
-	err = r.through(ctx, ends.journal, func(m *ck.Message) error {
+	err := t.reader.through(ctx, ends.journal, func(m *ck.Message) error {
 		e, err := task.DecodeEntry(m.Value)
 		if err != nil {
 			return t.halt("its journal at offset %d cannot be read: %v", m.TopicPartition.Offset, err)
