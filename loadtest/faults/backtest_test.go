@@ -90,6 +90,7 @@ func (r *rig) backtest(args ...string) (report backtestReport, text []byte) {
 // in, then runs the tasks again from their logs and journals: alert by alert it
 // is what the topic holds.
 func TestBacktestOfTheJournalEqualsLive(t *testing.T) {
+	t.Parallel()
 	r, in := newBacktestRig(t, 4000)
 	a := newProcess(t, r.binary, r.settings, "a")
 	a.start()
@@ -133,6 +134,7 @@ func TestBacktestOfTheJournalEqualsLive(t *testing.T) {
 // and of what the live tasks did, while events come in: the live alerts are those
 // of match, each once, and two backtests of one history are equal.
 func TestT39BacktestBesideLive(t *testing.T) {
+	t.Parallel()
 	r, in := newBacktestRig(t, 6000)
 	want := r.matched(in)
 	a := newProcess(t, r.binary, r.settings, "a")

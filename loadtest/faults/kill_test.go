@@ -21,6 +21,7 @@ var (
 // SIGKILL at random moments while events stream in, and compares the alerts of
 // the topic and of the history with those of `match` and of the oracle.
 func TestKilledProcessesLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.useObjects()
 	in := r.generate(*seed, *events)

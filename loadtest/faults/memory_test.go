@@ -21,6 +21,7 @@ const smallMemory = 512 << 20
 // a control group; where there can be none, the most that was resident is
 // compared instead.
 func TestT37TenTimesTheLoadInSmallMemory(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.only, r.History, r.Keyed, r.keyedLogs = []string{"payment", "login"}, "pebble", 2, 2
 	r.streams, r.Memory = r.keyed("30s", "payment", "login"), "64MiB"

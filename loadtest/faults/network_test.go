@@ -19,7 +19,8 @@ var (
 )
 
 // proxied returns the way to Kafka that can be hurt, and lets the rig's
-// processes, not the rig itself, go there.
+// processes, not the rig itself, go there. There is one: of the tests that hurt it
+// at most one is parallel.
 func (r *rig) proxied() (*toxiproxy.Proxy, settings) {
 	r.t.Helper()
 	address, brokers := os.Getenv("E2E_TOXIPROXY"), os.Getenv("E2E_KAFKA_FAULT")
@@ -82,6 +83,7 @@ func TestT14RepliesLost(t *testing.T) {
 // TestT24SlowOutput lets 10 KB a second through to the broker for a while:
 // memory stays bounded, nothing is lost, and all is there soon after.
 func TestT24SlowOutput(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	proxy, hurt := r.proxied()
 	in := r.generate(24, smallRun)
@@ -102,6 +104,7 @@ func TestT24SlowOutput(t *testing.T) {
 
 // TestT17RebalanceStorm lets a process join and leave all the time.
 func TestT17RebalanceStorm(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	in := r.generate(17, smallRun*max(1, *storm/30))
 	want := r.matched(in)
@@ -131,6 +134,7 @@ const stopped = 18 * time.Second
 // transaction may last: the broker has taken back what was open, and the woken
 // process must do it again.
 func TestT18StoppedPastTheTransaction(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	in := r.generate(18, smallRun)
 	want := r.matched(in)

@@ -20,6 +20,7 @@ var restarts = flag.Int("restarts", 2, "how often the broker restarts in TestT13
 // TestT15Zombie stops a process for longer than its session lasts, lets another
 // take over, and wakes it: it must lose nothing, double nothing and rejoin.
 func TestT15Zombie(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	in := r.generate(15, smallRun)
 	want := r.matched(in)
@@ -87,9 +88,10 @@ func pace(in *input, faults int, span time.Duration) int {
 // cleanly and killed: the leaders of its partitions and the coordinators of the
 // transactions and of the group that it has move each time, and back.
 func TestT13T14LeadersMove(t *testing.T) {
+	t.Parallel()
 	services := localServices(t)
+	t.Cleanup(func() { services("down", "kafka3") }) // also where not all of them come up
 	services("up", "kafka3")
-	t.Cleanup(func() { services("down", "kafka3") })
 	r := newRigOn(t, os.Getenv("E2E_KAFKA3"), 3)
 	r.History = "pebble"
 	r.restarting(func(i int, _ *process) {
@@ -155,6 +157,7 @@ func TestT40CassandraDown(t *testing.T) {
 // TestSIGTERMDrains ends a process in the middle of a stream: it exits 0 within
 // 10 s, and its successor has nothing to repeat and nothing to add.
 func TestSIGTERMDrains(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	in := r.generate(5, smallRun)
 	want := r.matched(in)

@@ -14,6 +14,7 @@ import (
 // TestT22Poison sends what is no event, of every kind: each becomes one dead
 // letter with its reason and place, and the good events around it count.
 func TestT22Poison(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	in := r.generate(22, smallRun)
 	want := r.matched(in)

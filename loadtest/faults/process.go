@@ -100,6 +100,7 @@ func (p *process) start() {
 	}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	if err := p.cmd.Start(); err != nil {
+		p.cmd = nil
 		p.t.Fatalf("starting %s: %v", p.config, err)
 	}
 	p.ended = make(chan error, 1)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,8 +44,8 @@ func newRig(t *testing.T) *rig {
 // newRigOn is a rig on these brokers, with topics of so many replicas.
 func newRigOn(t *testing.T, brokers string, replication int, only ...string) *rig {
 	t.Helper()
-	name := fmt.Sprintf("t%d", time.Now().UnixNano()/1e6)
-	r := &rig{t: t, only: only, partitions: partitionCount, settings: settings{
+	name := fmt.Sprintf("t%d", time.Now().UnixNano())
+	r := &rig{t: t, binary: program, only: only, partitions: partitionCount, settings: settings{
 		Name: name, Dir: t.TempDir(), Keyspace: name, History: "cassandra",
 		Brokers: brokers, Replication: replication,
 		CassandraHost:   cmp.Or(os.Getenv("E2E_CASSANDRA_HOST"), "127.0.0.1"),
@@ -55,14 +56,24 @@ func newRigOn(t *testing.T, brokers string, replication int, only ...string) *ri
 		r.CassandraUser = fmt.Sprintf("username: %s, password: {env: E2E_CASSANDRA_PASSWORD}", user)
 	}
 	r.Checkpoints = "directory: " + filepath.Join(r.Dir, "checkpoints")
-	r.binary = filepath.Join(r.Dir, "caltrop")
-	if out, err := exec.Command("go", "build", "-o", r.binary, "github.com/caltrop/caltrop/cmd/caltrop").CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
+	if err := built(); err != nil {
+		t.Fatal(err)
 	}
 	r.streams, r.rules = r.document("streams.yaml"), r.document("rules.yaml")
 	r.createTopics(r.streamNames()...)
 	return r
 }
+
+// program is where built puts the program of this tree; TestMain says it.
+var program string
+
+// built builds the program, once for all tests.
+var built = sync.OnceValue(func() error {
+	if out, err := exec.Command("go", "build", "-o", program, "github.com/caltrop/caltrop/cmd/caltrop").CombinedOutput(); err != nil {
+		return fmt.Errorf("building the program: %w\n%s", err, out)
+	}
+	return nil
+})
 
 func (r *rig) document(name string) []byte {
 	r.t.Helper()
@@ -106,7 +117,7 @@ func (r *rig) create(topics []string) {
 		r.t.Fatal(err)
 	}
 	defer admin.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, topic := range topics {
 		results, err := admin.CreateTopics(ctx, []ck.TopicSpecification{{Topic: topic, NumPartitions: r.partitions, ReplicationFactor: r.Replication,
@@ -118,7 +129,7 @@ func (r *rig) create(topics []string) {
 			r.t.Fatalf("creating topic %s: %v", topic, results[0].Error)
 		}
 	}
-	eventually(r.t, 20*time.Second, func() string {
+	eventually(r.t, time.Minute, func() string {
 		for _, topic := range topics {
 			md, err := admin.GetMetadata(&topic, false, 5000)
 			if err != nil || len(md.Topics[topic].Partitions) != r.partitions {
@@ -154,7 +165,7 @@ func (r *rig) store(p *process) {
 // ready waits until a process says that it is.
 func (r *rig) ready(p *process) {
 	r.t.Helper()
-	eventually(r.t, 60*time.Second, func() string {
+	eventually(r.t, 2*time.Minute, func() string {
 		if err := p.get("/readyz", &map[string]any{}); err != nil {
 			return err.Error()
 		}

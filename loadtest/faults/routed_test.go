@@ -49,12 +49,14 @@ alert: {measures: {n: n, most: most}}`
 // while events stream in that must be brought together by key, and compares the
 // committed alerts with those of match and of the oracle.
 func TestRoutedRulesLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	routedUnderKills(t, routedRules+saltedRule, 3, func(*process) {}, func(*process) {})
 }
 
 // TestT20RescaleLosesAndDoublesNothing is the same while the keyed logs move from
 // two partitions to six, in the middle of the traffic and of the kills.
 func TestT20RescaleLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
 	rescale := func(p *process) string {
 		res, err := http.Post("http://"+p.address+"/v1/jobs/"+p.job+"/rescale?partitions=6", "", nil)
 		if err != nil {
