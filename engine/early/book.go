@@ -14,6 +14,7 @@ type Book struct {
 	periods []period   // in the order in which their alerts were sent
 	hushed  int        // alerts that the last Settle suppressed
 	stand   []alert.ID // alerts that it made final and that are sent
+	text    []byte     // what it was read from, of which contents are parts
 }
 
 // A note is an alert that is not final, or whose suppression is not.

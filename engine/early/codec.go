@@ -1,7 +1,6 @@
 package early
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 
@@ -60,24 +59,26 @@ func appendText(dst, text []byte) []byte {
 }
 
 // Decode reads what AppendTo wrote, in place of what the book said; no bytes
-// are an empty book. The book keeps nothing of src.
+// are an empty book. The book keeps nothing of src, but one copy of it.
 func (b *Book) Decode(src []byte) error {
 	b.notes, b.periods = b.notes[:0], b.periods[:0]
+	b.text = append(b.text[:0], src...)
 	if len(src) == 0 {
 		return nil
 	}
 	if src[0] != bookFormat {
 		return errBook
 	}
-	r := event.Cursor{Buf: src[1:]}
+	r := event.Cursor{Buf: b.text[1:]}
 	notes, periods := r.Count(), r.Count()
-	for range notes {
-		b.notes = append(b.notes, readNote(&r))
+	for stream := ""; notes > 0; notes-- {
+		n := readNote(&r, stream)
+		b.notes, stream = append(b.notes, n), n.place.Stream
 	}
 	for range periods {
 		p := period{id: readID(&r)}
 		p.start, p.until, p.count, p.version = r.Varint(), r.Varint(), int(r.Varint()), int(r.Varint())
-		p.content = bytes.Clone(r.Bytes())
+		p.content = r.Bytes()
 		b.periods = append(b.periods, p)
 	}
 	if !r.Done() {
@@ -86,16 +87,21 @@ func (b *Book) Decode(src []byte) error {
 	return nil
 }
 
-func readNote(r *event.Cursor) note {
+// readNote reads a note, whose stream is likely that of the one before.
+func readNote(r *event.Cursor, likely string) note {
 	flags := r.Byte()
 	n := note{status: status(flags &^ finalFlag), final: flags&finalFlag != 0, id: readID(r)}
 	if n.status == suppressed {
 		n.by = readID(r)
 	}
-	n.place.Stream = string(r.Bytes())
+	if stream := r.Bytes(); string(stream) == likely {
+		n.place.Stream = likely
+	} else {
+		n.place.Stream = string(stream)
+	}
 	n.slot, n.version, n.place.Time = uint32(r.Varint()), int(r.Varint()), r.Varint()
 	n.place.Cluster, n.place.Partition, n.place.Offset = uint16(r.Varint()), int32(r.Varint()), r.Varint()
-	n.content = bytes.Clone(r.Bytes())
+	n.content = r.Bytes()
 	return n
 }
 
