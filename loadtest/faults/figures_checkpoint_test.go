@@ -24,7 +24,7 @@ func TestFigureCheckpoint(t *testing.T) {
 	for range *runs {
 		for _, every := range []time.Duration{time.Hour, 10 * time.Second} {
 			r := measured(t, "5s", checkpointRules)
-			r.CheckpointEvery = every
+			r.CheckpointEvery, r.Memory = every, fmt.Sprintf("%dMiB", *memory)
 			a := newProcess(t, r.binary, r.settings, "a")
 			r.preload(a)
 			rows[every.String()] = append(rows[every.String()], r.catchUp("payment", int64(*preloaded), a))
@@ -38,11 +38,11 @@ func TestFigureCheckpoint(t *testing.T) {
 	for _, every := range []string{"1h0m0s", "10s"} {
 		fmt.Fprintf(&table, "| %s | %s | %s |\n", every, spread(rows[every], reading.perSecond), spread(rows[every], reading.perCPU))
 	}
-	report(t, "checkpoint", fmt.Sprintf("%d payments of 200,000 cards, each of which changes the state of its card; %d partitions, one process, `memory: 256MiB`; median of %d runs (least to most), in turn.\n\n"+
+	report(t, "checkpoint", fmt.Sprintf("%d payments of 200,000 cards, each of which changes the state of its card; %d partitions, one process, `memory: %dMiB`; median of %d runs (least to most), in turn.\n\n"+
 		"| checkpoint every | events a second | events a processor second of caltrop |\n|---|---|---|\n%s\n"+
 		"A task reads nothing while a checkpoint begins (`caltrop_checkpoint_stall_seconds`): %s. Uploaded: %.0f MiB.\n"+
 		"What a checkpoint of a settled store uploads: `go test ./engine/checkpoint -run TestUploadIsIncremental -v`.\n",
-		*preloaded, partitionCount, *runs, &table, upTo(stalls, .5, .99, 1), bytes/(1<<20)))
+		*preloaded, partitionCount, *memory, *runs, &table, upTo(stalls, .5, .99, 1), bytes/(1<<20)))
 }
 
 // A bucket is one of a histogram: how many were at most le.

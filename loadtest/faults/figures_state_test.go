@@ -11,7 +11,7 @@ import (
 
 var (
 	keys   = flag.Int("keys", 1_000_000, "keys of TestFigureKeys")
-	memory = flag.Int("memory", 256, "MiB: the memory setting of the process of TestFigureKeys")
+	memory = flag.Int("memory", 256, "MiB: the memory setting of the process of TestFigureKeys and TestFigureCheckpoint")
 )
 
 // keysRules leave a run open for each card.
