@@ -25,17 +25,7 @@ steps: {fail: {stream: payment, where: status == "declined"}}
 alert: {measures: {spent: sum(fail.amount)}}
 timing: final`
 
-const lateRule = `apiVersion: caltrop/v1
-kind: Rule
-name: latecomer
-key: card_id
-within: 10m
-pattern: first -> second -> third
-steps:
-  first: {stream: payment, where: amount > 20}
-  second: {stream: payment, where: amount > first.amount}
-  third: {stream: payment, where: amount < first.amount && status != ""}
-timing: final`
+var lateRule = dipRule("latecomer", `amount < first.amount && status != ""`)
 
 // Two schemas of payments: the second has its fields elsewhere, one more, and one
 // that may be missing.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -57,17 +58,23 @@ within: 10m
 pattern: said
 steps: {said: {stream: alerts, where: 'rule == "storm" || rule == "large" && score > 0'}}`
 
-const stormRule = `apiVersion: caltrop/v1
+// dipRule is one of three payments of a card: one above 20, a greater one, and one
+// that satisfies a condition.
+func dipRule(name, dip string) string {
+	return fmt.Sprintf(`apiVersion: caltrop/v1
 kind: Rule
-name: storm
+name: %s
 key: card_id
 within: 10m
 pattern: first -> second -> third
 steps:
   first: {stream: payment, where: amount > 20}
   second: {stream: payment, where: amount > first.amount}
-  third: {stream: payment, where: amount < first.amount}
-timing: final`
+  third: {stream: payment, where: %s}
+timing: final`, name, dip)
+}
+
+var stormRule = dipRule("storm", "amount < first.amount")
 
 // TestStatesAndRulesOnRules brings one rule from trial to live, paused, live and
 // retired while events come, and kills the process in two of the states. Each of
