@@ -143,9 +143,9 @@ func (r *rolling) faceInPlace(b, front []byte, at int) {
 	g.first, g.frontAt = g.first+since, at+size
 }
 
-// fits writes the row and the evidence of the event that comes behind those there are, and
-// reports whether there was room for them and no page is to be made or removed.
-// What it wrote counts once join says so.
+// fits writes the row and the evidence of the event that comes behind those there
+// are, and reports whether there was room for them and no page is to be made or
+// removed. What it wrote counts once join says so.
 func (r *rolling) fits(since int64) bool {
 	g := &r.ring
 	if g.fresh+1 == pageMax || g.n+1 < r.kept && g.kept < g.hi && int(g.hi-g.kept-1)*pageMax+g.fresh > g.n {

@@ -44,6 +44,7 @@ func (s *Store) bury() error {
 	}
 	b.owed = max(0, b.owed-buryStep)
 	whole, err := s.db.bury(buryStep, func(slot uint32, key []byte, img image) bool {
+		s.stats.Searched++
 		wheel, open := s.slots[slot]
 		if !open || img.timer != 0 {
 			return false
@@ -60,7 +61,6 @@ func (s *Store) bury() error {
 		b.lives(img.dies)
 		return false
 	})
-	s.stats.Searched += uint64(buryStep)
 	if whole {
 		b.round()
 	}

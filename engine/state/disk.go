@@ -264,8 +264,8 @@ func (d *disk) forget(slots []uint32, marks map[uint32]int64) error {
 
 // bury looks at n records, removes those that dead names, and goes on there
 // next time, from the first one on where whole says that it has come to the last.
-// What was put is committed first: an older image of a record must
-// not be judged in its place.
+// What was put is committed first: an older image of a record must not be judged
+// in its place.
 func (d *disk) bury(n int, dead func(slot uint32, key []byte, img image) bool) (whole bool, err error) {
 	if err := d.commit(); err != nil {
 		return false, err
