@@ -75,6 +75,16 @@ type Evaluator interface {
 	Deadline(key []byte, at int64, s Store, out *Output)
 }
 
+// A Bounded evaluator can tell from the state of a key that nothing will be raised
+// for a while.
+type Bounded interface {
+	Evaluator
+	// Quiet reports that none of the next so many events of a key of this state
+	// raises anything, whatever they are; false says nothing. It keeps nothing of
+	// the state.
+	Quiet(state []byte, events int) bool
+}
+
 // Output collects what one call raised. The caller resets it between calls.
 type Output struct {
 	Found []Found

@@ -34,6 +34,7 @@ func (r *rolling) makeDenials() {
 		}
 	}
 	r.denials = append(r.denials, others...)
+	r.makeCeilings()
 }
 
 // last is the denial of the key's last event; nil where it knows of none.

@@ -19,9 +19,10 @@ type rolling struct {
 	flatBytes   int  // of the slots
 	endBytes    int  // of the end of a page
 	denials     []denial
-	backTo      int    // where the event that fits ends in the back
-	trailTo     int    // and in the trail
-	moved       uint64 // picks, by slot, that the event taken in place may have changed
+	ceilings    []*denial // see Quiet
+	backTo      int       // where the event that fits ends in the back
+	trailTo     int       // and in the trail
+	moved       uint64    // picks, by slot, that the event taken in place may have changed
 
 	ring  ring
 	draft draft

@@ -19,7 +19,8 @@ type World interface {
 type Ahead struct {
 	World
 	// Paged says that the evaluator keeps pages. Then only the state after a
-	// view's last event is kept, and events are run again at the watermark.
+	// view's last event is kept, and the events before it are run again at the
+	// watermark.
 	Paged bool
 	view  *View
 	bytes int // of the copies of states

@@ -9,8 +9,9 @@
 // order moves the last of them by one step; one that comes out of order makes
 // the task run the events after it again, from the copy before it. When the
 // watermark passes an event that nothing came before since it was run, its copy
-// becomes the state: nothing is run twice. A View is a cache: after a restart it
-// is made again from the task's held events.
+// becomes the state: nothing is run twice. Of events that cannot raise anything
+// (match.Bounded) none is run ahead. A View is a cache: after a restart it is made
+// again from the task's held events.
 //
 // A Book holds what has been said of a rule's key: every alert that is not
 // final yet, with its version, and the suppression periods. To Settle a Book

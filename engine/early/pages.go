@@ -1,6 +1,10 @@
 package early
 
-import "github.com/caltrop/caltrop/cep/match"
+import (
+	"math"
+
+	"github.com/caltrop/caltrop/cep/match"
+)
 
 var _ match.Paging = (*Ahead)(nil)
 
@@ -35,6 +39,20 @@ func (v *View) Caught(number uint64) {
 	}
 	if p.ahead--; p.ahead <= 0 {
 		delete(v.pages, number)
+	}
+}
+
+// Yield calls put with the pages that the watermark's state lacks, by rising
+// number, as that becomes the view's: after a Pop of the last event that was run.
+func (v *View) Yield(put func(number uint64, page []byte)) {
+	for len(v.pages) > 0 {
+		least := uint64(math.MaxUint64)
+		for number := range v.pages {
+			least = min(least, number)
+		}
+		p := v.pages[least]
+		delete(v.pages, least)
+		put(least, p.bytes)
 	}
 }
 

@@ -18,7 +18,7 @@ type Item struct {
 	counted bool // there is something to count
 	wrote   bool // the state changed
 	timed   bool
-	from    int32 // of the state after it, in View.states; -1 when it is not kept
+	from    int32 // of the state after it, in View.states; -1 when it is not kept but while it is the last
 	to      int32
 	timer   int64 // µs, where timed
 }
@@ -206,6 +206,8 @@ func (v *View) Pop(ev *event.Event) (it Item, ok bool) {
 	v.head++
 	if v.run < v.head {
 		v.run, v.live = v.head, false
+	} else if v.run == v.head && it.known {
+		it.from, it.to = v.from, v.to
 	}
 	v.capped = v.capped && ev.Time < v.until
 	if v.head >= packAt && 2*v.head >= len(v.items) {

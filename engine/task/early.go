@@ -12,6 +12,7 @@ import (
 // An outlook is what a rule with `timing: early` sees ahead of the watermark,
 // by key. Package early tells how it works.
 type outlook struct {
+	quiet    match.Bounded // nil where the evaluator cannot tell
 	views    map[string]*early.View
 	idle     int // views without events: they have the state of their key at hand
 	spare    []*early.View
@@ -26,7 +27,8 @@ type outlook struct {
 const idleViewsMax = 1024
 
 func newOutlook(s *slot) *outlook {
-	return &outlook{views: map[string]*early.View{}, store: early.Ahead{World: &s.store, Paged: s.paged()}}
+	quiet, _ := s.eval.(match.Bounded)
+	return &outlook{quiet: quiet, views: map[string]*early.View{}, store: early.Ahead{World: &s.store, Paged: s.paged()}}
 }
 
 // foresee shows an accepted event to the early rules of its stream and sends
@@ -134,7 +136,7 @@ func (t *Task) foreseeKey(s *slot, key []byte, it early.Item, mark int64, run bo
 }
 
 // runAhead runs the events of a view that are to be run, unless there are too
-// many.
+// many or none of them can raise anything, and what one raised before still stands.
 func (t *Task) runAhead(s *slot, key []byte, v *early.View, mark int64) {
 	if _, capped := v.Capped(); capped {
 		return
@@ -142,6 +144,9 @@ func (t *Task) runAhead(s *slot, key []byte, v *early.View, mark int64) {
 	if v.Len() > s.rule.Limits.Replay || s.crowded(key) {
 		v.Cap()
 		s.counts.ReplayCapped++
+		return
+	}
+	if q := s.ahead.quiet; q != nil && q.Quiet(s.store.Get(key), v.Len()) {
 		return
 	}
 	t.forerun(s, key, v, mark)
@@ -264,6 +269,9 @@ func (o *outlook) sweep() {
 func (t *Task) promote(s *slot, key []byte, v *early.View, it *early.Item) {
 	if it.Wrote() {
 		s.store.Put(key, v.State(it))
+		if s.ahead.store.Paged {
+			v.Yield(func(number uint64, page []byte) { s.store.PutPage(key, number, page) })
+		}
 	}
 	if at, ok := it.Timer(); ok {
 		s.store.Timer(key, at)
