@@ -60,6 +60,7 @@ type Schema struct {
 	Layout int
 	Before *Schema // the revision before; nil: there is none
 	index  map[string]int
+	texts  texts
 }
 
 // NewSchema builds the schema of a stream. Field names must be unique. Fields
@@ -74,6 +75,7 @@ func NewSchema(stream string, fields []Field) *Schema {
 		s.index[fields[i].Name] = len(s.Fields)
 		s.Fields = append(s.Fields, fields[i])
 	}
+	s.texts = textsOf(s)
 	return s
 }
 

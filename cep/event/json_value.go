@@ -8,33 +8,37 @@ import (
 )
 
 // timeLayout is RFC 3339 in UTC with six decimals.
-const timeLayout = "2006-01-02T15:04:05.000000Z"
+const (
+	timeLayout = "2006-01-02T15:04:05.000000Z"
+	timeZeros  = "0000-00-00T00:00:00.000000Z"
+)
 
 // AppendTime appends a time in µs since the Unix epoch as RFC 3339 UTC with
 // six decimals, unquoted.
 func AppendTime(dst []byte, us int64) []byte {
 	t := time.UnixMicro(us).UTC()
-	year, month, day := t.Date()
-	if year < 0 || year > 9999 {
+	if us < instantMin || us > instantMax {
 		return t.AppendFormat(dst, timeLayout)
 	}
+	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
-	dst = append(appendDigits(dst, year, 4), '-')
-	dst = append(appendDigits(dst, int(month), 2), '-')
-	dst = append(appendDigits(dst, day, 2), 'T')
-	dst = append(appendDigits(dst, hour, 2), ':')
-	dst = append(appendDigits(dst, minute, 2), ':')
-	dst = append(appendDigits(dst, second, 2), '.')
-	return append(appendDigits(dst, t.Nanosecond()/1000, 6), 'Z')
+	dst = append(dst, timeZeros...)
+	b := dst[len(dst)-len(timeZeros):]
+	putDigits(b[:4], year)
+	putDigits(b[5:7], int(month))
+	putDigits(b[8:10], day)
+	putDigits(b[11:13], hour)
+	putDigits(b[14:16], minute)
+	putDigits(b[17:19], second)
+	putDigits(b[20:26], t.Nanosecond()/1000)
+	return dst
 }
 
-// appendDigits appends n, which is not negative, in so many digits, six at most.
-func appendDigits(dst []byte, n, digits int) []byte {
-	dst = append(dst, "000000"[:digits]...)
-	for i := len(dst) - 1; n > 0; i, n = i-1, n/10 {
-		dst[i] = byte('0' + n%10)
+// putDigits fills b with n, which is not negative and has no more digits.
+func putDigits(b []byte, n int) {
+	for i, rest := len(b)-1, uint32(n); i >= 0; i, rest = i-1, rest/10 {
+		b[i] = byte('0' + rest%10)
 	}
-	return dst
 }
 
 // AppendText appends the value as bare text: strings as they are, doubles in
@@ -57,9 +61,20 @@ func (v Value) AppendText(dst []byte) []byte {
 	case Duration:
 		return append(appendSeconds(dst, v.num), 's')
 	case StringList:
-		return v.AppendJSON(dst)
+		return v.appendList(dst)
 	}
 	return dst
+}
+
+func (v Value) appendList(dst []byte) []byte {
+	dst = append(dst, '[')
+	for i, s := range v.List() {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendQuoted(dst, s)
+	}
+	return append(dst, ']')
 }
 
 // AppendJSON appends the value as JSON: strings, times and durations quoted,
@@ -78,16 +93,7 @@ func (v Value) AppendJSON(dst []byte) []byte {
 			return append(dst, "null"...)
 		}
 		return v.AppendText(dst)
-	case StringList:
-		dst = append(dst, '[')
-		for i, s := range v.List() {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = AppendQuoted(dst, s)
-		}
-		return append(dst, ']')
-	case Int, Bool, Decimal:
+	case Int, Bool, Decimal, StringList:
 		return v.AppendText(dst)
 	}
 	return append(dst, "null"...)
@@ -179,8 +185,8 @@ const hexDigits = "0123456789abcdef"
 // U+FFFD.
 func AppendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
+	from, i := 0, plain(s)
+	for i < len(s) {
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			r, n := utf8.DecodeRuneInString(s[i:])
@@ -212,39 +218,4 @@ func appendEscape(dst []byte, c byte) []byte {
 		return append(dst, '\\', 'r')
 	}
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-}
-
-// reserved are the members every event has in evidence. A declared field of
-// one of these names is written with an underscore before it, which no field
-// name can have.
-func reserved(name string) bool {
-	switch name {
-	case "id", "stream", "time", "partition", "offset":
-		return true
-	}
-	return false
-}
-
-// AppendJSON appends the event as evidence carries it: id, stream, time,
-// partition, offset, then every declared field that is present, in the order
-// of the schema.
-func (e *Event) AppendJSON(dst []byte) []byte {
-	dst = AppendQuoted(append(dst, `{"id":`...), e.ID)
-	dst = AppendQuoted(append(dst, `,"stream":`...), e.Schema.Stream)
-	dst = AppendTime(append(dst, `,"time":"`...), e.Time)
-	dst = strconv.AppendInt(append(dst, `","partition":`...), int64(e.Partition), 10)
-	dst = strconv.AppendInt(append(dst, `,"offset":`...), e.Offset, 10)
-	for i := range e.Values {
-		if !e.Values[i].Present() {
-			continue
-		}
-		name := e.Schema.Fields[i].Name
-		dst = append(dst, ',', '"')
-		if reserved(name) {
-			dst = append(dst, '_')
-		}
-		dst = append(append(dst, name...), '"', ':')
-		dst = e.Values[i].AppendJSON(dst)
-	}
-	return append(dst, '}')
 }

@@ -3,6 +3,7 @@ package event_test
 import (
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/caltrop/caltrop/cep/event"
@@ -41,6 +42,39 @@ func TestValueForms(t *testing.T) {
 		}
 		if !json.Valid([]byte(got)) {
 			t.Errorf("JSON of %#v is not JSON: %s", c.v, got)
+		}
+	}
+}
+
+// Every byte, at every place of a text of some words, is quoted as it is alone.
+func TestQuotedTextIsTheTextAgain(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			text := []byte("abcdefghijklmnopqrst")
+			text[at] = byte(c)
+			var got string
+			quoted := event.AppendQuoted(nil, string(text))
+			if err := json.Unmarshal(quoted, &got); err != nil || got != strings.ToValidUTF8(string(text), "\uFFFD") {
+				t.Errorf("%q became %s, which is %q: %v", text, quoted, got, err)
+			}
+			if n := event.QuotedBytes(string(text)); n != len(quoted) {
+				t.Errorf("%s takes %d bytes, not %d", quoted, len(quoted), n)
+			}
+		}
+	}
+}
+
+func TestJSONBytesOfAnEvent(t *testing.T) {
+	for _, v := range []event.Value{{}, event.IntOf(0), event.IntOf(9), event.IntOf(10), event.IntOf(-99), event.IntOf(1e18), event.IntOf(1e18 - 1),
+		event.IntOf(math.MaxInt64), event.IntOf(math.MinInt64), event.BoolOf(true), event.BoolOf(false), event.DoubleOf(0.1), event.DoubleOf(math.NaN()),
+		event.DecimalOf(0, 2), event.DecimalOf(99, 2), event.DecimalOf(100, 2), event.DecimalOf(-1, 18), event.DecimalOf(math.MinInt64, 0),
+		event.TimestampOf(math.MinInt64), event.TimestampOf(-1), event.StringOf(""), event.ListOf([]string{"a", "\n"}), event.ListOf(nil)} {
+		s := event.NewSchema("p\"ay", []event.Field{{Name: "offset", Type: v.Type()}})
+		for _, at := range []int64{math.MinInt64, -1, 0, 1_700_000_000_000_000, math.MaxInt64} {
+			e := &event.Event{Schema: s, Time: at, ID: "é", Partition: -1, Offset: at, Values: []event.Value{v}}
+			if got, want := e.JSONBytes(), len(e.AppendJSON(nil)); got != want {
+				t.Errorf("%s takes %d bytes, not %d", e.AppendJSON(nil), want, got)
+			}
 		}
 	}
 }

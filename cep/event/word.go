@@ -14,6 +14,7 @@ const (
 
 	ones    = 0x0101010101010101
 	highs   = 0x8080808080808080
+	spaces  = ' ' * ones
 	quotes  = '"' * ones
 	slashes = '\\' * ones
 	strokes = '/' * ones
@@ -31,6 +32,25 @@ func firstOf(w uint64) int { return bits.TrailingZeros64(w) / 8 }
 func marks(w uint64) uint64 {
 	q, s := w^quotes, w^slashes
 	return ((q-ones)&^q | (s-ones)&^s) & highs
+}
+
+// plain returns the place of the first byte that is not itself in a JSON string,
+// or that is not ASCII; len(s) when there is none.
+func plain(s string) int {
+	i := 0
+	for ; i+wordBytes <= len(s); i += wordBytes {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		if odd := marks(w) | (w|(w-spaces)&^w)&highs; odd != 0 {
+			return i + firstOf(odd)
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return i
 }
 
 // pastNumber finds the first byte that is no digit, minus or point. Those lie

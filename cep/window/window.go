@@ -238,8 +238,7 @@ func (w *rule) raise(o outcome, latest []*event.Event, out *match.Output) {
 func (w *rule) fitting(latest []*event.Event) []*event.Event {
 	size := 0
 	for i := len(latest) - 1; i >= 0; i-- {
-		w.packed = latest[i].AppendJSON(w.packed[:0])
-		size += len(w.packed) + 1
+		size += latest[i].JSONBytes() + 1
 		if n := len(latest) - i; n > 1 && (n > w.kept || size > evidenceBytesMax) {
 			return latest[i+1:]
 		}

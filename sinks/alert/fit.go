@@ -46,16 +46,13 @@ func (a *Alert) Fit(bytesMax int) {
 	if steps, cut := Trim(a.Evidence, EvidenceMax); cut {
 		a.Evidence, a.Truncated = steps, true
 	}
-	if a.bytesAtMost() <= bytesMax {
-		return
-	}
-	over := len(a.AppendJSON(nil)) - bytesMax
+	over := a.bytes() - bytesMax
 	if over <= 0 {
 		return
 	}
 	a.Truncated = true
 	a.dropMiddle(over)
-	if len(a.AppendJSON(nil)) <= bytesMax {
+	if a.bytes() <= bytesMax {
 		return
 	}
 	for i := range a.Evidence {
@@ -91,11 +88,11 @@ func (a *Alert) dropMiddle(over int) {
 	lo, hi := len(all)/2, len(all)/2 // all[lo:hi] goes
 	for over > 0 && (lo > 1 || hi < len(all)-1) {
 		if hi-len(all)/2 <= len(all)/2-lo && hi < len(all)-1 || lo <= 1 {
-			over -= len(all[hi].AppendJSON(nil)) + 1
+			over -= all[hi].JSONBytes() + 1
 			hi++
 		} else {
 			lo--
-			over -= len(all[lo].AppendJSON(nil)) + 1
+			over -= all[lo].JSONBytes() + 1
 		}
 	}
 	a.Evidence = without(a.Evidence, all[lo:hi])
