@@ -62,6 +62,10 @@ func DecodeEvent(s *Schema, buf []byte, ev *Event, p Packing) (rest []byte, err 
 		return nil, fmt.Errorf("reading an event of %s: %w", s.Stream, errCorrupt)
 	}
 	r.settle(string(buf[:r.pos]), ev)
+	if r.uuid {
+		id := unpackUUID(ev.ID)
+		ev.ID = string(id[:])
+	}
 	if ev.Schema != s {
 		ev.Recast(s)
 	}
@@ -182,10 +186,9 @@ func soundList(b []byte, n uint64) bool {
 	return len(b) == 0
 }
 
+// settle cuts the texts from all that was read. Of a UUID it gives the bytes.
 func (r *unpacker) settle(all string, ev *Event) {
-	if ev.ID = all[r.id.from:r.id.to]; r.uuid {
-		ev.ID = unpackUUID(ev.ID)
-	}
+	ev.ID = all[r.id.from:r.id.to]
 	for i := range ev.Values {
 		if v := &ev.Values[i]; v.typ == String {
 			v.str, v.num = all[v.num>>32:v.num&math.MaxUint32], 0

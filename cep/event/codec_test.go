@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -45,6 +46,51 @@ func TestEventRoundTrip(t *testing.T) {
 	}
 }
 
+// What a Bulk reads stays as it is while more is read, more than it was made for
+// included.
+func TestBulkReadsWhatDecodeEventReads(t *testing.T) {
+	var want []Event
+	for i := range 5 {
+		for _, ev := range packed() {
+			ev.Offset = int64(i)
+			ev.Values = append([]Value{StringOf(strings.Repeat("c", 40*i))}, ev.Values[1:]...)
+			want = append(want, ev)
+		}
+	}
+	b := NewBulk(len(want) / 2)
+	var got []*Event
+	for i := range want {
+		ev, err := b.Decode(want[i].Schema, AppendEvent(nil, &want[i], Packing{}), Packing{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, ev)
+	}
+	for i := range want {
+		if !reflect.DeepEqual(*got[i], want[i]) {
+			t.Errorf("event %d: got %+v, want %+v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestBulkTakesFewAllocations(t *testing.T) {
+	ev := packed()[0]
+	ev.Values[7] = Value{} // a list, which has a text of its own
+	text := AppendEvent(nil, &ev, Packing{})
+	const events = 100
+	n := testing.AllocsPerRun(10, func() {
+		b := NewBulk(events)
+		for range events {
+			if _, err := b.Decode(ev.Schema, text, Packing{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if n > 4 {
+		t.Errorf("%v allocations for %d events, want 4", n, events)
+	}
+}
+
 func TestEventLeavesOutWhatTheKeySays(t *testing.T) {
 	ev := packed()[0]
 	var got Event
@@ -79,6 +125,9 @@ func TestCorruptEventsAreRefused(t *testing.T) {
 		whole := AppendEvent(nil, &ev, Packing{})
 		for n := range whole {
 			var got Event
+			if _, err := NewBulk(1).Decode(ev.Schema, whole[:n], Packing{}); err == nil {
+				t.Errorf("a bulk took the first %d bytes of %d for an event", n, len(whole))
+			}
 			if _, err := DecodeEvent(ev.Schema, whole[:n], &got, Packing{}); err == nil {
 				t.Errorf("the first %d bytes of %d were taken for an event", n, len(whole))
 			}
@@ -112,8 +161,9 @@ func FuzzDecodeEvent(f *testing.F) {
 func FuzzUUID(f *testing.F) {
 	f.Add("0b9f3c1e-75d4-4a52-9a2f-00ff10ee5a01")
 	f.Fuzz(func(t *testing.T, s string) {
-		if p, ok := packUUID(s); ok && unpackUUID(string(p[:])) != s {
-			t.Errorf("%q became %q", s, unpackUUID(string(p[:])))
+		p, ok := packUUID(s)
+		if text := unpackUUID(string(p[:])); ok && string(text[:]) != s {
+			t.Errorf("%q became %q", s, text)
 		}
 	})
 }

@@ -1,7 +1,5 @@
 package event
 
-import "encoding/hex"
-
 // packUUID returns the 16 bytes of a lower-case UUID in its usual form; false
 // for any other text.
 func packUUID(s string) (packed [uuidBytes]byte, ok bool) {
@@ -34,15 +32,15 @@ func hexDigit(c byte) (byte, bool) {
 }
 
 // unpackUUID is the inverse of packUUID.
-func unpackUUID(packed string) string {
-	var digits [2 * uuidBytes]byte
-	hex.Encode(digits[:], []byte(packed))
-	s := make([]byte, 0, uuidText)
-	for i, cut := range []int{8, 12, 16, 20, 32} {
-		if i > 0 {
-			s = append(s, '-')
+func unpackUUID(packed string) (text [uuidText]byte) {
+	at := 0
+	for i := range len(packed) {
+		if at == 8 || at == 13 || at == 18 || at == 23 {
+			text[at] = '-'
+			at++
 		}
-		s = append(s, digits[len(s)-i:cut]...)
+		text[at], text[at+1] = hexDigits[packed[i]>>4], hexDigits[packed[i]&15]
+		at += 2
 	}
-	return string(s)
+	return text
 }

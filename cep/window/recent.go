@@ -48,26 +48,36 @@ func (r *rolling) shorten(n int) {
 // latest returns the latest n events, the current one included.
 func (r *rolling) latest(n int) []*event.Event {
 	g := &r.ring
-	keys := append(keyring(nil), r.part(partKeys)...)
-	var all []*event.Event
-	for k := g.kept; k < g.hi; k++ {
+	p, err := r.proof(n, r.part(partKeys))
+	r.mustRead(err)
+	skip := int(g.hi-g.kept)*pageMax + g.fresh - n
+	for k := g.kept; k < g.hi; k, skip = k+1, skip-pageMax {
 		page := r.draft.page(r.evidencePage(k))
 		if len(page) < 8 {
 			r.mustRead(errCorrupt)
 		}
-		all = r.proof(all, page[8:], int64(binary.LittleEndian.Uint64(page)), keys)
+		r.mustRead(p.latest(page[8:], int64(binary.LittleEndian.Uint64(page)), skip))
 	}
-	all = r.proof(all, r.part(partTrail), g.base, keys)
-	return all[max(0, len(all)-n):]
+	r.mustRead(p.latest(r.part(partTrail), g.base, skip))
+	return p.events
 }
 
-// proof appends events, of which the first comes after a time.
-func (r *rolling) proof(all []*event.Event, buf []byte, at int64, keys keyring) []*event.Event {
-	for c := cursorOn(buf); len(c.Buf) > 0; {
+// latest adds events, of which the first comes after a time, but for the first
+// so many.
+func (p *proof) latest(packed []byte, at int64, skip int) error {
+	c := cursorOn(packed)
+	for ; len(c.Buf) > 0; skip-- {
 		at += int64(c.Uvarint())
-		ev, err := r.unpack(c.Bytes(), at, keys)
-		r.mustRead(err)
-		all = append(all, ev)
+		ev := c.Bytes()
+		if c.Bad {
+			return errCorrupt
+		}
+		if skip > 0 {
+			continue
+		}
+		if err := p.add(ev, at); err != nil {
+			return err
+		}
 	}
-	return all
+	return nil
 }

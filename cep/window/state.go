@@ -154,38 +154,51 @@ func (w *rule) appendPacked(buf []byte, stream int, ev *event.Event) []byte {
 
 // events reads a trail whole. from leaves out events before that time.
 func (w *rule) events(t trail, keys keyring, origin, from int64) ([]*event.Event, error) {
-	all := make([]*event.Event, 0, t.n+1)
+	p, err := w.proof(t.n, keys)
 	c := cursorOn(t.buf)
-	for range t.n {
+	for i := 0; i < t.n && err == nil; i++ {
 		entry := cursorOn(c.Bytes())
-		at := entry.Varint() + origin
-		ev, err := w.unpack(entry.Buf, at, keys)
-		if err != nil {
-			return nil, err
-		}
-		if ev.Time >= from {
-			all = append(all, ev)
+		if at := entry.Varint() + origin; at >= from {
+			err = p.add(entry.Buf, at)
 		}
 	}
-	return all, c.err()
+	return p.events, errors.Join(err, c.err())
 }
 
-// unpack reads what pack wrote of an event of that time.
-func (w *rule) unpack(buf []byte, at int64, keys keyring) (*event.Event, error) {
-	c := cursorOn(buf)
+// A proof is the evidence of one alert while it is read.
+type proof struct {
+	*rule
+	bulk   *event.Bulk
+	keys   []event.Value
+	events []*event.Event
+}
+
+// proof begins the evidence of an alert, of at most n events.
+func (w *rule) proof(n int, keys keyring) (proof, error) {
+	p := proof{rule: w, bulk: event.NewBulk(n), keys: make([]event.Value, len(w.KeyTypes)), events: make([]*event.Event, 0, n)}
+	c := cursorOn(keys)
+	for i := range p.keys {
+		p.keys[i] = c.Value()
+	}
+	return p, c.err()
+}
+
+// add reads what pack wrote of an event of that time.
+func (p *proof) add(packed []byte, at int64) error {
+	c := cursorOn(packed)
 	stream := c.Uvarint()
-	if c.Bad || stream >= uint64(len(w.Streams)) {
-		return nil, errCorrupt
+	if c.Bad || stream >= uint64(len(p.Streams)) {
+		return errCorrupt
 	}
-	ev := &event.Event{}
-	if _, err := event.DecodeEvent(w.Streams[stream], c.Buf, ev, event.Packing{Omit: w.omit[stream], Base: at, Layouts: true}); err != nil {
-		return nil, err
+	ev, err := p.bulk.Decode(p.Streams[stream], c.Buf, event.Packing{Omit: p.omit[stream], Base: at, Layouts: true})
+	if err != nil {
+		return err
 	}
-	k := cursorOn(keys)
-	for _, pos := range w.keyFields(int(stream)) {
-		ev.Values[pos] = k.Value()
+	for i, pos := range p.keyFields(int(stream)) {
+		ev.Values[pos] = p.keys[i]
 	}
-	return ev, k.err()
+	p.events = append(p.events, ev)
+	return nil
 }
 
 // clone returns an event that shares nothing that a caller may reuse.
