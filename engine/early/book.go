@@ -15,6 +15,8 @@ type Book struct {
 	hushed  int        // alerts that the last Settle suppressed
 	stand   []alert.ID // alerts that it made final and that are sent
 	text    []byte     // what it was read from, of which contents are parts
+	fresh   []byte     // contents written since
+	spare   []note
 }
 
 // A note is an alert that is not final, or whose suppression is not.
@@ -134,7 +136,7 @@ func (b *Book) release(id alert.ID) {
 
 // update notes a finding; one that was not valid before is pending.
 func (b *Book) update(s *Scope, f *Finding, out []alert.Alert) []alert.Alert {
-	content := contentOf(f.Alert)
+	content := b.content(f.Alert)
 	i := slices.IndexFunc(b.notes, func(n note) bool { return n.slot == s.Slot && n.is(f) })
 	if i < 0 {
 		for i = len(b.notes); i > 0 && b.notes[i-1].place.Compare(f.Place) > 0; {
@@ -202,7 +204,7 @@ func (b *Book) periodAt(at int64) *period {
 // sweep drops final notes that nothing can ask for any more: of a suppressed
 // alert once the alert that suppresses it is final too.
 func (b *Book) sweep() {
-	var kept []note
+	kept := b.spare[:0]
 	for i := range b.notes {
 		n := &b.notes[i]
 		if !n.final || n.status == suppressed && b.open(n.by) {
@@ -217,7 +219,7 @@ func (b *Book) sweep() {
 			p.version, p.content = n.version, n.content
 		}
 	}
-	b.notes = kept
+	b.spare, b.notes = b.notes, kept
 }
 
 // open reports whether an alert may still change.
@@ -334,10 +336,13 @@ func (b *Book) Places(slot uint32) []Place {
 	return places
 }
 
-func contentOf(a *alert.Alert) []byte {
+// content writes what a note says of an alert. It is the book's, until Decode.
+func (b *Book) content(a *alert.Alert) []byte {
 	bare := *a
 	bare.Version, bare.Status, bare.Suppressed = 0, "", 0
-	return bare.AppendJSON(nil)
+	from := len(b.fresh)
+	b.fresh = bare.AppendJSON(b.fresh)
+	return b.fresh[from:len(b.fresh):len(b.fresh)]
 }
 
 func (n *note) alert(s alert.Status) *alert.Alert {
@@ -349,7 +354,7 @@ func (n *note) alert(s alert.Status) *alert.Alert {
 func parse(content []byte) *alert.Alert {
 	a, err := alert.ParseJSON(content)
 	if err != nil {
-		panic(fmt.Sprintf("early: reading an alert of a book: %v", err)) // contentOf wrote it
+		panic(fmt.Sprintf("early: reading an alert of a book: %v", err)) // content wrote it
 	}
 	return a
 }

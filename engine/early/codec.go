@@ -61,7 +61,7 @@ func appendText(dst, text []byte) []byte {
 // Decode reads what AppendTo wrote, in place of what the book said; no bytes
 // are an empty book. The book keeps nothing of src, but one copy of it.
 func (b *Book) Decode(src []byte) error {
-	b.notes, b.periods = b.notes[:0], b.periods[:0]
+	b.notes, b.periods, b.fresh = b.notes[:0], b.periods[:0], b.fresh[:0]
 	b.text = append(b.text[:0], src...)
 	if len(src) == 0 {
 		return nil

@@ -2,7 +2,6 @@ package task
 
 import (
 	"errors"
-	"strconv"
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/engine/partitioner"
@@ -122,7 +121,7 @@ func (t *Task) decode(r *Record, src *source, st *stream) *event.Event {
 	}
 	ev.Cluster, ev.Partition, ev.Offset = src.Cluster, src.Partition, r.SourceOffset
 	if ev.ID == "" && st.live.Doc.ID != nil {
-		ev.ID = src.defaultID(r.SourceOffset)
+		ev.ID = string(src.appendID(make([]byte, 0, 48), r.SourceOffset))
 	}
 	return ev
 }
@@ -138,30 +137,6 @@ func (t *Task) fault(r *Record, err error) {
 		return
 	}
 	t.dead(r, fault.Reason, fault.Text(), 0)
-}
-
-// name gives an event that brought no id the one of its place. Only events in
-// alerts need it.
-func (t *Task) name(ev *event.Event) {
-	if ev == nil || ev.ID != "" {
-		return
-	}
-	for i := range t.sources {
-		s := &t.sources[i]
-		if s.Stream == ev.Schema.Stream && s.Cluster == ev.Cluster && s.Partition == ev.Partition {
-			ev.ID = s.defaultID(ev.Offset)
-			return
-		}
-	}
-}
-
-func (s *source) defaultID(offset int64) string {
-	b := make([]byte, 0, 48)
-	if b = append(b, s.Origin...); len(b) == 0 {
-		b = append(b, s.Stream...)
-	}
-	b = strconv.AppendInt(append(b, '/'), int64(s.Partition), 10)
-	return string(strconv.AppendInt(append(b, '/'), offset, 10))
 }
 
 // judge compares the event's time with now. It returns the time that counts

@@ -10,16 +10,6 @@ import (
 	"github.com/caltrop/caltrop/sinks/alert"
 )
 
-// nameAll gives ids to the events of an alert that brought none.
-func (t *Task) nameAll(f *match.Found) {
-	t.name(f.Event)
-	for _, step := range f.Evidence {
-		for _, ev := range step.Events {
-			t.name(ev)
-		}
-	}
-}
-
 func (t *Task) send(a *alert.Alert) {
 	t.digest = t.digest.add(a.ID, a.Version, t.pos)
 	t.effect.Alerts = append(t.effect.Alerts, *a)

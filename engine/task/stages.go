@@ -72,6 +72,7 @@ func (t *Task) handOver(s *slot, key []byte) {
 		for _, ev := range parts[i].Latest {
 			t.name(ev)
 		}
+		t.naming.finish()
 		ev := &event.Event{}
 		s.keeper.Row(&parts[i], s.keeper.schema, key[:len(key)-1], key[len(key)-1], ev)
 		ev.Offset = t.handed

@@ -148,6 +148,7 @@ type Task struct {
 	since     uint32       // epoch whose lists it reads: of the event, or the current one
 	out       match.Output // empty between calls of evaluators
 	again     repeat       // of the alert made last
+	naming    naming
 	fired     []Timer
 	dues      []dueTimer
 	touched   []touch
