@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/avro"
@@ -47,6 +47,9 @@ type EngineOptions struct {
 	// checkpoint: a store that does not answer delays a move so long. A step that
 	// takes longer than a quarter of it is given up first. Default 8 s.
 	FinalWait time.Duration
+	// RejoinAfter is how long a member that has lost its partitions waits for the
+	// group to give it some, or none, before it joins anew. Default 20 s.
+	RejoinAfter time.Duration
 }
 
 func (o EngineOptions) withDefaults() EngineOptions {
@@ -58,6 +61,7 @@ func (o EngineOptions) withDefaults() EngineOptions {
 	}
 	o.EndWait = cmp.Or(o.EndWait, 20*time.Second)
 	o.FinalWait = cmp.Or(o.FinalWait, 8*time.Second)
+	o.RejoinAfter = cmp.Or(o.RejoinAfter, 20*time.Second)
 	return o
 }
 
@@ -84,7 +88,10 @@ type Engine struct {
 
 	// Owned by Run.
 	member     *ck.Consumer
+	moves      *moves // of the member
 	subscribed []string
+	unanswered time.Time    // since when the group has not said what is ours; zero: it has
+	departing  atomic.Int32 // replaced members that have not left yet
 	assigned   map[place]bool
 	workers    map[TaskID]*worker
 	leaving    map[TaskID]<-chan struct{} // closed when what a stopped worker has left behind has ended
@@ -140,20 +147,9 @@ func (e *Engine) Status() Status {
 // makes a final checkpoint and the process leaves the group. The topics that do
 // not belong to an input must exist.
 func (e *Engine) Run(ctx context.Context) error {
-	member, err := ck.NewConsumer(e.cluster.clientConfig(ck.ConfigMap{
-		"group.id":                      e.cluster.Topics().group(),
-		"partition.assignment.strategy": "cooperative-sticky",
-		"session.timeout.ms":            int(sessionTimeout.Milliseconds()),
-		"heartbeat.interval.ms":         int(heartbeatEvery.Milliseconds()),
-		"max.poll.interval.ms":          int(memberPollMax.Milliseconds()),
-		"enable.auto.commit":            true, // of the offsets that store sets: for lag tools only
-		"auto.commit.interval.ms":       int(storeEvery.Milliseconds()),
-		"enable.auto.offset.store":      false,
-		"allow.auto.create.topics":      false,
-		"queued.max.messages.kbytes":    1024, // members fetch nothing; see assign
-	}))
+	member, err := e.join()
 	if err != nil {
-		return fmt.Errorf("joining group %s: %w", e.cluster.Topics().group(), err)
+		return err
 	}
 	e.member = member
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -168,7 +164,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	<-watched
 	<-savepoints
 	<-rescaled
-	if closing := member.Close(); err == nil && closing != nil {
+	if closing := e.member.Close(); err == nil && closing != nil {
 		err = fmt.Errorf("leaving the group: %w", closing)
 	}
 	return err
@@ -191,33 +187,16 @@ func (e *Engine) loop(ctx context.Context) error {
 			}
 		default:
 		}
+		if e.adrift() {
+			if err := e.rejoin(); err != nil {
+				return err
+			}
+		}
 		if time.Since(stored) >= storeEvery {
 			stored = time.Now()
 			e.store()
 		}
 	}
-	return nil
-}
-
-// subscribe asks the group for the source topics of all streams that a rule
-// reads, and brings the workers in line with them.
-func (e *Engine) subscribe() error {
-	topics := slices.Sorted(maps.Keys(e.inputs()))
-	if slices.Equal(topics, e.subscribed) {
-		e.reconcile()
-		return nil
-	}
-	e.subscribed = topics
-	if len(topics) == 0 {
-		e.stop(func(*worker) bool { return true })
-		clear(e.assigned)
-		return e.member.Unsubscribe()
-	}
-	e.ensureLogs()
-	if err := e.member.SubscribeTopics(topics, e.rebalance); err != nil {
-		return fmt.Errorf("subscribing to %v: %w", topics, err)
-	}
-	e.reconcile()
 	return nil
 }
 
@@ -261,41 +240,6 @@ func (e *Engine) inputs() map[string][]intake {
 		}
 	}
 	return inputs
-}
-
-// rebalance is called by the member's poll when the group moves partitions.
-func (e *Engine) rebalance(member *ck.Consumer, ev ck.Event) error {
-	switch ev := ev.(type) {
-	case ck.AssignedPartitions:
-		return e.assign(member, ev.Partitions)
-	case ck.RevokedPartitions:
-		for _, p := range ev.Partitions {
-			delete(e.assigned, place{*p.Topic, p.Partition})
-		}
-		e.reconcile()
-		return member.IncrementalUnassign(ev.Partitions)
-	}
-	return nil
-}
-
-// assign starts the tasks of new partitions. The member itself fetches nothing:
-// each task reads with a client of its own, which it can seek and stop reading
-// without touching the group.
-func (e *Engine) assign(member *ck.Consumer, partitions []ck.TopicPartition) error {
-	for i := range partitions {
-		partitions[i].Offset = ck.OffsetEnd
-		e.assigned[place{*partitions[i].Topic, partitions[i].Partition}] = true
-	}
-	if err := member.IncrementalAssign(partitions); err != nil {
-		return err
-	}
-	if len(partitions) > 0 {
-		if err := member.Pause(partitions); err != nil {
-			return err
-		}
-	}
-	e.reconcile()
-	return nil
 }
 
 // reconcile stops the tasks that are not ours any more, all at once, and starts

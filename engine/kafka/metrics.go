@@ -35,6 +35,7 @@ type Metrics struct {
 	schemas     metric.Int64Counter
 	records     metric.Int64Counter
 	forgotten   metric.Int64Counter
+	rejoins     metric.Int64Counter
 	rules       []metric.Int64Counter // as ruleTotals
 	saves       metric.Float64Histogram
 	stalls      metric.Float64Histogram
@@ -63,6 +64,7 @@ func NewMetrics(m metric.Meter) (*Metrics, error) {
 		{&x.misplaced, "caltrop_misplaced_total", "records that are not where their stream's declared partitioner puts them, by stream"},
 		{&x.frames, "caltrop_frames_total", "frames written to keyed logs, by stream"},
 		{&x.forgotten, "caltrop_traces_forgotten_total", "traced records that a task could not remember until an alert came of them"},
+		{&x.rejoins, "caltrop_group_rejoins_total", "times that this process joined its group anew, as it had not answered for 20 s"},
 		{&x.restarts, "caltrop_task_restarts_total", "tasks that started over after an error, by stream"},
 	}
 	for i, total := range ruleTotals {
@@ -204,6 +206,12 @@ func (x *Metrics) stalled(took time.Duration) {
 func (x *Metrics) forgot() {
 	if x != nil {
 		x.forgotten.Add(context.Background(), 1)
+	}
+}
+
+func (x *Metrics) rejoined() {
+	if x != nil {
+		x.rejoins.Add(context.Background(), 1)
 	}
 }
 

@@ -56,6 +56,23 @@ func TestT13BrokerRestarts(t *testing.T) {
 	})
 }
 
+// TestTheBrokerSleeps stops the only broker for so long that the controller fences
+// it: for a moment after it wakes it tells its clients that there is no broker at
+// all, and a client then forgets where its group was coordinated.
+func TestTheBrokerSleeps(t *testing.T) {
+	r := newRig(t)
+	services := localServices(t)
+	r.restarting(func(i int, a *process) {
+		if i > 0 {
+			return
+		}
+		services("pause", "kafka")
+		time.Sleep(15 * time.Second)
+		services("resume", "kafka")
+		r.settled(3*time.Minute, a)
+	})
+}
+
 // restarting runs one process under load while it lets restart take a broker away
 // and bring it back as often as is asked for.
 func (r *rig) restarting(restart func(i int, a *process)) {

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caltrop/caltrop/sinks"
@@ -51,7 +52,8 @@ type Options struct {
 // rebalance a record may come again, at this member or another.
 type Source struct {
 	opts    Options
-	member  *ck.Consumer
+	conf    ck.ConfigMap
+	member  *ck.Consumer // of life, too: see rejoin
 	batches chan []*ck.Message
 	logs    chan ck.LogEvent
 
@@ -60,6 +62,10 @@ type Source struct {
 	bytes  int
 	began  time.Time // when the batch's first record came
 	paused bool
+
+	unanswered time.Time    // since when the group has not said what is ours; zero: it has
+	moves      *moves       // of the member
+	departing  atomic.Int32 // replaced members that have not left yet
 
 	mu struct {
 		sync.Mutex
@@ -110,11 +116,11 @@ func Open(o Options) (*Source, error) {
 	for k, v := range o.Settings {
 		conf[k] = v
 	}
-	member, err := ck.NewConsumer(&conf)
-	if err != nil {
-		return nil, fmt.Errorf("opening a member of group %s: %w", o.Group, err)
+	s.conf = conf
+	var err error
+	if s.member, err = s.join(); err != nil {
+		return nil, err
 	}
-	s.member = member
 	return s, nil
 }
 
@@ -122,10 +128,15 @@ func Open(o Options) (*Source, error) {
 // what was read, it stays in the group and reads no further.
 func (s *Source) Run(ctx context.Context) error {
 	defer s.close()
-	if err := s.member.SubscribeTopics(s.opts.Topics, s.rebalance); err != nil {
-		return fmt.Errorf("subscribing to %v: %w", s.opts.Topics, err)
+	if err := s.subscribe(); err != nil {
+		return err
 	}
 	for ctx.Err() == nil {
+		if s.adrift() {
+			if err := s.rejoin(); err != nil {
+				return err
+			}
+		}
 		for len(s.logs) > 0 {
 			<-s.logs // what is wrong with the brokers the engine's clients say, once
 		}
@@ -240,42 +251,6 @@ func (s *Source) pause(stop bool) error {
 		return fmt.Errorf("pausing or resuming %v: %w", s.opts.Topics, err)
 	}
 	return nil
-}
-
-// rebalance drops what was read but not handed out of partitions that are gone:
-// their next owner reads it again. A batch that was handed out goes on being
-// stored; storing a record twice is harmless.
-func (s *Source) rebalance(member *ck.Consumer, ev ck.Event) error {
-	switch ev := ev.(type) {
-	case ck.AssignedPartitions:
-		if err := member.IncrementalAssign(ev.Partitions); err != nil || !s.paused || len(ev.Partitions) == 0 {
-			return err
-		}
-		return member.Pause(ev.Partitions) // as those it has, to be resumed together
-	case ck.RevokedPartitions:
-		for _, p := range ev.Partitions {
-			s.forget(place{*p.Topic, p.Partition})
-		}
-		return member.IncrementalUnassign(ev.Partitions)
-	}
-	return nil
-}
-
-func (s *Source) forget(gone place) {
-	kept := s.batch[:0]
-	s.bytes = 0
-	for _, m := range s.batch {
-		if (place{*m.TopicPartition.Topic, m.TopicPartition.Partition}) != gone {
-			kept = append(kept, m)
-			s.bytes += len(m.Value)
-		}
-	}
-	s.batch = kept
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.mu.fetched, gone)
-	delete(s.mu.read, gone)
-	delete(s.mu.ends, gone)
 }
 
 // Fetch waits for records and returns some; see sinks.Source.
