@@ -47,7 +47,7 @@ func (m *moves) rebalance(member *ck.Consumer, ev ck.Event) error {
 // adrift reports whether the group has not answered for too long, though a broker
 // does. The client library can wait for ever: told once by a broker that there are no
 // brokers, as by one that the controller has just fenced, it forgets the group's
-// coordinator and asks for it no more (librdkafka issue 5511).
+// coordinator and asks for it no more (its bug 5511).
 func (e *Engine) adrift() bool {
 	return !e.unanswered.IsZero() && len(e.subscribed) > 0 && time.Since(e.unanswered) > e.opts.RejoinAfter &&
 		e.departing.Load() < departingMax && e.reachable()

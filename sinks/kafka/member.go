@@ -45,8 +45,8 @@ func (m *moves) rebalance(member *ck.Consumer, ev ck.Event) error {
 }
 
 // adrift reports whether the group has not answered for too long. The client
-// library can wait for ever for a coordinator that it has forgotten (librdkafka
-// issue 5511).
+// library can wait for ever for a coordinator that it has forgotten (its
+// bug 5511).
 func (s *Source) adrift() bool {
 	return !s.unanswered.IsZero() && time.Since(s.unanswered) > rejoinAfter && s.departing.Load() < departingMax
 }
