@@ -56,10 +56,10 @@ func TestT13BrokerRestarts(t *testing.T) {
 	})
 }
 
-// TestTheBrokerSleeps stops the only broker for so long that the controller fences
+// TestT13TheBrokerSleeps stops the only broker for so long that the controller fences
 // it: for a moment after it wakes it tells its clients that there is no broker at
 // all, and a client then forgets where its group was coordinated.
-func TestTheBrokerSleeps(t *testing.T) {
+func TestT13TheBrokerSleeps(t *testing.T) {
 	r := newRig(t)
 	services := localServices(t)
 	r.restarting(func(i int, a *process) {
