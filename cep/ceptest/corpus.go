@@ -34,6 +34,9 @@ var valueCorpus []byte
 //go:embed testdata/document.jsonl
 var documentCorpus []byte
 
+//go:embed testdata/combination.jsonl
+var combinationCorpus []byte
+
 // A Case is one case of the corpus: a rule, its input and the alerts it must
 // raise. testdata/README.md tells where the cases come from.
 type Case struct {
@@ -86,6 +89,9 @@ func ValueCases() ([]Case, error) { return readCases(valueCorpus) }
 // DocumentCases returns the cases of how documents, durations, keys, times and
 // events may be written.
 func DocumentCases() ([]Case, error) { return readCases(documentCorpus) }
+
+// CombinationCases returns the cases of two or three features in one rule.
+func CombinationCases() ([]Case, error) { return readCases(combinationCorpus) }
 
 // caseLine is a line of the corpus files.
 type caseLine struct {

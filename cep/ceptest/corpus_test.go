@@ -16,6 +16,7 @@ const (
 	sentenceCases    = 136
 	valueCases       = 182
 	documentCases    = 69
+	combinationCases = 236
 )
 
 func TestOracleFlink(t *testing.T) { judgeCorpus(t, ceptest.FlinkCases, flinkCases) }
@@ -33,6 +34,10 @@ func TestOracleSentences(t *testing.T) { judgeCorpus(t, ceptest.SentenceCases, s
 func TestOracleValues(t *testing.T) { judgeCorpus(t, ceptest.ValueCases, valueCases) }
 
 func TestOracleDocuments(t *testing.T) { judgeCorpus(t, ceptest.DocumentCases, documentCases) }
+
+func TestOracleCombinations(t *testing.T) {
+	judgeCorpus(t, ceptest.CombinationCases, combinationCases)
+}
 
 func judgeCorpus(t *testing.T, read func() ([]ceptest.Case, error), want int) {
 	cases, err := read()
