@@ -40,7 +40,7 @@ source: {topic: e}
 time: {field: ts, unit: s}
 id: id
 lateness: 0s
-fields: {k: string, kind: string, v: int, u: {type: int, optional: true}}
+fields: {k: string, kind: string, v: int, u: {type: int, optional: true}, rate: {type: double, optional: true}, cost: {type: decimal(2), optional: true}}
 ---
 apiVersion: caltrop/v1
 kind: Stream

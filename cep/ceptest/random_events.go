@@ -55,6 +55,12 @@ func randomEvent(rng *rand.Rand, s *Setting, at int64, i int) *event.Event {
 	if rng.IntN(2) == 0 {
 		set("u", event.IntOf(int64(rng.IntN(3))))
 	}
+	if rng.IntN(3) > 0 {
+		set("rate", event.DoubleOf(float64(rng.IntN(9)-1)/2))
+	}
+	if rng.IntN(3) > 0 {
+		set("cost", event.DecimalOf([]int64{-30, 0, 10, 20, 25, 110, 250}[rng.IntN(7)], 2))
+	}
 	set("k", event.StringOf(draftKey))
 	if stream == "t" {
 		roles := [][2]string{{draftKey, otherKey}, {otherKey, draftKey}, {draftKey, draftKey}}[rng.IntN(3)]

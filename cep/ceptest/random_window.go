@@ -11,10 +11,11 @@ import (
 func RandomWindow(rng *rand.Rand) string {
 	pick := func(from ...string) string { return from[rng.IntN(len(from))] }
 	stream, where, prefix := "e", pick("", "", ", where: v > 1", `, where: 'kind != "a"'`, ", where: u > 0", ", where: 'in_list(odd_ones, v)'",
-		`, where: 'lookup(ranks, kind).rank > 0 || v == 4'`, ", where: profile.p.n > 1", `, where: '!(v in profile.q.vs)'`), ""
+		`, where: 'lookup(ranks, kind).rank > 0 || v == 4'`, ", where: profile.p.n > 1", `, where: '!(v in profile.q.vs)'`, ", where: rate > 0.75",
+		", where: 'cost in [0.1, 0.25, 2.5]'", ", where: 'u in [0, 2] || rate < 1'", ", where: '!has(cost) || cost >= 0.2'"), ""
 	switch rng.IntN(6) {
 	case 0, 1:
-		stream, where, prefix = "[e, f]", pick("", ", where: {e: v > 1}", ", where: {e: u > 0, f: v < 4}"), pick("e.", "f.")
+		stream, where, prefix = "[e, f]", pick("", ", where: {e: v > 1}", ", where: {e: u > 0, f: v < 4}", ", where: {e: cost < 1}"), pick("e.", "f.")
 	case 2:
 		stream, where, prefix = "[e, t]", pick(", keys: {t: to}", "", ", keys: {t: to}, where: {t: 'in_list(odd_ones, v)'}"), pick("e.", "t.")
 	case 3:
@@ -26,7 +27,7 @@ func RandomWindow(rng *rand.Rand) string {
 	aggregate := func() string {
 		f := prefix + "v"
 		if prefix == "" || prefix == "e." {
-			f = pick(prefix+"v", prefix+"u")
+			f = pick(prefix+"v", prefix+"u", prefix+"rate", prefix+"cost")
 		}
 		return strings.ReplaceAll(pick("count()", "count(F > 1)", "sum(F)", "avg(F)", "min(F)", "max(F)", "stddev(F)", "distinct(F)", "first(F)", "last(F)",
 			"percentile(F, 0.5)", "percentile(F, 0.9)", "percentile(F, 0.25)", "sum(F) - min(F)", "max(F) - first(F)", "sum(F * F)", "avg(double(F) / 2.0)", "max(10 / F)",

@@ -2,6 +2,7 @@ package ceptest
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -22,8 +23,10 @@ func FormatEvents(events []*event.Event) string {
 	var b strings.Builder
 	for _, ev := range events {
 		fmt.Fprintf(&b, "+%s %s %s %d", time.Duration(ev.Time-Epoch)*time.Microsecond, ev.Schema.Stream, fieldOf(ev, "kind").Str(), fieldOf(ev, "v").Int())
-		if u := fieldOf(ev, "u"); u.Present() {
-			fmt.Fprintf(&b, " u=%d", u.Int())
+		for _, name := range []string{"u", "rate", "cost"} {
+			if v := fieldOf(ev, name); v.Present() {
+				fmt.Fprintf(&b, " %s=%s", name, v.AppendText(nil))
+			}
 		}
 		for _, name := range []string{"k", "to"} {
 			if v := fieldOf(ev, name); v.Present() && (v.Str() != draftKey || name == "to") {
@@ -78,16 +81,23 @@ func parseEvent(s *Setting, words []string, n int) (*event.Event, error) {
 		if at < 0 {
 			return nil, fmt.Errorf("stream %s has no field %q", words[1], name)
 		}
-		if ev.Values[at], err = parseValue(schema.Fields[at].Type, text); err != nil {
+		if ev.Values[at], err = parseValue(&schema.Fields[at], text); err != nil {
 			return nil, fmt.Errorf("reading field %s: %w", name, err)
 		}
 	}
 	return ev, nil
 }
 
-func parseValue(t event.Type, text string) (event.Value, error) {
-	if t == event.String {
+func parseValue(f *event.Field, text string) (event.Value, error) {
+	switch f.Type {
+	case event.String:
 		return event.StringOf(text), nil
+	case event.Double, event.Decimal:
+		x, err := strconv.ParseFloat(text, 64)
+		if f.Type == event.Decimal {
+			return event.DecimalOf(int64(math.Round(x*math.Pow10(int(f.Scale)))), f.Scale), err
+		}
+		return event.DoubleOf(x), err
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	return event.IntOf(n), err
