@@ -177,7 +177,7 @@ func TestStates(t *testing.T) {
 	for _, timing := range []string{"final", "as it comes"} {
 		t.Run(timing, func(t *testing.T) {
 			t.Parallel()
-			lib, names := statesLibrary(t, timing)
+			lib, names := statesLibrary(t, timing, lives)
 			seeds, total := 60, map[string]int{}
 			if testing.Short() {
 				seeds = 12
@@ -194,14 +194,14 @@ func TestStates(t *testing.T) {
 }
 
 // statesLibrary is lifeLibrary without suppression: what is not sent silences nothing.
-func statesLibrary(t *testing.T, timing string) (*Library, []string) {
+func statesLibrary(t *testing.T, timing string, revisions int) (*Library, []string) {
 	t.Helper()
 	lib, err := NewLibrary(streamsText + historyText)
 	if err != nil {
 		t.Fatal(err)
 	}
 	texts, names := streamRules()
-	for rev := 1; rev <= lives; rev++ {
+	for rev := 1; rev <= revisions; rev++ {
 		for _, text := range texts {
 			text = regexp.MustCompile(`(alert: \{suppress: \d+s\}|, suppress: \d+s)`).ReplaceAllString(fmt.Sprintf(text, 2), "")
 			if timing == "final" {

@@ -115,22 +115,31 @@ func (t *Task) bindTo(streams []int) {
 }
 
 // publish makes an alert, at its first version, an event for the rules that
-// read alerts, accepted where it is raised.
+// read alerts, in each form of the stream that they were compiled against. It is
+// accepted where it is raised but, of a slot that has ended, where that ended: a
+// reader that ended with it, or later, raises what comes of it.
 func (t *Task) publish(s *slot, a *alert.Alert) {
-	st := &t.streams[t.back.stream]
-	if len(t.back.readers) == 0 || st.live == nil || a.Mode == ModeShadow.String() {
+	if len(t.back.readers) == 0 || a.Mode == ModeShadow.String() {
 		return
 	}
-	ev := alertEvent(a, st.live.Schema)
-	ev.Offset, ev.Hold.Kept = int64(s.level), true // the level until it is numbered
-	if !t.isRead(ev) {
+	var forms []*event.Event
+	for _, g := range t.back.readers {
+		for _, r := range g.slots {
+			forms = form(forms, a, r)
+		}
+	}
+	forms = slices.DeleteFunc(forms, func(ev *event.Event) bool { return !t.isRead(ev) })
+	if len(forms) == 0 {
 		return
 	}
 	if a.At <= t.back.mark { // a rule came in whose streams are behind: its first alerts find the readers past them
 		t.counts.Late++
 		return
 	}
-	t.back.pending.push(held{time: a.At, ev: ev, epoch: t.epoch})
+	for _, ev := range forms {
+		ev.Offset, ev.Hold.Kept = int64(s.level), true // the level until it is numbered
+		t.back.pending.push(held{time: a.At, ev: ev, epoch: s.clamp(t.epoch)})
+	}
 	for _, g := range t.back.readers {
 		if g.first == unset {
 			g.begin(a.At)
@@ -138,10 +147,26 @@ func (t *Task) publish(s *slot, a *alert.Alert) {
 	}
 }
 
+// form adds an alert as a reader sees it, unless it is there.
+func form(forms []*event.Event, a *alert.Alert, r *slot) []*event.Event {
+	schema := r.alertsSchema()
+	if slices.ContainsFunc(forms, func(ev *event.Event) bool { return ev.Schema == schema }) {
+		return forms
+	}
+	return append(forms, alertEvent(a, schema))
+}
+
+// alertsSchema is the form of the stream alerts that a reader was compiled
+// against.
+func (s *slot) alertsSchema() *event.Schema {
+	i := slices.IndexFunc(s.rule.Streams, func(own *event.Schema) bool { return own.Stream == prog.AlertsStream })
+	return s.rule.Streams[i]
+}
+
 // isRead reports whether a rule at work reads the alert.
 func (t *Task) isRead(ev *event.Event) bool {
 	for _, g := range t.back.readers {
-		if slices.ContainsFunc(g.slots, func(s *slot) bool { return s.rule.Upstream.Takes(ev) }) {
+		if slices.ContainsFunc(g.slots, func(s *slot) bool { return s.reads(ev.Schema) && s.rule.Upstream.Takes(ev) }) {
 			return true
 		}
 	}
@@ -376,6 +401,26 @@ func compareAlerts(a, b *event.Event) int {
 		strings.Compare(a.Values[prog.AlertRule].Str(), b.Values[prog.AlertRule].Str()),
 		strings.Compare(a.Values[prog.AlertKey].Str(), b.Values[prog.AlertKey].Str()),
 		bytes.Compare([]byte(a.ID), []byte(b.ID)))
+}
+
+// outlive lets the readers that end with a Switch live until all that ends has
+// raised what it raises of held events.
+func (t *Task) outlive() {
+	last := int64(unset)
+	for _, g := range t.groups {
+		for _, s := range g.slots {
+			if s.died != alive && s.shown == nil {
+				last = max(last, s.until)
+			}
+		}
+	}
+	for _, g := range t.groups {
+		for _, s := range g.slots {
+			if g.above && s.died == t.epoch && s.shown == nil {
+				s.until = max(s.until, last)
+			}
+		}
+	}
 }
 
 // surveyAlerts notes how far the pending alerts reach that the group will

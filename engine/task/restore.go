@@ -133,6 +133,9 @@ func (t *Task) restoreSlots(h *header, live *Live) error {
 			return err
 		}
 		t.attach(t.groups[sh.Group], s)
+		if s.rule.Upstream != nil { // what it reads may be raised yet, when no other rule reads alerts
+			t.schemas[s.alertsSchema()] = streamRef(s.streams, prog.AlertsStream)
+		}
 		if err := t.restoreHistories(h, &sh, s); err != nil {
 			return err
 		}

@@ -95,6 +95,7 @@ func (t *Task) killSlots(set Set, live *Live) (capped []cappedView) {
 		t.withdrawDeleted(g, set)
 		capped = append(capped, t.revise(g, revised, set)...)
 	}
+	t.outlive()
 	return capped
 }
 
