@@ -118,7 +118,11 @@ func (o *backtestOptions) fit(cmd *cobra.Command, journal bool) error {
 }
 
 func (o *backtestOptions) overFile(ctx context.Context, cmd *cobra.Command, set *rules.Set, labels []backtest.Label) (*backtest.Report, error) {
-	result, err := matchFile(ctx, cmd, set, matchOptions{fileOptions: o.fileOptions})
+	options, shown := matchOptions{fileOptions: o.fileOptions}, o.shown(nil)
+	if labels != nil {
+		options.read, shown.Read = watchLabels(labels)
+	}
+	result, err := matchFile(ctx, cmd, set, options)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +132,25 @@ func (o *backtestOptions) overFile(ctx context.Context, cmd *cobra.Command, set 
 	if err := result.show(cmd.ErrOrStderr(), o.json); err != nil {
 		return nil, err
 	}
-	return backtest.Score(ruleNames(set), result.alerts, labels, o.shown(result.suppressed)), nil
+	shown.Suppressed = result.suppressed
+	return backtest.Score(ruleNames(set), result.alerts, labels, shown), nil
+}
+
+// watchLabels returns what to tell of each event that is read, and what says then
+// whether one of the labels' events was.
+func watchLabels(labels []backtest.Label) (read func(id string), was func(id string) bool) {
+	seen := map[string]bool{}
+	for i := range labels {
+		for _, id := range labels[i].Events {
+			seen[id] = false
+		}
+	}
+	read = func(id string) {
+		if _, asked := seen[id]; asked {
+			seen[id] = true
+		}
+	}
+	return read, func(id string) bool { return seen[id] }
 }
 
 // shown says how much the report shows.

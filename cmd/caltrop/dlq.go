@@ -11,7 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/engine/kafka"
+	"github.com/caltrop/caltrop/engine/task"
+	"github.com/caltrop/caltrop/sinks"
 	"github.com/spf13/cobra"
 )
 
@@ -21,6 +24,15 @@ const (
 	letterValuesMax  = 1000 // with --values
 	letterValueBytes = 64 << 10
 )
+
+// letterReasons are the reasons that letters have, as docs/operations.md lists them.
+var letterReasons = []event.Reason{
+	event.NullValue, event.TooLarge, event.InvalidUTF8, event.BadJSON, event.NotObject, event.TooDeep, event.TooManyFields,
+	event.UnknownStream, event.MissingField, event.MissingKey, event.WrongType, event.NumberRange, event.NotInteger,
+	event.DecimalDigits, event.FieldTooLarge, event.BadMagic, event.UnknownSchema, event.BadSchema, event.BadAvro,
+	event.BadTime, task.Future, task.Undecodable, sinks.ReasonRefused, sinks.ReasonTooLarge, sinks.ReasonRejected,
+	task.LatePartition, task.LateStream,
+}
 
 func dlqCommand() *cobra.Command {
 	return commandGroup("dlq", "Look at late events and dead letters, and replay them", dlqListCommand(), dlqReplayCommand())
@@ -60,6 +72,11 @@ func (o *letterOptions) open() (*kafka.Cluster, *kafka.Letters, error) {
 
 func (o *letterOptions) letters(c *kafka.Cluster) (*kafka.Letters, error) {
 	f := kafka.LetterFilter{Streams: o.streams, Reasons: o.reasons}
+	for _, r := range o.reasons {
+		if !slices.Contains(letterReasons, event.Reason(r)) {
+			return nil, fmt.Errorf("--reason %s is none, want some of %v", r, letterReasons)
+		}
+	}
 	switch o.kind {
 	case "":
 	case "dead":

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/caltrop/caltrop/cep/event"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -104,6 +107,43 @@ func TestDLQRefusesFlags(t *testing.T) {
 	for _, c := range cases {
 		if _, err := command(t, append([]string{"dlq"}, strings.Fields(c.args)...)...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("dlq %s: %v, want %q", c.args, err, c.want)
+		}
+	}
+}
+
+// A reason that no letter has is refused, and the known ones are those that the
+// page for operators lists.
+func TestDLQReasons(t *testing.T) {
+	_, err := command(t, "dlq", "ls", "--brokers", "127.0.0.1:1", "--reason", "wrong_type,wrong_typo")
+	if err == nil || !strings.Contains(err.Error(), "--reason wrong_typo is none, want some of [null_value too_large") {
+		t.Errorf("a reason that is none: %v", err)
+	}
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| reason | of a record that |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var listed []event.Reason
+	for row := range strings.Lines(table) {
+		codes, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " |")
+		for i, code := range strings.Split(codes, "`") {
+			if i%2 == 1 {
+				listed = append(listed, event.Reason(code))
+			}
+		}
+	}
+	slices.Sort(listed)
+	if known := slices.Sorted(slices.Values(letterReasons)); !slices.Equal(known, listed) {
+		t.Errorf("known are %v\nlisted  %v", known, listed)
+	}
+}
+
+// An error of a cluster that is not there says which one was asked.
+func TestNoBrokerIsNamed(t *testing.T) {
+	for _, args := range [][]string{{"dlq", "ls"}, {"dlq", "replay", "--dry-run"}} {
+		if _, err := command(t, append(args, "--brokers", "127.0.0.1:1,localhost:1")...); err == nil || !strings.Contains(err.Error(), "no broker at 127.0.0.1:1, localhost:1 answers") {
+			t.Errorf("%v: %v", args, err)
 		}
 	}
 }

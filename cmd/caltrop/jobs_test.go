@@ -1,7 +1,11 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,5 +48,26 @@ func TestTasksAreShownWhole(t *testing.T) {
 	halted := taskOf(&kafka.TaskStatus{State: kafka.StateHalted, Reason: "topic made anew"})
 	if halted.Error != "topic made anew" || halted.Checkpoint != "" || halted.Watermark != "" {
 		t.Errorf("a halted task that never made a checkpoint: %+v", halted)
+	}
+}
+
+// With --json a job is a line, with its savepoints.
+func TestJobsAsJSON(t *testing.T) {
+	answers := http.NewServeMux()
+	answers.HandleFunc("GET /v1/jobs", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"jobs":[{"name":"main","instance":"a","rules":["probe"],"paths":[],"missing_topics":[],"tasks":[]}]}`)
+	})
+	answers.HandleFunc("GET /v1/jobs/main/savepoints", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"savepoints":[{"name":"s1","job":"main","state":"complete","asked":"t","tasks":["x"],"done":["x"]}]}`)
+	})
+	server := httptest.NewServer(answers)
+	defer server.Close()
+	out, err := command(t, "jobs", "ls", "--api", server.URL, "--json")
+	want := `{"name":"main","instance":"a","rules":["probe"],"paths":[],"missing_topics":[],"tasks":[],"savepoints":[{"name":"s1","job":"main","state":"complete","asked":"t","tasks":["x"],"done":["x"]}]}` + "\n"
+	if err != nil || out != want {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, out, want)
+	}
+	if out, err := command(t, "jobs", "ls", "--api", server.URL); err != nil || !strings.Contains(out, "savepoint main/s1") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

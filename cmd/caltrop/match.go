@@ -20,6 +20,7 @@ type matchOptions struct {
 	fileOptions
 	timing string
 	views  bool
+	read   func(id string) // is told of each event; nil: nobody asks
 }
 
 func matchCommand() *cobra.Command {
@@ -119,7 +120,7 @@ const checkEvery = 4096
 
 // matchEvents runs all rules of a set over the lines of in.
 func matchEvents(ctx context.Context, set *rules.Set, in io.Reader, o matchOptions) (*matched, error) {
-	run, err := offline.New(set, offline.Options{Views: o.views})
+	run, err := offline.New(set, offline.Options{Views: o.views, Read: o.read})
 	if err != nil {
 		return nil, err
 	}

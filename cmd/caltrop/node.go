@@ -219,7 +219,7 @@ func (n *node) openHandler() (err error) {
 	}
 	n.handler, err = api.New(api.Options{
 		Registry: n.registry, Sessions: sessions, Sinks: n.outlets, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Savepoints: savepoints{n, n.savepoints}, Rescaler: jobs{n}, Metrics: n.metrics, Log: n.log,
-		Ready: func() error { s := n.engine.Status(); return s.Ready() },
+		Ready: n.ready,
 	})
 	return err
 }
@@ -326,6 +326,20 @@ func (n *node) work(ctx context.Context) error {
 		return sinks.Deliver(ctx, source, n.history, sinks.Options{Sink: n.conf.History.Kind, BackoffMax: historyWaitMost, Log: n.log, Metrics: n.deliver, Tracer: n.tracer})
 	})
 	return g.Wait()
+}
+
+// ready returns nil when the process can do its work, else what it waits for.
+func (n *node) ready() error {
+	if err := n.cluster.Waiting(); err != nil {
+		return err
+	}
+	select {
+	case <-n.registry.Ready():
+		s := n.engine.Status()
+		return s.Ready()
+	default:
+		return rules.ErrNotReady
+	}
 }
 
 // match runs the engine once the rules are known.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -87,23 +88,61 @@ func jobsCommand() *cobra.Command {
 
 func jobsListCommand() *cobra.Command {
 	var address string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List the tasks of a process and the savepoints of its job",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return listJobs(cmd.Context(), cmd.OutOrStdout(), address)
+			show := showJobs
+			if asJSON {
+				show = encodeJobs
+			}
+			all, err := listJobs(cmd.Context(), address)
+			if err != nil {
+				return err
+			}
+			return show(cmd.OutOrStdout(), all)
 		},
 	}
 	cmd.Flags().StringVar(&address, "api", defaultAPI, "address of a running Caltrop")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print each job as one line of JSON")
 	return cmd
 }
 
-func listJobs(ctx context.Context, w io.Writer, address string) error {
+// A listedJob is a job with its savepoints.
+type listedJob struct {
+	api.Job
+	Savepoints []api.Savepoint `json:"savepoints"`
+}
+
+func listJobs(ctx context.Context, address string) ([]listedJob, error) {
 	jobs, err := askJobs(ctx, address)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var all []listedJob
+	for _, j := range jobs {
+		one := listedJob{Job: j}
+		if err := getJSON(ctx, address+"/v1/jobs/"+url.PathEscape(j.Name)+"/savepoints", &one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func encodeJobs(w io.Writer, jobs []listedJob) error {
+	out := json.NewEncoder(w)
+	for i := range jobs {
+		if err := out.Encode(&jobs[i]); err != nil {
+			return fmt.Errorf("printing a job: %w", err)
+		}
+	}
+	return nil
+}
+
+func showJobs(w io.Writer, jobs []listedJob) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, j := range jobs {
 		fmt.Fprintf(t, "job %s\tat %s\t%d rules\n", j.Name, j.Instance, len(j.Rules))
@@ -113,11 +152,7 @@ func listJobs(ctx context.Context, w io.Writer, address string) error {
 		if j.Rescale != nil {
 			fmt.Fprintf(t, "  rescale\t%s\n", rescaleText(j.Rescale))
 		}
-		var answer struct{ Savepoints []api.Savepoint }
-		if err := getJSON(ctx, address+"/v1/jobs/"+url.PathEscape(j.Name)+"/savepoints", &answer); err != nil {
-			return err
-		}
-		for _, p := range answer.Savepoints {
+		for _, p := range j.Savepoints {
 			fmt.Fprintf(t, "  savepoint %s/%s\t%s\t%d of %d tasks\t%s\n", p.Job, p.Name, p.State, len(p.Done), len(p.Tasks), p.Asked)
 		}
 	}

@@ -342,7 +342,9 @@ func (r *run) end() error {
 func ruleCounts(t *task.Task) map[string]task.RuleCounts {
 	counts := map[string]task.RuleCounts{}
 	for _, st := range t.Rules() {
-		counts[st.Ref.Name] = st.Counts
+		if !st.View {
+			addCounts(counts, map[string]task.RuleCounts{st.Ref.Name: st.Counts})
+		}
 	}
 	return counts
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ type Cluster struct {
 		sync.Mutex
 		admin    *ck.AdminClient // nil until it is needed first
 		journals map[string]int  // partitions of the journals that are known to exist, by topic
+		silent   time.Time       // since when no broker has answered; zero: one does
+		why      error           // what the last question came to; nil before the first
 	}
 }
 
@@ -32,7 +35,7 @@ func Open(opts Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs), mute: readerMute, clock: newClock()}
-	c.mu.journals = map[string]int{}
+	c.mu.journals, c.mu.silent = map[string]int{}, time.Now()
 	return c, nil
 }
 
@@ -86,13 +89,13 @@ func (c *Cluster) Partitions(topic string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return partitions(admin, topic)
+	return c.partitions(admin, topic)
 }
 
-func partitions(admin *ck.AdminClient, topic string) (int, error) {
+func (c *Cluster) partitions(admin *ck.AdminClient, topic string) (int, error) {
 	md, err := admin.GetMetadata(&topic, false, int(metadataTimeout.Milliseconds()))
 	if err != nil {
-		return 0, fmt.Errorf("reading metadata of %s: %w", topic, err)
+		return 0, c.unanswered(fmt.Errorf("reading metadata of %s: %w", topic, err))
 	}
 	t := md.Topics[topic]
 	switch t.Error.Code() {
@@ -102,6 +105,44 @@ func partitions(admin *ck.AdminClient, topic string) (int, error) {
 		return 0, nil
 	}
 	return 0, fmt.Errorf("reading metadata of %s: %w", topic, t.Error)
+}
+
+// unanswered names the brokers in an error that says that none of them answers.
+func (c *Cluster) unanswered(err error) error {
+	var ke ck.Error
+	if errors.As(err, &ke) {
+		switch ke.Code() {
+		case ck.ErrTransport, ck.ErrAllBrokersDown, ck.ErrResolve, ck.ErrTimedOut:
+			return fmt.Errorf("no broker at %s answers: %w", strings.Join(c.opts.Brokers, ", "), err)
+		}
+	}
+	return err
+}
+
+// heard notes what a question to the cluster came to; nil: a broker answered.
+func (c *Cluster) heard(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.mu.why = err; {
+	case err == nil:
+		c.mu.silent = time.Time{}
+	case c.mu.silent.IsZero():
+		c.mu.silent = time.Now()
+	}
+}
+
+// Waiting returns nil while brokers answer, else since when none has, and why.
+func (c *Cluster) Waiting() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.silent.IsZero() {
+		return nil
+	}
+	at, since := strings.Join(c.opts.Brokers, ", "), c.mu.silent.UTC().Format(time.RFC3339)
+	if c.mu.why == nil {
+		return fmt.Errorf("waiting for Kafka at %s since %s", at, since)
+	}
+	return fmt.Errorf("waiting for Kafka at %s since %s: %w", at, since, c.mu.why)
 }
 
 // retry calls do until it succeeds, ctx ends or the error is final; between
@@ -139,6 +180,7 @@ func (c *Cluster) Prepare(ctx context.Context) error {
 		attempt, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
 		defer cancel()
 		err := c.EnsureShared(attempt)
+		c.heard(err)
 		if err == nil || ctx.Err() != nil || halts(err) {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/budget"
@@ -26,6 +27,7 @@ type reader struct {
 	batch  *batch        // nil: messages are copies, valid for ever
 	asked  time.Time     // when reading began; zero once a record or an end has come
 	mute   time.Duration // how long that may take
+	from   string        // the brokers
 	end    int64         // where the end of the partition was last reached
 	loan   budget.Loan   // the memory of its queue; none where it is read for a short while
 }
@@ -83,7 +85,7 @@ func (c *Cluster) readerOf(topic string, partition int32, loan budget.Loan) (*re
 	if err != nil {
 		return nil, fmt.Errorf("opening a reader of %s/%d: %w", topic, partition, err)
 	}
-	return &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition}, mute: c.mute, loan: loan}, nil
+	return &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition}, mute: c.mute, from: strings.Join(c.opts.Brokers, ", "), loan: loan}, nil
 }
 
 // lend makes the reader faster: a record is then valid until the next call of
@@ -114,7 +116,7 @@ func (r *reader) next(wait time.Duration) (m *ck.Message, end bool, err error) {
 		return nil, false, r.fail(e)
 	}
 	if !r.asked.IsZero() && time.Since(r.asked) > r.mute {
-		return nil, false, fmt.Errorf("reading %s/%d: neither a record nor the end came in %s", *r.place.Topic, r.place.Partition, r.mute)
+		return nil, false, fmt.Errorf("reading %s/%d: neither a record nor the end came in %s from %s", *r.place.Topic, r.place.Partition, r.mute, r.from)
 	}
 	return nil, false, nil
 }

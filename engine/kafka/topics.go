@@ -112,7 +112,7 @@ func (c *Cluster) partitionsOf(ctx context.Context, topic string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return visible(ctx, admin, topic)
+	return c.visible(ctx, admin, topic)
 }
 
 // knownJournal returns how many partitions a journal has that was seen before,
@@ -168,7 +168,7 @@ func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) err
 		}
 	}
 	for i := range specs {
-		if _, err := visible(ctx, admin, specs[i].Topic); err != nil {
+		if _, err := c.visible(ctx, admin, specs[i].Topic); err != nil {
 			return err
 		}
 	}
@@ -178,9 +178,9 @@ func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) err
 // visible waits until the broker that is asked knows the topic, and returns how
 // many partitions it has: just after its creation some brokers still answer that
 // there is none, and the next question may go to another one.
-func visible(ctx context.Context, admin *ck.AdminClient, topic string) (int, error) {
+func (c *Cluster) visible(ctx context.Context, admin *ck.AdminClient, topic string) (int, error) {
 	for {
-		n, err := partitions(admin, topic)
+		n, err := c.partitions(admin, topic)
 		if err != nil || n > 0 {
 			return n, err
 		}

@@ -42,7 +42,9 @@ func (e *Engine) reachable() bool {
 // look returns nil when a broker answers. It asks for what changes: the
 // cluster's id the client remembers, and tells it when no broker is there.
 func (e *Engine) look(admin *ck.AdminClient, counts map[string]int) error {
-	if _, err := partitions(admin, e.cluster.Topics().Rules()); err != nil {
+	_, err := e.cluster.partitions(admin, e.cluster.Topics().Rules())
+	e.cluster.heard(err)
+	if err != nil {
 		return fmt.Errorf("kafka does not answer: %w", err)
 	}
 	if err := e.taken(e.rules.Current()); err != nil {
@@ -50,7 +52,7 @@ func (e *Engine) look(admin *ck.AdminClient, counts map[string]int) error {
 	}
 	var missing []string
 	for _, topic := range slices.Sorted(maps.Keys(e.inputs())) {
-		n, err := partitions(admin, topic)
+		n, err := e.cluster.partitions(admin, topic)
 		switch {
 		case err != nil: // of this topic, and passing: its tasks tell
 		case n == 0:

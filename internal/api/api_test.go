@@ -443,7 +443,9 @@ func TestRefusals(t *testing.T) {
 
 // Before the rules log has been read nothing is said of what it holds.
 func TestNothingIsKnownBeforeTheLogIsRead(t *testing.T) {
-	h, err := api.New(api.Options{Registry: rules.NewRegistry(rules.Options{Log: &rules.MemoryLog{}}), History: &history{}, Jobs: oneJob{}})
+	var away error
+	h, err := api.New(api.Options{Registry: rules.NewRegistry(rules.Options{Log: &rules.MemoryLog{}}), History: &history{}, Jobs: oneJob{},
+		Ready: func() error { return away }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -458,6 +460,12 @@ func TestNothingIsKnownBeforeTheLogIsRead(t *testing.T) {
 	g.want(http.StatusOK, "GET", "/healthz", "")
 	g.want(http.StatusOK, "GET", "/v1/jobs", "")
 	g.want(http.StatusOK, "GET", "/v1/hot-keys", "")
+	away = errors.New("waiting for Kafka since noon")
+	for _, target := range []string{"/readyz", "/v1/rules"} {
+		if w := g.want(http.StatusServiceUnavailable, "GET", target, ""); !strings.Contains(w.Body.String(), "since noon") {
+			t.Errorf("%s says %s", target, w.Body)
+		}
+	}
 }
 
 // A method that is not there is told which ones are.

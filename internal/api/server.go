@@ -208,7 +208,7 @@ func New(o Options) (http.Handler, error) {
 func (s *server) routes(r chi.Router, metrics http.Handler, description []byte) {
 	r.Get("/healthz", s.handle(s.health))
 	documents := r.With(s.whenRead)
-	documents.Get("/readyz", s.handle(s.readiness))
+	r.Get("/readyz", s.handle(s.readiness))
 	r.Method(http.MethodGet, "/metrics", metrics)
 	r.Get("/v1/openapi.json", s.handle(serveJSON(description)))
 	r.Get("/v1/schema", s.handle(serveJSON(schema.Document())))
@@ -287,8 +287,8 @@ func notAllowed(w http.ResponseWriter, r *http.Request) error {
 	return &problem{status: http.StatusMethodNotAllowed, detail: r.Method + " is not possible at " + r.URL.Path}
 }
 
-// whenRead answers 503 until the rules log has been read: before, every document
-// would be said not to exist.
+// whenRead answers 503, and what is waited for, until the rules log has been read:
+// before, every document would be said not to exist.
 func (s *server) whenRead(next http.Handler) http.Handler {
 	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
 		select {
@@ -296,7 +296,7 @@ func (s *server) whenRead(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return nil
 		default:
-			return rules.ErrNotReady
+			return cmp.Or(s.unready(), rules.ErrNotReady)
 		}
 	})
 }
@@ -310,10 +310,23 @@ func (s *server) readiness(w http.ResponseWriter, _ *http.Request) error {
 		return &problem{status: http.StatusServiceUnavailable, retry: retrySeconds,
 			detail: fmt.Sprintf("%d stored documents do not compile in this build and are not run, first %s", len(faults), &faults[0])}
 	}
+	select {
+	case <-s.rules.Ready():
+	default:
+		return cmp.Or(s.unready(), rules.ErrNotReady)
+	}
+	if err := s.unready(); err != nil {
+		return err
+	}
+	return encode(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// unready says what the process waits for; nil: for nothing.
+func (s *server) unready() error {
 	if err := s.ready(); err != nil {
 		return &problem{status: http.StatusServiceUnavailable, detail: err.Error(), retry: retrySeconds}
 	}
-	return encode(w, http.StatusOK, map[string]string{"status": "ready"})
+	return nil
 }
 
 func (s *server) listHotKeys(w http.ResponseWriter, r *http.Request) error {

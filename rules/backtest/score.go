@@ -20,6 +20,8 @@ type Report struct {
 	Rules    []Rule `json:"rules"`    // by name
 	// Unwatched are the scenarios of the labels that no rule is named after.
 	Unwatched []Unwatched `json:"unwatched,omitempty"`
+	// Strange are the labels of which the input held no event; 0 without Options.Read.
+	Strange int `json:"labels_of_no_event,omitempty"`
 	// Inputs are what was read of source topics; none of a file.
 	Inputs []backtest.Input `json:"inputs,omitempty"`
 	// Live is the comparison with what a live job wrote; nil: there was none.
@@ -94,6 +96,8 @@ type Options struct {
 	Examples int // alerts of a rule that are shown whole; 0 means none
 	// Suppressed are the matches of each rule that were suppressed.
 	Suppressed map[string]uint64
+	// Read reports whether the input held an event; nil: it is not known.
+	Read func(id string) bool
 }
 
 // evidenceListed is how many events of a false alert are named.
@@ -120,6 +124,11 @@ func Score(rules []string, alerts []alert.Alert, labels []Label, o Options) *Rep
 		byRule[a.Rule] = append(byRule[a.Rule], a)
 	}
 	r := &Report{Labelled: labels != nil}
+	for i := range labels {
+		if o.Read != nil && !slices.ContainsFunc(labels[i].Events, o.Read) {
+			r.Strange++
+		}
+	}
 	for _, name := range rules {
 		rule := s.rule(name, byRule[name])
 		rule.Retracted = retracted[name]

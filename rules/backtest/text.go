@@ -52,6 +52,9 @@ func (r *Report) rules(b *strings.Builder) {
 			fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%d\t%d\t%s\n", u.Name, u.Incidents, u.Caught, number(u.Recall), u.Alerts, u.Proven, number(u.Precision))
 		}
 	})
+	if r.Strange > 0 {
+		fmt.Fprintf(b, "%d labels name no event of the input, so that no rule can catch them\n", r.Strange)
+	}
 	for _, u := range r.Unwatched {
 		fmt.Fprintf(b, "no rule is called %s, which has %d incidents\n", u.Scenario, u.Incidents)
 	}

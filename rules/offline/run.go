@@ -5,6 +5,7 @@
 package offline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,7 @@ type Run struct {
 	Updates []view.Update // of views so far, in the order they were made; where Options asked for them
 
 	views   bool
+	read    func(id string)
 	task    *task.Task
 	state   *state.Store
 	effects task.Effects
@@ -45,6 +47,8 @@ type Options struct {
 	Alerts bool
 	// Views keeps the updates of views; without it they are dropped.
 	Views bool
+	// Read, where given, is told the id of each event that Step takes.
+	Read func(id string)
 }
 
 // New starts a run of all rules and views of a set.
@@ -55,7 +59,7 @@ func New(set *rules.Set, o Options) (*Run, error) {
 	if o.Alerts && set.Alerts != nil {
 		streams = append(slices.Clone(streams), set.Alerts)
 	}
-	r := &Run{views: o.Views, state: memory, sources: map[*event.Schema]int{}, offsets: make([]int64, len(streams))}
+	r := &Run{views: o.Views, read: o.Read, state: memory, sources: map[*event.Schema]int{}, offsets: make([]int64, len(streams))}
 	for i, st := range streams {
 		cfg.Sources = append(cfg.Sources, task.Source{Stream: st.Doc.Name})
 		r.sources[st.Schema] = i
@@ -83,6 +87,9 @@ func (r *Run) Step(ev *event.Event) error {
 			return errForeign
 		}
 		r.last, r.source = ev.Schema, src
+	}
+	if r.read != nil {
+		r.read(cmp.Or(ev.ID, fmt.Sprintf("%s/0/%d", ev.Schema.Stream, r.offsets[r.source])))
 	}
 	r.record.Offset, r.record.Source, r.record.SourceOffset, r.record.Event = r.next, r.source, r.offsets[r.source], ev
 	r.next++
