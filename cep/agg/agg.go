@@ -72,7 +72,8 @@ type Acc struct {
 type detail struct {
 	value   event.Value // Min, Max, First, Last
 	total   long        // of doubles: Sum, Avg, Stddev: the sum
-	squares long        // Stddev: the sum of the squares
+	squares long        // of doubles: Stddev: the sum of the squares
+	powers  vast        // of exact types: Stddev: the sum of the squares
 	set     *set        // Distinct
 	values  []event.Value
 }
@@ -197,7 +198,12 @@ func (a *Acc) sums(s Spec, v event.Value, sign int64) {
 		a.sum.add(v.Int())
 	}
 	if s.Func == Stddev {
-		a.detail().squares.addIntSquare(v.Int(), sign)
+		p := vastSquare(v.Int())
+		if d := a.detail(); sign < 0 {
+			d.powers.take(p)
+		} else {
+			d.powers.merge(p)
+		}
 	}
 }
 
@@ -256,6 +262,7 @@ func (d *detail) merge(s Spec, o *detail) error {
 	case Sum, Avg, Stddev:
 		d.total.merge(&o.total)
 		d.squares.merge(&o.squares)
+		d.powers.merge(o.powers)
 	case Min, Max:
 		if better(s, o.value, d.value) {
 			d.value = o.value

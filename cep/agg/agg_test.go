@@ -483,3 +483,45 @@ func TestNearestRankIsExact(t *testing.T) {
 		}
 	}
 }
+
+// The variance of numbers is that of fractions, rounded once, however large they
+// and their number are.
+func TestStddevOfNumbersIsRoundedOnce(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	for range 20_000 {
+		s := Spec{Func: Stddev, Type: event.Decimal, Scale: 2, P: 0.9}
+		values := make([]event.Value, 1+r.IntN(12))
+		base, width := r.Int64()>>r.IntN(64), int64(1)<<r.IntN(62)
+		for i := range values {
+			values[i] = event.DecimalOf(base/2+r.Int64N(width), 2)
+		}
+		got, _ := of(s, values).Result(s)
+		if want, _ := naive(s, values); got != want {
+			t.Fatalf("stddev of %v: got %v, want %v", values, got, want)
+		}
+	}
+}
+
+// What came but for what left is the accumulator of what is there.
+func TestPlainFormIsTheAccumulator(t *testing.T) {
+	r := rand.New(rand.NewPCG(19, 20))
+	specs(func(s Spec) {
+		if !s.Plain() || s.Func == Count {
+			return
+		}
+		for range 50 {
+			values := randoms(r, s.Type, 40)
+			came, left, n := make([]byte, s.PlainBytes()), make([]byte, s.PlainBytes()), r.IntN(len(values)+1)
+			for i, v := range values {
+				if s.AddPlain(came, v.Int()); i < n {
+					s.AddPlain(left, v.Int())
+				}
+			}
+			var a Acc
+			a.SetPlain(s, came, left)
+			if got, want := a.AppendTo(nil, s), of(s, values[n:]).AppendTo(nil, s); string(got) != string(want) {
+				t.Fatalf("%+v of %v without the first %d: encoded as %x, want %x", s, values, n, got, want)
+			}
+		}
+	})
+}

@@ -13,7 +13,7 @@ import (
 
 // format is the first byte of every encoding that is not of an empty Acc,
 // whose encoding is the one byte 0.
-const format = 3
+const format = 4
 
 // ErrCorrupt is what Decode's errors match when the bytes are no encoding of
 // the aggregate.
@@ -37,11 +37,9 @@ func (a *Acc) AppendTo(buf []byte, s Spec) []byte {
 		return a.more.total.appendTo(buf)
 	case Stddev:
 		if s.exact() {
-			buf = appendWide(buf, a.sum)
-		} else {
-			buf = a.more.total.appendTo(buf)
+			return appendVast(appendWide(buf, a.sum), a.more.powers)
 		}
-		return a.more.squares.appendTo(buf)
+		return a.more.squares.appendTo(a.more.total.appendTo(buf))
 	case Min, Max, First, Last:
 		return appendValue(buf, s.Type, a.more.value)
 	case Distinct:
@@ -64,6 +62,11 @@ func appendWide(buf []byte, w wide) []byte {
 	buf = binary.AppendUvarint(buf, 1)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(w.hi))
 	return binary.BigEndian.AppendUint64(buf, w.lo)
+}
+
+// appendVast writes the three words, the lowest first.
+func appendVast(buf []byte, v vast) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(buf, v.lo), v.mid), v.hi)
 }
 
 func appendValue(buf []byte, t event.Type, v event.Value) []byte {
@@ -130,14 +133,7 @@ func (a *Acc) Decode(buf []byte, s Spec) ([]byte, error) {
 func (a *Acc) decode(r *reader, s Spec) {
 	switch s.Func {
 	case Sum, Avg, Stddev:
-		if s.exact() {
-			a.sum = r.wide()
-		} else {
-			r.long(&a.detail().total)
-		}
-		if s.Func == Stddev {
-			r.long(&a.detail().squares)
-		}
+		r.sums(a, s)
 	case Min, Max, First, Last:
 		a.detail().value = r.value(s)
 	case Distinct:
@@ -178,6 +174,21 @@ func (r *reader) wide() wide {
 	n >>= 1
 	m := int64(n>>1) ^ -int64(n&1)
 	return wide{hi: m >> 63, lo: uint64(m)}
+}
+
+func (r *reader) vast() vast { return vast{lo: r.Uvarint(), mid: r.Uvarint(), hi: r.Uvarint()} }
+
+// sums reads the sum and, for Stddev, that of the squares.
+func (r *reader) sums(a *Acc, s Spec) {
+	if s.exact() {
+		if a.sum = r.wide(); s.Func == Stddev {
+			a.detail().powers = r.vast()
+		}
+		return
+	}
+	if r.long(&a.detail().total); s.Func == Stddev {
+		r.long(&a.detail().squares)
+	}
 }
 
 func (r *reader) value(s Spec) event.Value {

@@ -68,21 +68,6 @@ func (l *long) addSquare(x float64, sign int64) {
 	}
 }
 
-// addIntSquare adds sign times n².
-func (l *long) addIntSquare(n, sign int64) {
-	m := uint64(n)
-	if n < 0 {
-		m = -m
-	}
-	hi, lo := bits.Mul64(m, m)
-	if lo != 0 {
-		l.addAt(lo, 0, sign)
-	}
-	if hi != 0 {
-		l.addAt(hi, 64, sign)
-	}
-}
-
 // addAt adds sign·mantissa·2^exp.
 func (l *long) addAt(mantissa uint64, exp int, sign int64) {
 	at := exp - longUnit

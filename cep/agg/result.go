@@ -3,6 +3,7 @@ package agg
 import (
 	"math"
 	"math/big"
+	"math/bits"
 	"slices"
 
 	"github.com/caltrop/caltrop/cep/event"
@@ -95,16 +96,20 @@ func (a *Acc) mean(s Spec) float64 {
 // variance of the population, (n·Σx² − (Σx)²) / n², exact until the one
 // rounding at the end; NaN when a value is no number.
 func (a *Acc) variance(s Spec) float64 {
+	if v, ok := a.smallVariance(s); ok {
+		return v
+	}
 	if a.more.total.odd != (odds{}) || a.more.squares.odd != (odds{}) {
 		return math.NaN()
 	}
-	squares, low := a.more.squares.big()
-	n := big.NewInt(a.n)
-	top := squares.Mul(squares, n)
+	squares, low := a.more.powers.big(), 0
 	sum, exp := a.sum.big(), 0
 	if !s.exact() {
+		squares, low = a.more.squares.big()
 		sum, exp = a.more.total.big()
 	}
+	n := big.NewInt(a.n)
+	top := squares.Mul(squares, n)
 	sum.Mul(sum, sum)
 	exp *= 2
 	if low > exp {
@@ -123,6 +128,47 @@ func (a *Acc) variance(s Spec) float64 {
 	}
 	f, _ := new(big.Rat).SetFrac(top, under).Float64()
 	return f
+}
+
+// smallVariance is variance where the numerator fits in 128 bits and the
+// denominator in 64.
+func (a *Acc) smallVariance(s Spec) (float64, bool) {
+	sum, ok := a.sum.int64()
+	p, under := &a.more.powers, float64(uint64(a.n))*s.unit()
+	if !ok || !s.exact() || p.hi != 0 || p.mid >= 1<<31 || under >= 1<<32 {
+		return 0, false
+	}
+	hi, lo := bits.Mul64(p.lo, uint64(a.n))
+	hi += p.mid * uint64(a.n)
+	square := vastSquare(sum)
+	lo, borrow := bits.Sub64(lo, square.lo, 0)
+	hi, borrow = bits.Sub64(hi, square.mid, borrow)
+	return ratio(hi, lo, uint64(under)*uint64(under)), borrow == 0
+}
+
+// ratio returns the double nearest to (hi·2^64 + lo) / d.
+func ratio(hi, lo, d uint64) float64 {
+	const whole = 1 << 53
+	if hi == 0 && lo <= whole && d <= whole {
+		return float64(lo) / float64(d)
+	}
+	up := bits.LeadingZeros64(d)
+	d <<= up
+	if hi == 0 {
+		up, hi, lo = up-64, lo, 0
+	}
+	space := bits.LeadingZeros64(hi)
+	hi, lo = hi<<space|lo>>(64-space), lo<<space
+	var rest uint64 // of which it matters only whether it is 0
+	if hi >= d {
+		rest, hi, lo = lo&1, hi>>1, hi<<63|lo>>1
+		space--
+	}
+	quotient, more := bits.Div64(hi, lo, d)
+	if rest|more != 0 {
+		quotient |= 1
+	}
+	return math.Ldexp(float64(quotient), up-space)
 }
 
 // rank is the value at the nearest rank ⌈p·n⌉ of the sorted values.

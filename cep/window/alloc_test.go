@@ -12,6 +12,7 @@ func TestWindowsAllocateNothing(t *testing.T) {
 		{"rolling: 500s", "n: count(), total: sum(m), most: max(m)"},
 		{"rolling: 20s", "n: count(), low: min(d), latest: last(v), odd: count(v > 50)"},
 		{"rolling: 500s", "n: count(), total: sum(d), mean: avg(m)"},
+		{"rolling: 500s", "n: count(), spread: stddev(m)"},
 		{"rolling: 500s", "n: count(), shops: distinct(s)"},
 		{"rolling: 500s", "n: count(), p: 'percentile(m, 0.95)'"},
 		{"session: 50s", "n: count(), total: sum(m), most: max(m)"},

@@ -25,7 +25,7 @@ func (r *rolling) place() {
 		s.at = ringBytes + r.flatBytes
 		switch {
 		case s.kind == plain:
-			r.flatBytes += 2 * agg.PlainBytes
+			r.flatBytes += 2 * s.bytes
 		case s.kind == picked && !r.picks[s.pick].text:
 			r.flatBytes += 3 * pickBytes
 		case s.kind != sized:
@@ -114,7 +114,7 @@ func (r *rolling) leaveInPlace(b []byte, cutoff int64) bool {
 		for i := range r.slots {
 			s := &r.slots[i]
 			if s.kind == plain && r.gone[s.column].ok {
-				s.spec.AddPlain(b[s.at+agg.PlainBytes:], r.gone[s.column].num)
+				s.spec.AddPlain(b[s.at+s.bytes:], r.gone[s.column].num)
 			}
 		}
 		g.n--
@@ -204,7 +204,7 @@ func putPick(b []byte, c *cell) {
 func (r *rolling) resultInPlace(b []byte, i int) {
 	switch s := &r.slots[i]; s.kind {
 	case plain:
-		s.acc.SetPlain(b[s.at:], b[s.at+agg.PlainBytes:])
+		s.acc.SetPlain(s.spec, b[s.at:], b[s.at+s.bytes:])
 		r.aggs[i] = s.summary()
 	case picked:
 		r.aggs[i] = r.picks[s.pick].resultInPlace(b[s.at:])

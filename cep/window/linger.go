@@ -90,7 +90,7 @@ func (r *rolling) placeEnd() {
 	r.endBytes = 16
 	for i := range r.slots {
 		if r.slots[i].kind == plain {
-			r.endBytes += agg.PlainBytes
+			r.endBytes += r.slots[i].bytes
 		}
 	}
 }
@@ -104,7 +104,7 @@ func (r *rolling) appendEnd(buf []byte) []byte {
 	buf = binary.LittleEndian.AppendUint64(buf, r.ring.came)
 	for i := range r.slots {
 		if s := &r.slots[i]; s.kind == plain {
-			buf = append(buf, s.came[:]...)
+			buf = append(buf, s.came[:s.bytes]...)
 		}
 	}
 	return buf
@@ -126,7 +126,7 @@ func (r *rolling) leaveUpTo(page []byte, cutoff int64) bool {
 	at := 16
 	for i := range r.slots {
 		if s := &r.slots[i]; s.kind == plain {
-			at += copy(s.left[:], page[at:])
+			at += copy(s.left[:s.bytes], page[at:])
 		}
 	}
 	return true

@@ -16,6 +16,7 @@ type slot struct {
 	column  int // -1: takes every event
 	kind    slotKind
 	at      int     // in a flat state
+	bytes   int     // of the plain form
 	acc     agg.Acc // plain: scratch; summed
 	came    plainForm
 	left    plainForm // of what came
@@ -26,14 +27,14 @@ type slot struct {
 
 // A plainForm is all that ever came to a plain slot since the window was last
 // empty, or all that left it.
-type plainForm [agg.PlainBytes]byte
+type plainForm [agg.PlainMax]byte
 
 type slotKind uint8
 
 const (
 	sized  slotKind = iota // how many events the window has
-	plain                  // exact counts and sums
-	summed                 // sums of doubles, and moments
+	plain                  // exact counts, sums and moments
+	summed                 // those of doubles
 	picked
 	distinct
 	sorted
@@ -141,7 +142,7 @@ func (r *rolling) makeSlots() {
 	r.slots = make([]slot, len(list))
 	for i := range list {
 		spec, column := list[i].Spec, r.columnOf(&list[i])
-		s := slot{spec: spec, column: column, kind: kindOf(spec, column), counted: counted{slot: i}, ranked: ranked{slot: i}}
+		s := slot{spec: spec, column: column, kind: kindOf(spec, column), bytes: spec.PlainBytes(), counted: counted{slot: i}, ranked: ranked{slot: i}}
 		switch s.kind {
 		case picked:
 			s.pick = len(r.picks)
@@ -237,7 +238,7 @@ func (r *rolling) result(i int) {
 	case sorted:
 		r.aggs[i] = s.ranked.result(&r.draft.pages, s.spec)
 	case plain:
-		s.acc.SetPlain(s.came[:], s.left[:])
+		s.acc.SetPlain(s.spec, s.came[:], s.left[:])
 		fallthrough
 	default:
 		r.aggs[i] = s.summary()
@@ -258,7 +259,7 @@ func (r *rolling) appendSlots(buf []byte) []byte {
 		s := &r.slots[i]
 		switch s.kind {
 		case plain:
-			buf = append(append(buf, s.came[:]...), s.left[:]...)
+			buf = append(append(buf, s.came[:s.bytes]...), s.left[:s.bytes]...)
 		case summed:
 			buf = s.acc.AppendTo(buf, s.spec)
 		case picked:
@@ -280,8 +281,8 @@ func (r *rolling) readSlots(c *cursor) {
 		s := &r.slots[i]
 		switch s.kind {
 		case plain:
-			copy(s.came[:], c.Take(agg.PlainBytes))
-			copy(s.left[:], c.Take(agg.PlainBytes))
+			copy(s.came[:], c.Take(uint64(s.bytes)))
+			copy(s.left[:], c.Take(uint64(s.bytes)))
 		case summed:
 			c.acc(&s.acc, s.spec)
 		case picked:
