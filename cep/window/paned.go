@@ -18,6 +18,7 @@ type paned struct {
 	*rule
 	every int64
 	salts int
+	rests []rest
 	accs  []agg.Acc // of the newest pane, by salt
 	total []agg.Acc // of a window
 	part  []agg.Acc // of one salt
@@ -32,7 +33,8 @@ type paned struct {
 //	format  one byte
 //	origin  time that other times are relative to, signed varint
 //	keys    the key's values
-//	next    start of the next window to evaluate, minus origin, signed
+//	next    start of the next window to evaluate, minus origin, signed; panes
+//	        before it may be there still
 //	older   length, then all panes but the newest, as panes are
 //	newest  the newest pane: start minus origin, signed; events; length;
 //	        accumulators
@@ -57,6 +59,7 @@ func newPaned(w *rule) *paned {
 	p := &paned{rule: w, every: everyOf(w.Window), salts: max(1, w.Window.Salts)}
 	n := len(w.Window.Aggs.List)
 	p.accs, p.total, p.part = make([]agg.Acc, n*p.salts), make([]agg.Acc, n), make([]agg.Acc, n)
+	p.makeRests()
 	return p
 }
 
@@ -125,6 +128,7 @@ func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out 
 		f = frames{origin: ev.Time, keys: p.appendKeyring(nil, stream, ev), next: start + p.every - p.Window.Size}
 		f.newest.start = start
 	}
+	next := f.next
 	p.read(ev)
 	p.spread(&f, start, ev)
 	if p.Shown {
@@ -132,7 +136,7 @@ func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out 
 	}
 	p.state = p.append(p.state[:0], &f, stream, ev)
 	s.Put(key, p.state)
-	if len(state) == 0 {
+	if len(state) == 0 || f.next != next {
 		s.Timer(key, f.next+p.Window.Size)
 	}
 }
@@ -149,11 +153,13 @@ func (p *paned) spread(f *frames, start int64, ev *event.Event) {
 }
 
 // turn makes the pane that begins at start the newest, and p.accs what it has.
+// A key that rests has to look at the first window with a new pane.
 func (p *paned) turn(f *frames, start int64) {
 	if start != f.newest.start {
 		p.older = append(p.older[:0], f.older...)
 		p.older = f.newest.append(p.older, f.origin)
 		f.older, f.newest = p.older, pane{start: start}
+		f.next = min(f.next, start+p.every-p.Window.Size)
 	}
 	for i := range p.accs {
 		p.accs[i].Reset()
@@ -189,25 +195,37 @@ func (p *paned) Deadline(key []byte, at int64, s match.Store, out *match.Output)
 	p.head = append(p.head[:0], state...)
 	f, err := p.decode(p.head)
 	p.mustRead(err)
-	for f.next+p.Window.Size <= at {
-		p.close(&f, out)
-		if !p.pass(&f) {
-			s.Put(key, nil)
-			s.Timer(key, 0)
-			return
-		}
+	_, live := p.forget(&f)
+	for live && f.next+p.Window.Size <= at {
+		live = p.pass(&f, p.close(&f, out))
 	}
-	p.mustRead(f.trail.dropBefore(f.next, f.origin))
+	if !live {
+		s.Put(key, nil)
+		s.Timer(key, 0)
+		return
+	}
 	p.state = p.append(p.state[:0], &f, 0, nil)
 	s.Put(key, p.state)
 	s.Timer(key, f.next+p.Window.Size)
 }
 
-// pass moves on to the next window with an event; false when there is none.
-func (p *paned) pass(f *frames) bool {
+// pass moves on from a window to the next one to evaluate; false when there is
+// none.
+func (p *paned) pass(f *frames, c calm) bool {
+	end, older := f.next+p.Window.Size, len(f.older)
 	f.next += p.every
+	oldest, live := p.forget(f)
+	if live && len(f.older) == older && f.newest.start < end {
+		f.leap(c, oldest, p.every)
+	}
+	return live
+}
+
+// forget drops what is before the next window, moves on to one with an event and
+// returns the oldest pane; false when none is left.
+func (p *paned) forget(f *frames) (oldest int64, live bool) {
 	c := cursorOn(f.older)
-	oldest := f.newest.start
+	oldest = f.newest.start
 	for len(c.Buf) > 0 {
 		from := c.Buf
 		if q := c.pane(f.origin); q.start >= f.next || c.Bad {
@@ -217,30 +235,32 @@ func (p *paned) pass(f *frames) bool {
 		}
 		f.older = c.Buf
 	}
+	p.mustRead(f.trail.dropBefore(oldest, f.origin))
 	f.next = max(f.next, oldest+p.every-p.Window.Size)
-	return oldest >= f.next
+	return oldest, oldest >= f.next
 }
 
-// close evaluates the next window.
-func (p *paned) close(f *frames, out *match.Output) {
+// close evaluates the next window and returns for which others it speaks.
+func (p *paned) close(f *frames, out *match.Output) calm {
 	if p.closed != nil {
 		p.closed(f)
-		return
+		return calmNone
 	}
 	n := p.merge(f)
 	end := f.next + p.Window.Size
 	if p.Shown {
 		p.changed(Change{Turn: Closed, At: end, Glance: Glance{Start: f.next, End: end, Events: n,
 			Values: p.valuesOf(p.total, end), Approx: approximate(p.total)}})
-		return
+		return calmNone
 	}
 	if !p.holds(p.total, end, out) {
-		return
+		return p.calmed()
 	}
 	evidence, err := p.events(f.trail, f.keys, f.origin, f.next)
 	p.mustRead(err)
 	o := outcome{at: end, by: match.ByWindow, instant: f.next, events: n, approx: approximate(p.total)}
 	p.raise(o, evidence, out)
+	return calmNone
 }
 
 // merge makes p.total the aggregates of the next window and returns how many

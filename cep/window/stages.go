@@ -114,7 +114,7 @@ func (m *merger) Event(key []byte, ev *event.Event, _ uint64, s match.Store, _ *
 		f = frames{origin: start, keys: p.appendKeyring(nil, stream, latest[0]), next: start + p.every - p.Window.Size}
 		f.newest.start = start
 	}
-	part := p.part
+	next, part := f.next, p.part
 	c := cursorOn([]byte(ev.Values[partAccs].Str()))
 	p.accumulators(&c, part)
 	p.mustRead(c.err())
@@ -122,7 +122,7 @@ func (m *merger) Event(key []byte, ev *event.Event, _ uint64, s match.Store, _ *
 	f.trail = m.joined(&f, latest)
 	p.state = p.append(p.state[:0], &f, 0, nil)
 	s.Put(key, p.state)
-	if len(state) == 0 {
+	if len(state) == 0 || f.next != next {
 		s.Timer(key, f.next+p.Window.Size)
 	}
 }
