@@ -303,7 +303,7 @@ func (s *Store) Earliest(wheel uint32) (int64, bool) {
 	}
 	for {
 		for len(t.heap) > 0 && t.heap[0].at < t.horizon {
-			if t.sure || s.holds(t.heap[0]) {
+			if t.sure || s.owner(t.heap[0]) != nil {
 				t.sure = true
 				return t.heap[0].at, true
 			}
@@ -315,14 +315,16 @@ func (s *Store) Earliest(wheel uint32) (int64, bool) {
 	}
 }
 
-// holds reports whether the deadline is still its record's.
-func (s *Store) holds(d deadline) bool {
+// owner returns the record that a deadline is of, nil when it is of none any more.
+func (s *Store) owner(d deadline) record {
 	if _, open := s.slots[d.slot]; !open {
-		return false
+		return nil
 	}
 	name := s.arena.nameOf(d.name)
-	r := s.load(hashOf(d.slot, name), d.slot, name)
-	return r != nil && r.timer() == d.at
+	if r := s.load(hashOf(d.slot, name), d.slot, name); r != nil && r.timer() == d.at {
+		return r
+	}
+	return nil
 }
 
 // Take implements task.State.
@@ -330,10 +332,10 @@ func (s *Store) Take(wheel uint32, at int64, buf []task.Timer) []task.Timer {
 	t := s.wheel(wheel)
 	for len(t.heap) > 0 && t.heap[0].at == at {
 		d := t.pop()
-		if s.holds(d) {
-			key := string(s.arena.nameOf(d.name))
-			buf = append(buf, task.Timer{Slot: d.slot, Key: key})
-			s.SetTimer(d.slot, []byte(key), 0)
+		if r := s.owner(d); r != nil {
+			buf = append(buf, task.Timer{Slot: d.slot, Key: string(r.key())})
+			r.setTimer(0)
+			s.settle(r, hashOf(d.slot, r.key()))
 		}
 		s.arena.releaseName(d.name)
 	}

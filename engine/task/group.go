@@ -206,7 +206,8 @@ func (t *Task) fire(g *group, at int64) {
 // expire runs one deadline of a slot.
 func (t *Task) expire(d dueTimer, at int64) {
 	t.moment++
-	key := []byte(d.key)
+	t.expiring = append(t.expiring[:0], d.key...)
+	key := t.expiring
 	d.slot.store.key, d.slot.store.wrote = key, false
 	if d.pulse {
 		t.beat(d.slot, key, at)

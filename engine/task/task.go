@@ -151,6 +151,7 @@ type Task struct {
 	naming    naming
 	fired     []Timer
 	dues      []dueTimer
+	expiring  []byte // the key whose deadline is run
 	touched   []touch
 	spare     []*event.Event
 	imports   []*Import // for the Switch that follows
