@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -126,6 +127,7 @@ func (h *host) save() error {
 	if err != nil {
 		return err
 	}
+	h.kept.Copy(math.MaxInt)
 	return save(context.Background())
 }
 

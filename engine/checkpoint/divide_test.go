@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 
@@ -33,6 +34,7 @@ func TestAShareIsWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.kept.Copy(math.MaxInt)
 	if err := save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +56,7 @@ func TestAShareIsWaitedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		kept.Copy(math.MaxInt)
 		if err := errors.Join(save(context.Background()), kept.Close()); err != nil {
 			t.Fatal(err)
 		}

@@ -308,9 +308,10 @@ func (k *Kept) Full() bool {
 	return k.store.Full()
 }
 
-// WriteAhead writes up to n records that have changed, all but keep of them, so
-// that the next cut is short.
-func (k *Kept) WriteAhead(n, keep int) { k.store.WriteAhead(n, keep) }
+// Copy goes on with the cut under way: up to n records. The function that Cut
+// returned waits until all are copied, so the owner calls Copy often until then,
+// and with a large n before it waits for that function.
+func (k *Kept) Copy(n int) { k.store.Copy(n) }
 
 // Close lets go of the state without a checkpoint. The function that Cut
 // returned must not be running.

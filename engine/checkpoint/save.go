@@ -19,7 +19,7 @@ import (
 // Cut freezes the task and its state at this moment, between two calls of the
 // task. The function it returns makes that a checkpoint; the caller runs it
 // once, in any goroutine, when all output up to the cut is committed, and
-// before the next Cut. An error of it leaves the earlier checkpoints as they
+// before the next Cut. It ends only when Copy has copied all. An error of it leaves the earlier checkpoints as they
 // are.
 func (k *Kept) Cut() (save func(context.Context) error, err error) { return k.CutAs("") }
 

@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ func TestSavepoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.kept.Copy(math.MaxInt)
 	if err := save(context.Background()); err != nil {
 		t.Fatal(err)
 	}

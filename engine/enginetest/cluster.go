@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -493,6 +494,7 @@ func (k *keyed) keep() (err error) {
 	if k.save != nil {
 		save := k.save
 		k.save = nil
+		k.kept.Copy(math.MaxInt)
 		outcome := "checkpoint"
 		if save(context.Background()) != nil {
 			outcome = "checkpoint failed" // the task goes on without it

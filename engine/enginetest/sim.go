@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -357,8 +358,10 @@ func (p *incarnation) commit() error {
 func (p *incarnation) checkpoint() error {
 	if p.save != nil {
 		if p.due--; p.due > 0 {
+			p.kept.Copy(p.rand.IntN(3))
 			return nil
 		}
+		p.kept.Copy(math.MaxInt)
 		save := p.save
 		p.save = nil
 		p.Saved++

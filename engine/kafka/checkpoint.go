@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -53,17 +54,21 @@ func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// Before a checkpoint is due, what has changed is written a little at each turn,
-// so that the task does not stand still for long when it is.
+// What a cut holds is copied a little at each turn, more when there is nothing else
+// to do.
 const (
-	aheadSpan = 2 * time.Second
-	aheadStep = 32   // records a turn
-	aheadKept = 4096 // records that the cut copies at most, but for what changes faster than it is written
+	copyStep = 32   // records a turn
+	copyIdle = 4096 // records a turn without a record
+	copyRest = math.MaxInt
 )
 
-func (t *tenure) writeAhead(now time.Time) {
-	if t.live.saving == nil && t.live.cutDue.Sub(now) < min(aheadSpan, t.opts.CheckpointEvery/5) {
-		t.kept.WriteAhead(aheadStep, aheadKept)
+func (t *tenure) copy(idle bool) {
+	switch {
+	case t.live.saving == nil:
+	case idle:
+		t.kept.Copy(copyIdle)
+	default:
+		t.kept.Copy(copyStep)
 	}
 }
 
@@ -85,6 +90,7 @@ func (t *tenure) makeRoom(ctx context.Context) error {
 	if err := t.commit(ctx, false); err != nil {
 		return err
 	}
+	t.kept.Copy(copyRest)
 	began := time.Now()
 	t.say(StatePaused, "the state is over its memory budget until the checkpoint under way is on disk")
 	for t.kept.Full() && pause(ctx, roomEvery) {
@@ -120,6 +126,7 @@ func (t *tenure) awaitSave(ctx context.Context) error {
 	if t.live.saving == nil {
 		return nil
 	}
+	t.kept.Copy(copyRest)
 	select {
 	case err := <-t.live.saving:
 		t.saved(err)

@@ -58,7 +58,7 @@ func (f *forgotten) Task() *task.Task      { return f.t }
 func (f *forgotten) Oldest() task.Position { return task.Position{} }
 func (f *forgotten) Close() error          { return nil }
 func (f *forgotten) Full() bool            { return false }
-func (f *forgotten) WriteAhead(int, int)   {}
+func (f *forgotten) Copy(int)              {}
 func (f *forgotten) Imported() bool        { return false }
 func (f *forgotten) CutAs(string) (func(context.Context) error, error) {
 	return f.Cut()

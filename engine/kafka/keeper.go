@@ -82,9 +82,9 @@ type Kept interface {
 	// takes more and nothing can leave before the checkpoint under way is on disk.
 	// It is asked at each turn.
 	Full() bool
-	// WriteAhead writes up to n records of the state that have changed, all but keep
-	// of them, so that the next Cut is short.
-	WriteAhead(n, keep int)
+	// Copy goes on with the cut under way, up to n records: the function that Cut
+	// returned waits until all are copied.
+	Copy(n int)
 	// Oldest is the position of the oldest checkpoint that is kept; what the
 	// journal holds from before is not needed any more.
 	Oldest() task.Position

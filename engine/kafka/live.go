@@ -71,7 +71,7 @@ func (t *tenure) turn(ctx context.Context, m *ck.Message, end bool) error {
 	if err := t.commitDue(ctx, m == nil, now); err != nil {
 		return err
 	}
-	t.writeAhead(now)
+	t.copy(m == nil)
 	if err := t.makeRoom(ctx); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -31,6 +32,7 @@ func TestASmallerBudgetIsReachedStepByStep(t *testing.T) {
 	if s.Bytes() != before || s.Full() {
 		t.Errorf("with a cut under way the heap part took %d bytes, then %d, and is full: %v", before, s.Bytes(), s.Full())
 	}
+	s.Copy(math.MaxInt)
 	if err := cut.Link("cut"); err != nil {
 		t.Fatal(err)
 	}

@@ -9,22 +9,28 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A Cut is the state at one moment on its way to a directory. Begin copies
-// the records that are dirty at the moment; Link, which may run beside the
-// owner's goroutine, writes them, flushes, and links the database into the
-// directory. Until Link returns nothing else is written: a record that
-// changes after the moment is pinned in the heap, and so are those that were
-// copied, as the database may not hold them yet. So the linked database holds
-// the moment and nothing newer, whatever the cache does.
+// A Cut is the state at one moment on its way to a directory. It costs nothing to
+// begin: a record that was dirty at the moment is copied when Copy comes to it, or
+// before it changes if that is sooner. Link runs beside the owner's goroutine: it
+// writes what was copied, flushes, and links the database into the directory.
+// Until Link returns nothing else is written: a record that changes after the
+// moment is pinned in the heap, and so are those that were copied, as the database
+// may not hold them yet. So the linked database holds the moment and nothing
+// newer, whatever the cache does.
 type Cut struct {
 	store   *Store
-	hashes  []uint32 // of the records that were dirty
-	batches []*pebble.Batch
+	number  uint16        // of this cut, in records
+	hashes  []uint32      // of the records that were dirty
+	at      int           // of hashes: those before it are copied
+	whole   bool          // all are, or none can be any more
+	batch   *pebble.Batch // being filled
+	removed []uint32      // hashes of copied records that say nothing
 	dropped []uint32
 	marks   map[uint32]int64 // event time at the moment
-	over    atomic.Bool      // Link has returned
-	linked  bool             // without an error; read after over
-	err     error            // of Link; read after over
+	pages   pages
+	over    atomic.Bool // Link has returned
+	linked  bool        // without an error; read after over
+	err     error       // of Link; read after over
 }
 
 var errCut = errors.New("a cut is under way already")
@@ -40,16 +46,11 @@ func (s *Store) Begin() (*Cut, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	c := &Cut{store: s, hashes: s.dirty, dropped: s.dropped, marks: s.marks()}
-	s.dirty, s.dropped, s.cut = nil, nil, c
-	for _, hash := range c.hashes {
-		for i := s.table.next(hash, -1); i >= 0; i = s.table.next(hash, i) {
-			if r := record(s.arena.at(ref(s.table.entries[i]))); r.has(flagDirty) {
-				s.fail(c.copy(r))
-			}
-		}
-	}
-	return c, s.err
+	c := &Cut{store: s, number: s.next, hashes: s.dirty, dropped: s.dropped, marks: s.marks()}
+	c.pages.init()
+	s.next = s.next%cutsMax + 1
+	s.dirty, s.spare, s.dropped, s.cut = s.spare, nil, nil, c
+	return c, nil
 }
 
 // prepare buries some of the dead and makes everything evicted so far part of
@@ -61,25 +62,78 @@ func (s *Store) prepare() error {
 	return s.db.commit()
 }
 
+// Copy goes on with the cut under way: it copies up to n records that have not
+// changed since, none while much of what was copied is not written. Link waits
+// until all are: the owner calls Copy often, and with a large n before it waits for
+// Link.
+func (s *Store) Copy(n int) {
+	if !s.underway() || s.cut.whole {
+		return
+	}
+	c := s.cut
+	left := len(c.hashes) - c.at
+	n = max(n, len(c.hashes)/copyCalls)
+	if n < left && c.pages.waiting() >= pagesAhead {
+		return
+	}
+	for _, hash := range c.hashes[c.at:][:min(n, left)] {
+		for i := s.table.next(hash, -1); i >= 0; i = s.table.next(hash, i) {
+			s.preserve(record(s.arena.at(ref(s.table.entries[i]))))
+		}
+	}
+	c.at += min(n, left)
+	if c.at == len(c.hashes) || s.err != nil {
+		c.hand()
+		c.pages.end(s.err)
+		c.whole = true
+	}
+}
+
+// copyCalls are the calls of Copy that copy a cut, however large, when they need not
+// wait for Link.
+const copyCalls = 1024
+
+// preserve takes the record into the cut under way if it is to be in it and is not
+// yet. Whatever changes a record comes here before.
+func (s *Store) preserve(r record) {
+	if r.has(flagDirty) && r.cut() != s.next {
+		s.fail(s.cut.copy(r))
+	}
+}
+
 // copy takes the record into the cut.
 func (c *Cut) copy(r record) error {
-	last := len(c.batches) - 1
-	if last < 0 || c.batches[last].Len() >= batchBytesMax {
-		c.batches = append(c.batches, c.store.db.db.NewBatch())
-		last++
+	s := c.store
+	if c.batch == nil {
+		c.batch = s.db.db.NewBatchWithSize(pageBytes + pageSlack)
 	}
-	c.store.stats.Written++
-	c.store.burial.wrote(r)
+	s.stats.Written++
+	s.burial.wrote(r)
 	r.clear(flagDirty)
-	r.set(flagOnDisk | flagCopied)
-	return c.store.db.put(c.batches[last], r, c.store.slots[r.slot()])
+	r.set(flagOnDisk)
+	if r.empty() {
+		c.removed = append(c.removed, hashOf(r.slot(), r.key()))
+	}
+	err := s.db.put(c.batch, r, s.slots[r.slot()])
+	if c.batch.Len() >= pageBytes {
+		c.hand()
+	}
+	return err
+}
+
+// hand gives what was copied to Link.
+func (c *Cut) hand() {
+	if c.batch != nil {
+		c.pages.put(c.batch)
+		c.batch = nil
+	}
 }
 
 // Link writes the cut into dir, which must not exist, as a database that Open
-// can read. It may run beside the owner's goroutine. When it returns nil the
-// files of dir are durable. After an error dir is not to be used, and neither is
-// the Store: a disk that could not be written or synced once is not trusted with
-// a second try.
+// can read, when all is copied. It may run beside the owner's goroutine. When it
+// returns nil the files of dir are durable. After an error dir is not to be used,
+// and neither is the Store: a disk that could not be written or synced once is not
+// trusted with a second try.
 func (c *Cut) Link(dir string) error {
 	err := c.store.db.link(c, dir)
 	c.linked, c.err = err == nil, err
@@ -96,6 +150,12 @@ func (s *Store) underway() bool {
 	return s.cut != nil
 }
 
+// pinned reports whether the record must stay in the heap until the cut under way
+// is linked: what it holds may not be in the database.
+func (s *Store) pinned(r record) bool {
+	return s.cut != nil && (r.has(flagDirty) || r.cut() == s.cut.number)
+}
+
 // End gives the cut up, unless it has been linked. It must not run beside
 // Link.
 func (c *Cut) End() {
@@ -106,30 +166,37 @@ func (c *Cut) End() {
 }
 
 // settle frees the copied records that say nothing any more, or, if the cut
-// came to nothing, makes the copied ones dirty again.
+// came to nothing, makes those that were in it dirty again.
 func (c *Cut) settle() {
 	s := c.store
 	s.cut = nil
 	s.fail(c.err)
-	if !c.linked {
-		s.dropped = append(s.dropped, c.dropped...)
-	}
-	for _, hash := range c.hashes {
-		for i := s.table.next(hash, -1); i >= 0; {
-			r := record(s.arena.at(ref(s.table.entries[i])))
-			switch {
-			case !r.has(flagCopied):
-			case !c.linked:
-				r.clear(flagCopied)
-				s.touch(r, hash)
-			case r.empty() && !r.has(flagDirty):
-				s.free(i)
-				i = -1 // the entries behind have moved
-			default:
-				r.clear(flagCopied)
-			}
-			i = s.table.next(hash, i)
+	if c.linked {
+		for _, hash := range c.removed {
+			s.remove(hash, c.number)
 		}
+	} else {
+		s.dropped = append(s.dropped, c.dropped...)
+		for _, hash := range c.hashes {
+			for i := s.table.next(hash, -1); i >= 0; i = s.table.next(hash, i) {
+				if r := record(s.arena.at(ref(s.table.entries[i]))); r.cut() == c.number {
+					r.clear(flagDirty)
+					s.touch(r, hash)
+				}
+			}
+		}
+	}
+	s.spare = c.hashes[:0]
+}
+
+// remove frees the records of this hash and cut that say nothing.
+func (s *Store) remove(hash uint32, cut uint16) {
+	for i := s.table.next(hash, -1); i >= 0; {
+		if r := record(s.arena.at(ref(s.table.entries[i]))); r.cut() == cut && r.empty() && !r.has(flagDirty) {
+			s.free(i)
+			i = -1 // the entries behind have moved
+		}
+		i = s.table.next(hash, i)
 	}
 }
 
@@ -152,29 +219,6 @@ func (s *Store) write(r record) {
 	}
 }
 
-// WriteAhead writes up to n of the records that have changed since they were last
-// written, the earliest first, so that the next cut has fewer to copy. It leaves
-// keep of them, and all while a cut is under way.
-func (s *Store) WriteAhead(n, keep int) {
-	if s.db == nil || s.err != nil || len(s.dirty) <= keep || s.underway() {
-		return
-	}
-	n = min(n, len(s.dirty)-keep)
-	for _, hash := range s.dirty[:n] {
-		for i := s.table.next(hash, -1); i >= 0; {
-			r := record(s.arena.at(ref(s.table.entries[i])))
-			written := r.has(flagDirty)
-			s.write(r)
-			if written && r.empty() {
-				s.free(i)
-				i = -1 // the entries behind have moved
-			}
-			i = s.table.next(hash, i)
-		}
-	}
-	s.dirty = s.dirty[n:]
-}
-
 // evict takes cold records from the heap until the budget is kept or nothing
 // may go. keep stays.
 func (s *Store) evict(keep ref) {
@@ -184,7 +228,7 @@ func (s *Store) evict(keep ref) {
 	if !s.over() {
 		return
 	}
-	pinned := s.underway()
+	s.underway()
 	for tries := 2 * len(s.table.entries); tries > 0 && s.over(); tries-- {
 		if s.hand++; s.hand >= len(s.table.entries) {
 			s.hand = 0
@@ -197,7 +241,7 @@ func (s *Store) evict(keep ref) {
 		switch {
 		case r.has(flagTouched):
 			r.clear(flagTouched)
-		case pinned && r.has(flagDirty|flagCopied):
+		case s.pinned(r):
 		default:
 			s.write(r)
 			s.stats.Evicted++

@@ -145,11 +145,13 @@ func (d *disk) put(to *pebble.Batch, r record, wheel uint32) error {
 		}
 		return nil
 	}
-	b := append(d.img[:0], recordFormat)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.timer()))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.dies()))
-	d.img = append(b, r.value()...)
-	if err := to.Set(d.name, d.img, nil); err != nil {
+	op := to.SetDeferred(len(d.name), imageHead+r.valueLen())
+	copy(op.Key, d.name)
+	op.Value[0] = recordFormat
+	binary.BigEndian.PutUint64(op.Value[1:], uint64(r.timer()))
+	binary.BigEndian.PutUint64(op.Value[9:], uint64(r.dies()))
+	copy(op.Value[imageHead:], r.value())
+	if err := op.Finish(); err != nil {
 		return fmt.Errorf("writing state: %w", err)
 	}
 	if r.timer() == 0 {
@@ -305,14 +307,17 @@ func (d *disk) link(c *Cut, dir string) error {
 }
 
 func (d *disk) flushAndLink(c *Cut, dir string) error {
-	for i, b := range c.batches {
-		if err := b.Commit(pebble.NoSync); err != nil {
+	for {
+		b, err := c.pages.take()
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			break
+		}
+		if err := errors.Join(b.Commit(pebble.NoSync), b.Close()); err != nil {
 			return fmt.Errorf("writing state: %w", err)
 		}
-		if err := b.Close(); err != nil {
-			return fmt.Errorf("writing state: %w", err)
-		}
-		c.batches[i] = nil
 	}
 	if err := d.forget(c.dropped, c.marks); err != nil {
 		return err

@@ -6,6 +6,6 @@
 //
 // Files: arena.go gives out memory; record.go is the layout of one record;
 // table.go finds records; timers.go orders deadlines; store.go ties them to
-// task.State; cut.go writes one moment while the task goes on; disk.go
-// is Pebble.
+// task.State; cut.go writes one moment while the task goes on, pages.go
+// carries it to the goroutine that does; disk.go is Pebble.
 package state

@@ -14,7 +14,7 @@ import (
 //	timer  8  µs, 0 for none
 //	dies   4  s, rounded up; neverDies for never
 //	key    2  length
-//	flags  2
+//	flags  2  the number of a cut above the flags
 type record []byte
 
 const headBytes = 24
@@ -23,8 +23,11 @@ const (
 	flagTouched = 1 << iota // used since the clock hand last came by
 	flagDirty               // differs from the database
 	flagOnDisk              // the database may hold a record of this key
-	flagCopied              // the cut under way holds it
+	cutShift    = iota
 )
+
+// cutsMax is the last number of a cut; the next is 1 again.
+const cutsMax = math.MaxUint16 >> cutShift
 
 func (r record) slot() uint32      { return binary.LittleEndian.Uint32(r) }
 func (r record) valueLen() int     { return int(binary.LittleEndian.Uint32(r[4:])) }
@@ -42,6 +45,15 @@ func (r record) value() []byte {
 }
 
 func (r record) setTimer(at int64) { binary.LittleEndian.PutUint64(r[8:], uint64(at)) }
+
+// cut is the number of the cut that the record's last change is, or was, part of;
+// 0 where it has none.
+func (r record) cut() uint16 { return r.flags() >> cutShift }
+
+func (r record) setCut(n uint16) {
+	binary.LittleEndian.PutUint16(r[22:], r.flags()&(1<<cutShift-1)|n<<cutShift)
+}
+
 func (r record) set(f uint16)      { binary.LittleEndian.PutUint16(r[22:], r.flags()|f) }
 func (r record) clear(f uint16)    { binary.LittleEndian.PutUint16(r[22:], r.flags()&^f) }
 func (r record) setValueLen(n int) { binary.LittleEndian.PutUint32(r[4:], uint32(n)) }

@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"flag"
+	"math"
 	"runtime"
 	"testing"
 	"time"
@@ -104,6 +105,7 @@ func BenchmarkKeysBeyondMemory(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	s.Copy(math.MaxInt)
 	if err := cut.Link(dir + "/cut"); err != nil {
 		b.Fatal(err)
 	}

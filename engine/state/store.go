@@ -50,9 +50,11 @@ type Store struct {
 	sweep   int // of the search for the dead
 	passes  int // calls of Passed
 	burial  burial
-	dirty   []uint32
+	dirty   []uint32 // hashes of records that have changed since the last cut began
+	spare   []uint32 // room for them
 	dropped []uint32
-	cut     *Cut // under way
+	cut     *Cut   // under way
+	next    uint16 // number of the cut after it
 	stats   Stats
 }
 
@@ -72,7 +74,7 @@ type Stats struct {
 func NewMemory() *Store { return newStore(Options{}, nil) }
 
 func newStore(o Options, db *disk) *Store {
-	return &Store{opts: o.withDefaults(), slots: map[uint32]uint32{}, db: db, burial: newBurial()}
+	return &Store{opts: o.withDefaults(), slots: map[uint32]uint32{}, db: db, burial: newBurial(), next: 1}
 }
 
 // Open implements task.State.
@@ -162,6 +164,7 @@ func (s *Store) Edit(slot uint32, key []byte, dies int64) []byte {
 	if r == nil || r.valueLen() == 0 {
 		return nil
 	}
+	s.preserve(r)
 	r.setDies(dies)
 	s.touch(r, hash)
 	return r.value()
@@ -222,6 +225,7 @@ func (s *Store) Put(slot uint32, key, value []byte, dies int64) {
 		s.fail(fmt.Errorf("a key of %d bytes: the limit is %d", len(key), math.MaxUint16))
 		return
 	}
+	s.preserve(r)
 	r = s.resize(r, hash, value)
 	r.setDies(dies)
 	s.settle(r, hash)
@@ -263,6 +267,7 @@ func (s *Store) touch(r record, hash uint32) {
 		return
 	}
 	r.set(flagDirty)
+	r.setCut(s.next)
 	s.dirty = append(s.dirty, hash)
 }
 
@@ -288,6 +293,7 @@ func (s *Store) SetTimer(slot uint32, key []byte, at int64) {
 	if r == nil {
 		s.touch(s.insert(hash, slot, key, image{timer: at, dies: task.Never}, 0), hash)
 	} else {
+		s.preserve(r)
 		t.moved(r.timer())
 		r.setTimer(at)
 		s.settle(r, hash)
@@ -400,7 +406,7 @@ func (s *Store) needs(d deadline, horizon int64) bool {
 		return s.db != nil && d.at < horizon
 	}
 	r := record(s.arena.at(ref(s.table.entries[i])))
-	return r.timer() == d.at && (d.at < horizon || r.has(flagDirty))
+	return r.timer() == d.at && (d.at < horizon || r.has(flagDirty) || s.pinned(r))
 }
 
 // Passed implements task.State. Now and then a call looks at a few records.
@@ -443,6 +449,7 @@ func (s *Store) expire(r record, hash uint32) {
 		return
 	}
 	s.stats.Expired++
+	s.preserve(r)
 	r = s.resize(r, hash, nil)
 	s.settle(r, hash)
 }
@@ -481,6 +488,7 @@ func (s *Store) Drop(slot uint32) {
 		key := []byte(name)
 		i := s.table.find(&s.arena, hashOf(slot, key), slot, key)
 		r := record(s.arena.at(ref(s.table.entries[i])))
+		s.preserve(r)
 		s.wheels[s.slots[slot]].moved(r.timer())
 		s.free(i)
 	}

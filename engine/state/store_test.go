@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -146,7 +147,7 @@ func runCut(t *testing.T, r *rand.Rand, s *Store, m *model, fs vfs.FS, opts Opti
 		for range r.IntN(200) {
 			change(r, s, m)
 			if r.IntN(8) == 0 {
-				s.WriteAhead(r.IntN(9), r.IntN(3))
+				s.Copy(r.IntN(9))
 			}
 		}
 	}
@@ -163,6 +164,8 @@ func runCut(t *testing.T, r *rand.Rand, s *Store, m *model, fs vfs.FS, opts Opti
 	}
 	linked := make(chan error, 1)
 	go func() { linked <- cut.Link(dir) }()
+	changes()
+	s.Copy(math.MaxInt)
 	changes()
 	if err := <-linked; err != nil {
 		t.Fatal(err)
@@ -208,22 +211,30 @@ func TestDropForgetsASlotAtTheNextCutOnly(t *testing.T) {
 	}
 }
 
-// What was written ahead is not copied by the cut, and is in it; also once the
-// database is not searched for the dead any more.
-func TestWriteAheadLeavesLittleToCopy(t *testing.T) {
-	const keys, kept = 1000, 30
+// A cut copies each record that had changed once, whatever comes first: its turn or
+// its next change. What changes afterwards is of the next one.
+func TestACutCopiesARecordOnce(t *testing.T) {
+	const keys, turns = 1000, 30
 	fs := vfs.NewMem()
 	s := mustOpen(t, fs, "live", Options{})
+	put := func(k int, value string) { s.Put(1, fmt.Appendf(nil, "k%d", k), []byte(value), task.Never) }
 	for _, round := range []string{"a", "b", "c"} {
-		before := s.Stats().Written
 		for k := range keys {
-			s.Put(1, fmt.Appendf(nil, "k%d", k), []byte(round), task.Never)
+			put(k, round)
 		}
-		s.WriteAhead(keys, kept)
-		ahead := s.Stats().Written
-		dir := cutTo(t, s, "cut-"+round, func() { s.WriteAhead(keys, 0) })
-		if copied := s.Stats().Written - ahead; ahead-before != keys-kept || copied != kept {
-			t.Errorf("%d records were written ahead and %d copied, want %d and %d", ahead-before, copied, keys-kept, kept)
+		before := s.Stats().Written
+		dir := cutTo(t, s, "cut-"+round, func() {
+			if n := s.Stats().Written - before; n != 0 {
+				t.Errorf("%d records were copied when the cut began", n)
+			}
+			s.Copy(turns)
+			for k := range keys {
+				put(k, "later")
+				put(k, "later still")
+			}
+		})
+		if n := s.Stats().Written - before; n != keys {
+			t.Errorf("%d records were copied, want %d", n, keys)
 		}
 		restored := mustOpen(t, fs, dir, Options{})
 		for k := range keys {
@@ -234,6 +245,33 @@ func TestWriteAheadLeavesLittleToCopy(t *testing.T) {
 	}
 }
 
+// A deadline that a cut has copied, and that is not written yet, stays in the heap.
+func TestADeadlineOnItsWayToTheDatabaseIsNotLost(t *testing.T) {
+	const keys = 2 * timersSlack
+	s := mustOpen(t, vfs.NewMem(), "live", Options{Timers: 4})
+	for k := range keys {
+		s.SetTimer(1, fmt.Appendf(nil, "k%d", k), int64(1+k))
+	}
+	cut, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Copy(math.MaxInt)
+	due := 0
+	for k := range 4 * keys {
+		s.SetTimer(1, []byte("again"), int64(10*keys+k))
+	}
+	for at, ok := s.Earliest(0); ok && at <= keys; at, ok = s.Earliest(0) {
+		due += len(s.Take(0, at, nil))
+	}
+	if due != keys {
+		t.Errorf("%d deadlines came, want %d", due, keys)
+	}
+	if err := cut.Link("cut"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func cutTo(t *testing.T, s *Store, dir string, during func()) string {
 	t.Helper()
 	cut, err := s.Begin()
@@ -241,6 +279,7 @@ func cutTo(t *testing.T, s *Store, dir string, during func()) string {
 		t.Fatal(err)
 	}
 	during()
+	s.Copy(math.MaxInt)
 	if err := cut.Link(dir); err != nil {
 		t.Fatal(err)
 	}
