@@ -139,3 +139,22 @@ func BenchmarkSequencer(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSnapshot encodes a task that holds 12,500 events and remembers their ids.
+func BenchmarkSnapshot(b *testing.B) {
+	f, err := newFeed(12500*time.Millisecond, true, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for range 40_000 {
+		if err := f.step(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		n = len(f.task.Snapshot())
+	}
+	b.ReportMetric(float64(n), "bytes")
+}

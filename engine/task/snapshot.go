@@ -104,14 +104,18 @@ func (t *Task) Snapshot() []byte {
 	h := t.header()
 	events := t.heldEvents()
 	h.Held = len(events)
-	refs, body := t.packEvents(events)
-	h.Schemas = refs
+	h.Schemas = t.schemasOf(events)
 	text, err := json.Marshal(h)
 	if err != nil {
 		panic(fmt.Sprintf("task: encoding a snapshot: %v", err)) // no field of it can fail
 	}
-	b := binary.AppendUvarint([]byte{snapshotFormat}, uint64(len(text)))
-	b = append(append(b, text...), body...)
+	ids := 0
+	for i := range t.streams {
+		ids += t.streams[i].seen.ids.count
+	}
+	b := make([]byte, 0, len(text)+len(events)*heldBytes+ids*seenBytes+snapshotSlack)
+	b = binary.AppendUvarint(append(b, snapshotFormat), uint64(len(text)))
+	b = t.packEvents(append(b, text...), events, h.Schemas)
 	for i := range t.streams {
 		b = t.streams[i].seen.appendTo(b)
 	}
@@ -156,34 +160,64 @@ type heldAt struct {
 	groups []uint32
 }
 
-func (t *Task) heldEvents() []*heldAt {
-	var all []*heldAt
-	for _, h := range t.back.pending.all() {
-		all = append(all, &heldAt{held: h})
-	}
-	byEvent := map[*event.Event]*heldAt{}
+func (t *Task) heldEvents() []heldAt {
+	n := t.back.pending.size
 	for _, g := range t.groups {
+		n += g.held.size
+	}
+	all := make([]heldAt, 0, n)
+	for _, h := range t.back.pending.all() {
+		all = append(all, heldAt{held: h})
+	}
+	shared := map[*event.Event]int{} // of several groups, where in all
+	for _, g := range t.groups {
+		own := []uint32{g.id}
 		for _, h := range g.held.all() {
-			at := byEvent[h.ev]
-			if at == nil {
-				at = &heldAt{held: h}
-				byEvent[h.ev] = at
-				all = append(all, at)
+			if at, ok := shared[h.ev]; ok {
+				all[at].groups = append(all[at].groups, own...)
+				continue
 			}
-			at.groups = append(at.groups, g.id)
+			if h.ev.Hold.Queues > 1 {
+				shared[h.ev] = len(all)
+			}
+			all = append(all, heldAt{h, own[:1:1]})
 		}
 	}
 	return all
 }
 
-// packEvents encodes the events: position of the stream revision, epoch,
+// schemasOf returns the stream revisions of the events.
+func (t *Task) schemasOf(events []heldAt) (refs []Ref) {
+	var last *event.Schema
+	for i := range events {
+		schema := events[i].ev.Schema
+		if schema == last {
+			continue
+		}
+		last = schema
+		if ref := t.schemas[schema]; !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// What an event is thought to take in a snapshot, and what else there is room for.
+const (
+	heldBytes     = 128
+	snapshotSlack = 1 << 10
+)
+
+// packEvents encodes the events: position of the stream revision in refs, epoch,
 // number of groups, groups, the event.
-func (t *Task) packEvents(events []*heldAt) (refs []Ref, b []byte) {
-	for _, h := range events {
-		ref := t.schemas[h.ev.Schema]
-		at := slices.Index(refs, ref)
-		if at < 0 {
-			at, refs = len(refs), append(refs, ref)
+func (t *Task) packEvents(b []byte, events []heldAt, refs []Ref) []byte {
+	var last *event.Schema
+	at := 0
+	for i := range events {
+		h := &events[i]
+		if h.ev.Schema != last {
+			last = h.ev.Schema
+			at = slices.Index(refs, t.schemas[last])
 		}
 		b = binary.AppendUvarint(b, uint64(at))
 		b = binary.AppendUvarint(b, uint64(h.epoch))
@@ -193,7 +227,7 @@ func (t *Task) packEvents(events []*heldAt) (refs []Ref, b []byte) {
 		}
 		b = event.AppendEvent(b, h.ev, event.Packing{})
 	}
-	return refs, b
+	return b
 }
 
 // appendTo encodes the remembered ids: their number, then each one's time and
