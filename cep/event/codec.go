@@ -85,13 +85,21 @@ type unpacker struct {
 type place struct{ from, to int }
 
 func (r *unpacker) event(s *Schema, ev *Event, p Packing) {
+	if s = r.head(s, ev, p); !r.bad {
+		r.values(s, ev)
+	}
+}
+
+// head reads what comes before the values, and returns the schema that the
+// event was written with.
+func (r *unpacker) head(s *Schema, ev *Event, p Packing) *Schema {
 	head := r.byte()
 	if head&formatMask != formatEvent || head&^formatMask&^flagsKnown != 0 {
 		r.bad = true
-		return
+		return nil
 	}
 	if s = r.layout(s, head, p); r.bad {
-		return
+		return nil
 	}
 	ev.Schema, ev.Cluster = s, 0
 	ev.Time = r.varint() + p.Base
@@ -105,7 +113,7 @@ func (r *unpacker) event(s *Schema, ev *Event, p Packing) {
 	} else {
 		r.id = r.span(r.uvarint())
 	}
-	r.values(s, ev)
+	return s
 }
 
 // layout is the schema that the event was written with.
@@ -122,17 +130,22 @@ func (r *unpacker) layout(s *Schema, head byte, p Packing) *Schema {
 
 func (r *unpacker) values(s *Schema, ev *Event) {
 	n := len(s.Fields)
-	if cap(ev.Values) < n {
-		ev.Values = make([]Value, n)
-	}
-	ev.Values = ev.Values[:n]
-	clear(ev.Values)
-	bits := r.span(uint64(n+7) / 8)
+	bits := r.room(n, ev)
 	for i := 0; i < n && !r.bad; i++ {
 		if r.buf[bits.from+i/8]>>(i%8)&1 != 0 {
 			ev.Values[i] = r.value(&s.Fields[i], ev.Time)
 		}
 	}
+}
+
+// room makes n values absent, and returns where it says which are there.
+func (r *unpacker) room(n int, ev *Event) place {
+	if cap(ev.Values) < n {
+		ev.Values = make([]Value, n)
+	}
+	ev.Values = ev.Values[:n]
+	clear(ev.Values)
+	return r.span(uint64(n+7) / 8)
 }
 
 // value reads one value. A text keeps its place in num until settle.

@@ -105,6 +105,8 @@ type Reads struct {
 	Event bool         // a field or the time of the current event
 	Steps map[int]bool // Step.Index, aggregates included
 	Prev  bool
+	// Past are the names of fields of events that were matched before.
+	Past map[string]bool
 	// Outside is true when a list or a profile is read: the same event may
 	// answer otherwise at another time.
 	Outside bool
@@ -141,6 +143,8 @@ type Program struct {
 	Text string
 	// Needs are comparisons without which a condition does not hold.
 	Needs []Need
+	// Joins are equalities without which a condition does not hold.
+	Joins []Join
 	Const *bool // the value when the expression is a constant bool, else nil
 	// Verdict is what can be said of a condition without an event.
 	Verdict Verdict

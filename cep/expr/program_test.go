@@ -19,18 +19,19 @@ func mustCompile(t testing.TB, src string, want event.Type, sc *Scope) *Program 
 }
 
 func TestReads(t *testing.T) {
+	amount := map[string]bool{"amount": true}
 	for src, want := range map[string]Reads{
 		`amount < 5`:                              {Event: true},
 		`time > hit.time`:                         {Event: true, Steps: map[int]bool{0: true}},
 		`count(probe) > 1`:                        {Steps: map[int]bool{1: true}},
-		`avg(probe.amount) > hit.amount`:          {Steps: map[int]bool{0: true, 1: true}},
-		`prev.amount > 1`:                         {Prev: true},
+		`avg(probe.amount) > hit.amount`:          {Steps: map[int]bool{0: true, 1: true}, Past: amount},
+		`prev.amount > 1`:                         {Prev: true, Past: amount},
 		`has(prev) && has(fee)`:                   {Prev: true, Event: true},
 		`has(probe)`:                              {Steps: map[int]bool{1: true}},
-		`has(hit.fee)`:                            {Steps: map[int]bool{0: true}},
+		`has(hit.fee)`:                            {Steps: map[int]bool{0: true}, Past: map[string]bool{"fee": true}},
 		`true`:                                    {},
-		`probe.amount.exists(x, x > amount)`:      {Event: true, Steps: map[int]bool{1: true}},
-		`probe.amount.exists(amount, amount > 1)`: {Steps: map[int]bool{1: true}},
+		`probe.amount.exists(x, x > amount)`:      {Event: true, Steps: map[int]bool{1: true}, Past: amount},
+		`probe.amount.exists(amount, amount > 1)`: {Steps: map[int]bool{1: true}, Past: amount},
 	} {
 		if p := mustCompile(t, src, event.Bool, where()); !reflect.DeepEqual(p.Reads, want) {
 			t.Errorf("%s: got %+v, want %+v", src, p.Reads, want)

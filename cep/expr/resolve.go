@@ -69,6 +69,9 @@ func (r *resolver) note(d *datum) {
 		r.reads.Event = true
 	case inPrev, prevTime, wholePrev:
 		r.reads.Prev = true
+		if d.kind == inPrev {
+			r.notePast(d.name)
+		}
 	case inProfile:
 		r.reads.Outside = true
 	case wholeStep, inStep, stepTime:
@@ -76,9 +79,19 @@ func (r *resolver) note(d *datum) {
 			r.reads.Steps = make(map[int]bool)
 		}
 		r.reads.Steps[d.step.Index] = true
+		if d.kind == inStep {
+			r.notePast(d.step.Schema.Fields[d.pos].Name)
+		}
 	case stepAgg, presence:
 		r.note(d.of)
 	}
+}
+
+func (r *resolver) notePast(field string) {
+	if r.reads.Past == nil {
+		r.reads.Past = make(map[string]bool)
+	}
+	r.reads.Past[field] = true
 }
 
 func (r *resolver) walk(e ast.Expr) {

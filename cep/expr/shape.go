@@ -26,6 +26,7 @@ func shapeOf(p *Program, checked *ast.AST, data []*datum) {
 	if isKind(checked, checked.Expr(), types.BoolKind) {
 		p.Filter, p.Verdict = s.filter(p), verdictOf(checked, s.data)
 		p.Needs, p.Kin = s.needs(checked.Expr(), nil), s.kin(checked.Expr())
+		p.Joins = s.joins(checked.Expr(), nil)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 //	format      one byte
 //	flags       capped, timer, truncated
 //	waits       the conditions of which one must hold for an event to matter
+//	tags        where the rule has joins: count, then two bytes an event
 //	base        µs, signed
 //	timer       signed, from base; where flags say that there is one
 //	seq, nextID
@@ -22,7 +23,7 @@ import (
 //	runs        count, then each: nextID - id, position, tail, first, flags,
 //	            the counters of counted loops, the sets that flags name, the
 //	            aggregates of Pattern.Aggs
-const formatState = 3
+const formatState = 4
 
 const (
 	flagCapped = 1 << iota
@@ -63,6 +64,7 @@ func (m *Machine) encode(b []byte) []byte {
 	b = append(b, formatState)
 	b = binary.AppendUvarint(b, flags)
 	b = binary.AppendUvarint(b, m.waits())
+	b = m.appendTags(b)
 	b = binary.AppendVarint(b, base)
 	if st.timer != 0 {
 		b = binary.AppendVarint(b, st.timer-base)
@@ -126,17 +128,32 @@ func (m *Machine) encodeEvent(h *held) []byte {
 }
 
 func (m *Machine) decodeEvent(h *held, ev *event.Event) {
-	raw, stream := h.raw, 0
+	stream, raw := m.packed(h)
+	schema := m.rule.Streams[stream]
+	if _, err := event.DecodeEvent(schema, raw, ev, event.Packing{Base: h.time, Layouts: true}); err != nil {
+		panic("match: state: " + err.Error())
+	}
+	ev.Schema = schema
+}
+
+// glance decodes what conditions read of an event.
+func (m *Machine) glance(h *held, ev *event.Event) {
+	stream, raw := m.packed(h)
+	if err := m.glances[stream].Decode(m.rule.Streams[stream], raw, ev, event.Packing{Base: h.time, Layouts: true}); err != nil {
+		panic("match: state: " + err.Error())
+	}
+}
+
+// packed returns the stream of a held event and its compact form.
+func (m *Machine) packed(h *held) (stream int, raw []byte) {
+	raw = h.raw
 	if m.layout.roled {
 		h.role, raw = uint64(raw[0]), raw[1:]
 	}
 	if len(m.rule.Streams) > 1 {
 		stream, raw = int(raw[0]), raw[1:]
 	}
-	if _, err := event.DecodeEvent(m.rule.Streams[stream], raw, ev, event.Packing{Base: h.time, Layouts: true}); err != nil {
-		panic("match: state: " + err.Error())
-	}
-	ev.Schema = m.rule.Streams[stream]
+	return stream, raw
 }
 
 func (m *Machine) encodeLinks(b []byte) []byte {

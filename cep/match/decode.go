@@ -44,7 +44,10 @@ func (r *reader) byte() byte {
 }
 
 func (r *reader) bytes() []byte {
-	n := r.uint()
+	return r.take(r.uint())
+}
+
+func (r *reader) take(n uint64) []byte {
 	if n > uint64(len(r.b)) {
 		panic("match: state: truncated")
 	}
@@ -70,6 +73,7 @@ func (m *Machine) decode(raw []byte) {
 	}
 	st, flags := &m.st, r.uint()
 	r.uint() // waits: awaited reads it
+	tags := m.readTags(&r)
 	base := r.int()
 	st.capped, st.truncated = flags&flagCapped != 0, flags&flagTruncated != 0
 	if flags&flagTimer != 0 {
@@ -80,9 +84,12 @@ func (m *Machine) decode(raw []byte) {
 		st.leads[i].last = r.lead(base)
 		st.leads[i].before = r.lead(base)
 	}
-	for range r.uint() {
+	for i := range r.uint() {
 		h := held{time: base + r.int(), seq: st.seq - r.uint(), role: 1}
 		h.raw = r.bytes()
+		if tags != nil {
+			h.tag = binary.LittleEndian.Uint16(tags[2*i:])
+		}
 		st.held = append(st.held, h)
 	}
 	for range r.uint() {

@@ -10,10 +10,11 @@ import (
 // A layout is what a Machine asks of its pattern again and again, worked out
 // once.
 type layout struct {
-	open   []opening  // by position
-	waits  [][]uint64 // by position and edge: the conditions that can move it
-	begins uint64     // the conditions that matter whatever the runs
-	roled  bool       // some stream plays several roles (at most eight; the compiler sees to it)
+	open    []opening  // by position
+	waits   [][]uint64 // by position and edge: the conditions that can move it
+	begins  uint64     // the conditions that matter whatever the runs
+	joining *joining
+	roled   bool // some stream plays several roles (at most eight; the compiler sees to it)
 }
 
 // An opening holds the answers of Machine.open for a position whose edges ask
@@ -83,6 +84,7 @@ func layoutOf(r *prog.Rule) *layout {
 	for i := range p.Leads {
 		l.begins |= conditionBit(p.Leads[i].Pred)
 	}
+	l.joining = joiningOf(r)
 	l.roled = slices.ContainsFunc(r.Keys, func(k prog.KeyOf) bool { return len(k.Roles) > 1 })
 	return l
 }
@@ -141,8 +143,10 @@ func (m *Machine) awaited(raw []byte) bool {
 	r := reader{raw}
 	r.byte()
 	r.uint()
-	for set := r.uint(); set != 0; set &= set - 1 {
-		if i := bits.TrailingZeros64(set); i == conditionBits || m.may(i) {
+	set := r.uint()
+	tags := m.readTags(&r)
+	for ; set != 0; set &= set - 1 {
+		if i := bits.TrailingZeros64(set); i == conditionBits || m.met(i, tags) {
 			return true
 		}
 	}

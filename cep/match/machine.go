@@ -35,6 +35,9 @@ type Machine struct {
 	slab     []int32 // counters of the runs in st
 	layout   *layout
 	shared   []sharedCondition // by pred; nil: none is
+	wants    []want            // by pred, for the event being applied
+	glances  []event.Glance    // by stream; nil: conditions see whole events
+	changed  bool              // the state is to be written
 }
 
 type truth uint8
@@ -65,6 +68,7 @@ func New(r *prog.Rule) Evaluator {
 
 func newMachine(r *prog.Rule) *Machine {
 	m := &Machine{rule: r, pat: r.Pattern, unary: make([]truth, len(r.Pattern.Preds)), counts: make([]int32, len(r.Pattern.Loops))}
+	m.wants, m.glances = make([]want, len(r.Pattern.Preds)), glanceOf(r)
 	m.view.m = m
 	m.frame.Match = &m.view
 	return m
@@ -84,7 +88,9 @@ func (m *Machine) Event(key []byte, ev *event.Event, roles uint64, s Store, out 
 	m.load(raw)
 	m.expire()
 	m.apply(s)
-	m.save(key, s)
+	if m.changed || m.pat.Adjacent {
+		m.save(key, s)
+	}
 }
 
 // Deadline fires what is due for one key; see Evaluator.
@@ -110,6 +116,8 @@ func (m *Machine) know(s Store) {
 func (m *Machine) begin(ev *event.Event, roles uint64, out *Output) {
 	m.ev, m.now, m.roles, m.out = ev, ev.Time, roles, out
 	clear(m.unary)
+	clear(m.wants)
+	m.changed = false
 	m.stream = -1
 	for i, s := range m.rule.Streams {
 		if s == ev.Schema {
@@ -185,12 +193,17 @@ func (m *Machine) holds(i int, tail int32) bool {
 	if m.pat.Preds[i].Unary {
 		return true
 	}
-	m.view.bind(tail)
-	m.frame.Prev = nil
-	if tail >= 0 {
-		m.frame.Prev = m.st.event(m, m.st.links[tail].event)
+	if m.apart(i, tail) {
+		return false
 	}
-	return m.eval(m.pat.Preds[i].Cond)
+	m.view.bind(tail)
+	m.view.brief, m.frame.Prev = true, nil
+	if tail >= 0 && m.pat.Preds[i].Cond.Reads.Prev {
+		m.frame.Prev = m.st.part(m, m.st.links[tail].event)
+	}
+	truth := m.eval(m.pat.Preds[i].Cond)
+	m.view.brief = false
+	return truth
 }
 
 func (m *Machine) any(preds []int, tail int32) bool {
@@ -214,6 +227,7 @@ func (m *Machine) expire() {
 		}
 	}
 	if !live && !m.leadsLive() {
+		m.changed = true
 		m.st.lapse()
 	}
 }
@@ -224,7 +238,7 @@ func (m *Machine) apply(s Store) {
 	st.seq++
 	m.children, m.kills, m.found = m.children[:0], m.kills[:0], m.found[:0]
 	current := int32(len(st.held))
-	st.held = append(st.held, held{time: m.now, seq: st.seq, ev: m.ev, role: m.roles})
+	st.held = append(st.held, held{time: m.now, seq: st.seq, ev: m.ev, role: m.roles, tag: m.tag()})
 	for i := range st.runs {
 		if !st.runs[i].dead {
 			m.advance(int32(i), current)
@@ -292,6 +306,7 @@ func (m *Machine) noteLeads() {
 			l.before = l.last
 		}
 		l.last = leadTime{at: m.now, set: true}
+		m.changed = true
 	}
 }
 

@@ -24,7 +24,9 @@ type held struct {
 	seq  uint64 // order among the events that the key's state has seen
 	raw  []byte // encoded; nil for the event being applied until it is stored
 	role uint64 // the roles under which the event has the key
+	tag  uint16 // of the field that joins go by
 	ev   *event.Event
+	part *event.Event // as conditions see it
 	kept *event.Event // a copy that lasts, once an alert has asked for it
 	ref  int32        // its new index while the state is written; -1: unreferenced
 	// first says, while events are forgotten, that it is the first of its step.

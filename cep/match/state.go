@@ -36,14 +36,31 @@ type leadTime struct {
 func (st *state) event(m *Machine, i int32) *event.Event {
 	h := &st.held[i]
 	if h.ev == nil {
-		if st.used == len(st.pool) {
-			st.pool = append(st.pool, &event.Event{})
-		}
-		h.ev = st.pool[st.used]
-		st.used++
+		h.ev = st.room()
 		m.decodeEvent(h, h.ev)
 	}
 	return h.ev
+}
+
+// part returns what conditions read of the held event at index i.
+func (st *state) part(m *Machine, i int32) *event.Event {
+	h := &st.held[i]
+	if h.ev != nil || m.glances == nil {
+		return st.event(m, i)
+	}
+	if h.part == nil {
+		h.part = st.room()
+		m.glance(h, h.part)
+	}
+	return h.part
+}
+
+func (st *state) room() *event.Event {
+	if st.used == len(st.pool) {
+		st.pool = append(st.pool, &event.Event{})
+	}
+	st.used++
+	return st.pool[st.used-1]
 }
 
 // lapse forgets everything but the deadline that is set.

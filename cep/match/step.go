@@ -19,6 +19,7 @@ func (m *Machine) advance(index, current int32) {
 			copy(m.counts, r.counts)
 			m.take(index, &edges[i], r.ghost || r.faded.has(i), current)
 		}
+		m.changed = m.changed || takes || ends
 		if ends {
 			r.alive.remove(i)
 			r.faded.remove(i)
@@ -99,6 +100,7 @@ func (m *Machine) greedyBroken(r *run, i int, e *prog.Edge) bool {
 	for _, g := range e.Greedy {
 		if g.Until >= 0 && m.holds(g.Until, r.tail) {
 			r.calm.add(i)
+			m.changed = true
 			return false
 		}
 		if m.holds(g.Pred, r.tail) {
@@ -111,6 +113,7 @@ func (m *Machine) greedyBroken(r *run, i int, e *prog.Edge) bool {
 // take makes the run that follows from runs[from] (-1: a start) by taking the
 // event over an edge. m.counts holds the counters of the run before.
 func (m *Machine) take(from int32, e *prog.Edge, ghost bool, current int32) {
+	m.changed = true
 	m.count(m.counts, e)
 	m.children = append(m.children, run{pos: int32(e.To), first: current, ghost: ghost, counts: m.newCounts()})
 	c := &m.children[len(m.children)-1]

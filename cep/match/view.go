@@ -18,6 +18,7 @@ type view struct {
 	// partial says that steps are all there is: aggregates leave out events
 	// that are lost or trimmed.
 	partial bool
+	brief   bool // a condition reads
 }
 
 // bind shows the links that end at tail; -1 shows nothing.
@@ -64,6 +65,9 @@ func (v *view) Len(step int) int {
 // At returns the i-th event bound to a step.
 func (v *view) At(step, i int) *event.Event {
 	v.build()
+	if v.brief {
+		return v.m.st.part(v.m, v.steps[step][i])
+	}
 	return v.m.st.event(v.m, v.steps[step][i])
 }
 
