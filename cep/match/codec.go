@@ -16,13 +16,16 @@ import (
 //	timer       signed, from base; where flags say that there is one
 //	seq, nextID
 //	leads       each: last and before, 0 for none, else 1 + zigzag(at - base)
-//	events      count, then each: time from base, signed; seq back from seq;
-//	            length; roles where a stream has several; stream where the
-//	            rule has several; compact form
-//	links       count, then each: event, position, previous + 1, lost
-//	runs        count, then each: nextID - id, position, tail, first, flags,
-//	            the counters of counted loops, the sets that flags name, the
-//	            aggregates of Pattern.Aggs
+//	events      count, then each: time from the one before, at first
+//	            base, signed; seq back from
+//	            seq; length; roles where a stream has several; stream where
+//	            the rule has several; compact form
+//	links       count, then each: event and previous + 1, both from what they
+//	            are for the link before, signed; position, lost
+//	runs        count, then each: id and tail, both from what they are for the
+//	            run before, signed; position, first, flags, the counters of
+//	            counted loops, the sets that flags name, the aggregates of
+//	            Pattern.Aggs
 const formatState = 4
 
 const (
@@ -97,12 +100,14 @@ func (m *Machine) encodeEvents(b []byte, base int64) []byte {
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(n))
+	last := base
 	for i := range st.held {
 		h := &st.held[i]
 		if h.ref < 0 {
 			continue
 		}
-		b = binary.AppendVarint(b, h.time-base)
+		b = binary.AppendVarint(b, h.time-last)
+		last = h.time
 		b = binary.AppendUvarint(b, st.seq-h.seq)
 		if h.raw == nil {
 			h.raw = m.encodeEvent(h)
@@ -165,19 +170,34 @@ func (m *Machine) encodeLinks(b []byte) []byte {
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(n))
+	ev, before := int32(0), int32(0)
 	for i := range st.links {
 		l := &st.links[i]
 		if l.ref < 0 {
 			continue
 		}
-		prev := uint64(0)
+		prev := int32(0)
 		if l.prev >= 0 {
-			prev = uint64(st.links[l.prev].ref) + 1
+			prev = st.links[l.prev].ref + 1
 		}
-		b = binary.AppendUvarint(b, uint64(st.held[l.event].ref))
-		b = binary.AppendUvarint(b, uint64(l.pos))
-		b = binary.AppendUvarint(b, prev)
-		b = binary.AppendUvarint(b, uint64(l.lost))
+		at := st.held[l.event].ref
+		b = appendFour(b, zigzag(at-ev), uint64(l.pos), zigzag(prev-before), uint64(l.lost))
+		ev, before = at, prev
+	}
+	return b
+}
+
+func zigzag(n int32) uint64 { return uint64(uint32(n<<1 ^ n>>31)) }
+
+func unzigzag(n uint64) int32 { return int32(uint32(n)>>1) ^ -int32(n&1) }
+
+// appendFour writes four numbers, most of which are small.
+func appendFour(b []byte, w, x, y, z uint64) []byte {
+	if w|x|y|z < 0x80 {
+		return append(b, byte(w), byte(x), byte(y), byte(z))
+	}
+	for _, n := range [...]uint64{w, x, y, z} {
+		b = binary.AppendUvarint(b, n)
 	}
 	return b
 }
@@ -185,12 +205,12 @@ func (m *Machine) encodeLinks(b []byte) []byte {
 func (m *Machine) encodeRuns(b []byte) []byte {
 	st := &m.st
 	b = binary.AppendUvarint(b, uint64(len(st.runs)))
+	id, last := uint32(0), int32(0)
 	for i := range st.runs {
 		r := &st.runs[i]
-		b = binary.AppendUvarint(b, uint64(st.nextID-r.id))
-		b = binary.AppendUvarint(b, uint64(r.pos))
-		b = binary.AppendUvarint(b, uint64(st.links[r.tail].ref))
-		b = binary.AppendUvarint(b, uint64(st.held[r.first].ref))
+		tail := st.links[r.tail].ref
+		b = appendFour(b, zigzag(int32(r.id-id)), zigzag(tail-last), uint64(r.pos), uint64(st.held[r.first].ref))
+		id, last = r.id, tail
 		flags := m.runFlags(r)
 		b = append(b, flags)
 		for l := range m.pat.Loops {

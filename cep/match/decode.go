@@ -2,6 +2,7 @@ package match
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/caltrop/caltrop/cep/agg"
 	"github.com/caltrop/caltrop/cep/expr"
@@ -84,27 +85,53 @@ func (m *Machine) decode(raw []byte) {
 		st.leads[i].last = r.lead(base)
 		st.leads[i].before = r.lead(base)
 	}
+	last := base
 	for i := range r.uint() {
-		h := held{time: base + r.int(), seq: st.seq - r.uint(), role: 1}
+		last += r.int()
+		h := held{time: last, seq: st.seq - r.uint(), role: 1}
 		h.raw = r.bytes()
 		if tags != nil {
 			h.tag = binary.LittleEndian.Uint16(tags[2*i:])
 		}
 		st.held = append(st.held, h)
 	}
-	for range r.uint() {
-		l := link{event: int32(r.uint()), pos: int32(r.uint()), prev: int32(r.uint()) - 1}
-		l.lost = uint32(r.uint())
-		st.links = append(st.links, l)
-	}
-	for range r.uint() {
+	st.links = r.links(st.links)
+	for n := r.uint(); n > 0; n-- {
 		st.runs = append(st.runs, run{})
-		m.decodeRun(&r, &st.runs[len(st.runs)-1])
+		m.decodeRun(&r, len(st.runs)-1)
 	}
 }
 
-func (m *Machine) decodeRun(r *reader, c *run) {
-	*c = run{id: m.st.nextID - uint32(r.uint()), pos: int32(r.uint()), tail: int32(r.uint()), first: int32(r.uint())}
+func (r *reader) links(links []link) []link {
+	ev, prev := int32(0), int32(0)
+	for n := r.uint(); n > 0; n-- {
+		e, pos, p, lost := r.four()
+		ev, prev = ev+unzigzag(e), prev+unzigzag(p)
+		links = append(links, link{event: ev, pos: int32(pos), prev: prev - 1, lost: uint32(lost)})
+	}
+	return links
+}
+
+// four reads what appendFour wrote.
+func (r *reader) four() (w, x, y, z uint64) {
+	if len(r.b) >= 4 {
+		if word := binary.LittleEndian.Uint32(r.b); word&0x80808080 == 0 {
+			r.b = r.b[4:]
+			return uint64(word & 0xff), uint64(word >> 8 & 0xff), uint64(word >> 16 & 0xff), uint64(word >> 24)
+		}
+	}
+	w, x = r.uint(), r.uint()
+	return w, x, r.uint(), r.uint()
+}
+
+func (m *Machine) decodeRun(r *reader, at int) {
+	c, before := &m.st.runs[at], run{}
+	if at > 0 {
+		before.id, before.tail = m.st.runs[at-1].id, m.st.runs[at-1].tail
+	}
+	id, tail, pos, first := r.four()
+	c.id, c.tail = before.id+uint32(unzigzag(id)), before.tail+unzigzag(tail)
+	c.pos, c.first = int32(pos), int32(first)
 	flags := r.byte()
 	c.ghost = flags&runGhost != 0
 	c.counts = m.newCounts()
@@ -124,9 +151,11 @@ func (m *Machine) decodeRun(r *reader, c *run) {
 		c.calm = r.set()
 	}
 	if flags&runDebts != 0 {
-		for range r.uint() {
-			c.debts = append(c.debts, debt{loop: int32(r.uint()), run: uint32(r.uint())})
+		from := len(m.owed)
+		for n := r.uint(); n > 0; n-- {
+			m.owed = append(m.owed, debt{loop: int32(r.uint()), run: uint32(r.uint())})
 		}
+		c.debts = slices.Clip(m.owed[from:])
 	}
 	m.st.links[c.tail].accs = r.accs(m.pat.Aggs)
 }

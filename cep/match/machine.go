@@ -32,7 +32,9 @@ type Machine struct {
 	buf      []byte // the state being written
 	scratch  []byte // the event being written
 	counts   []int32
+	twin     twinning
 	slab     []int32 // counters of the runs in st
+	owed     []debt  // their debts
 	layout   *layout
 	shared   []sharedCondition // by pred; nil: none is
 	wants    []want            // by pred, for the event being applied

@@ -89,7 +89,7 @@ func (m *Machine) load(raw []byte) {
 	for range m.pat.Leads {
 		st.leads = append(st.leads, lead{})
 	}
-	m.slab = m.slab[:0]
+	m.slab, m.owed = m.slab[:0], m.owed[:0]
 	if raw != nil {
 		m.decode(raw)
 	}
@@ -146,14 +146,51 @@ func (m *Machine) dropTwins() {
 	if m.ev == nil || len(m.children) < 2 {
 		return
 	}
-	runs, first := m.st.runs, m.st.runs[:0]
+	runs, kept := m.st.runs, 0
+	m.twin.reset(len(runs))
 	for i := range runs {
-		r := runs[i]
-		if !slices.ContainsFunc(first, func(o run) bool { return m.twins(&o, &r) }) {
-			first = append(first, r)
+		like := m.twin.chain(runs[i].first, m.st.links[runs[i].tail].event)
+		if m.hasTwin(*like, &runs[i]) {
+			continue
+		}
+		if kept != i {
+			runs[kept] = runs[i]
+		}
+		m.twin.next = append(m.twin.next, *like)
+		*like = int32(kept)
+		kept++
+	}
+	m.st.runs = runs[:kept]
+}
+
+func (m *Machine) hasTwin(of int32, r *run) bool {
+	for ; of >= 0; of = m.twin.next[of] {
+		if m.twins(&m.st.runs[of], r) {
+			return true
 		}
 	}
-	m.st.runs = first
+	return false
+}
+
+// twinning files runs by their first and last event.
+type twinning struct {
+	heads []int32
+	next  []int32 // by run: the one before it in its chain; -1: none
+}
+
+func (t *twinning) reset(runs int) {
+	size := 16
+	for size < runs {
+		size *= 2
+	}
+	t.heads, t.next = slices.Grow(t.heads[:0], size)[:size], t.next[:0]
+	for i := range t.heads {
+		t.heads[i] = -1
+	}
+}
+
+func (t *twinning) chain(first, last int32) *int32 {
+	return &t.heads[int(uint32(first)*31+uint32(last)*7)&(len(t.heads)-1)]
 }
 
 func (m *Machine) twins(a, b *run) bool {
