@@ -340,6 +340,7 @@ func (s *Store) Take(wheel uint32, at int64, buf []task.Timer) []task.Timer {
 		d := t.pop()
 		if r := s.owner(d); r != nil {
 			buf = append(buf, task.Timer{Slot: d.slot, Key: string(r.key())})
+			s.preserve(r)
 			r.setTimer(0)
 			s.settle(r, hashOf(d.slot, r.key()))
 		}

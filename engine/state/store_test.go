@@ -399,3 +399,20 @@ func TestTheNewestImageDecidesAboutDeath(t *testing.T) {
 		t.Errorf("k0 holds %q, want new", got)
 	}
 }
+
+// A deadline that comes after the moment of a cut is still to come in it.
+func TestACutHoldsADeadlineThatIsTakenMeanwhile(t *testing.T) {
+	fs := vfs.NewMem()
+	s := mustOpen(t, fs, "live", Options{})
+	s.SetTimer(1, []byte("k"), 7)
+	cutTo(t, s, "cut", func() {
+		if due := s.Take(0, 7, nil); len(due) != 1 {
+			if at, ok := s.Earliest(0); !ok || len(s.Take(0, at, nil)) != 1 {
+				t.Error("the deadline did not come")
+			}
+		}
+	})
+	if at, ok := mustOpen(t, fs, "cut", Options{}).Earliest(0); !ok || at != 7 {
+		t.Errorf("the cut's earliest deadline is %d, %t; want 7", at, ok)
+	}
+}
