@@ -198,7 +198,8 @@ func (w *window) salted(events []*event.Event) []*event.Event {
 
 func (o *Oracle) evaluate(h *history, s *span) (Alert, bool) {
 	f := o.frame(h, s)
-	a := Alert{At: s.at, Key: h.key, Event: s.last, Instant: s.start, Evidence: []StepEvents{{windowStep, s.events}}}
+	latest := s.events[max(0, len(s.events)-min(evidenceMax, o.rule.Limits.Evidence)):]
+	a := Alert{At: s.at, Key: h.key, Event: s.last, Instant: s.start, Evidence: []StepEvents{{windowStep, latest}}}
 	if s.last == nil {
 		a.By = ByWindow
 	}

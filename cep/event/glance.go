@@ -3,6 +3,8 @@ package event
 import (
 	"fmt"
 	"math/bits"
+
+	"github.com/zeebo/xxh3"
 )
 
 // A Glance reads a few fields of events from their compact form. Texts that it
@@ -78,28 +80,18 @@ func (g *Glance) text(b []byte) string {
 	if g.texts == nil {
 		g.texts = make([]string, glanceTexts)
 	}
-	kept := &g.texts[sumOf(b)%glanceTexts]
+	kept := &g.texts[xxh3.Hash(b)%glanceTexts]
 	if *kept != string(b) {
 		*kept = string(b)
 	}
 	return *kept
 }
 
-// sumOf is FNV-1a.
-func sumOf[T ~string | ~[]byte](b T) uint32 {
-	sum := uint32(2166136261)
-	for i := range len(b) {
-		sum = (sum ^ uint32(b[i])) * 16777619
-	}
-	return sum
-}
-
 // Tag is a number that equal texts, whole numbers or truths of one type have in
 // common, and unequal ones hardly ever.
 func (v Value) Tag() uint16 {
 	if v.typ == String {
-		sum := sumOf(v.str)
-		return uint16(sum ^ sum>>16)
+		return uint16(xxh3.HashString(v.str))
 	}
 	n := uint64(v.num) * 0x9e3779b97f4a7c15
 	return uint16(n >> 48)

@@ -34,6 +34,7 @@ func Suites() []Suite {
 	all = append(all, shapeSuites()...)
 	all = append(all, windowSuites()...)
 	all = append(all, timingSuites()...)
+	all = append(all, ordinarySuites()...)
 	return append(all, hardSuites()...)
 }
 
