@@ -90,7 +90,7 @@ type Engine struct {
 	member     *ck.Consumer
 	moves      *moves // of the member
 	subscribed []string
-	unanswered time.Time    // since when the group has not said what is ours; zero: it has
+	asked      time.Time    // when the group was to say what is ours; zero: it has
 	departing  atomic.Int32 // replaced members that have not left yet
 	assigned   map[place]bool
 	workers    map[TaskID]*worker
@@ -101,6 +101,8 @@ type Engine struct {
 	mu struct {
 		sync.Mutex
 		reachable bool
+		topics    int       // that the group was asked for
+		silent    time.Time // since when the group has not said what is ours; zero: it has
 		err       error
 		tasks     map[TaskID]TaskStatus
 		halted    map[string]string   // by topic
@@ -134,6 +136,9 @@ func (e *Engine) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := Status{Reachable: e.mu.reachable, Err: e.mu.err, Missing: slices.Clone(e.mu.missing)}
+	if e.silent() {
+		s.Silent = e.mu.silent
+	}
 	for _, t := range e.mu.tasks {
 		s.Tasks = append(s.Tasks, t)
 	}

@@ -49,8 +49,34 @@ func (m *moves) rebalance(member *ck.Consumer, ev ck.Event) error {
 // brokers, as by one that the controller has just fenced, it forgets the group's
 // coordinator and asks for it no more (its bug 5511).
 func (e *Engine) adrift() bool {
-	return !e.unanswered.IsZero() && len(e.subscribed) > 0 && time.Since(e.unanswered) > e.opts.RejoinAfter &&
-		e.departing.Load() < departingMax && e.reachable()
+	if e.asked.IsZero() || time.Since(e.asked) <= e.opts.RejoinAfter || e.departing.Load() >= departingMax {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.mu.reachable && e.silent()
+}
+
+// silent reports whether the group should have answered: of topics that do not exist
+// it says nothing. e.mu is held.
+func (e *Engine) silent() bool { return !e.mu.silent.IsZero() && len(e.mu.missing) < e.mu.topics }
+
+// ask notes that the group is to say what is ours.
+func (e *Engine) ask() {
+	e.asked = time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mu.topics = len(e.subscribed); e.mu.silent.IsZero() {
+		e.mu.silent = e.asked
+	}
+}
+
+// answered notes that it has said so, or that nothing is asked of it.
+func (e *Engine) answered() {
+	e.asked = time.Time{}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.mu.silent = e.asked
 }
 
 // departingMax bounds the replaced members that have not left yet: past it the one
@@ -60,7 +86,7 @@ const departingMax = 3
 // rejoin replaces the member by a new one. The old one, which may wait for the
 // group as it leaves, ends on its own.
 func (e *Engine) rejoin() error {
-	e.cluster.opts.Log.Warn("the group has not answered; joining it anew", "group", e.cluster.Topics().group(), "since", e.unanswered)
+	e.cluster.opts.Log.Warn("the group has not answered; joining it anew", "group", e.cluster.Topics().group(), "after", e.opts.RejoinAfter)
 	e.opts.Metrics.rejoined()
 	e.stop(func(*worker) bool { return true })
 	clear(e.assigned)
@@ -87,13 +113,14 @@ func (e *Engine) subscribe() error {
 	if len(topics) == 0 {
 		e.stop(func(*worker) bool { return true })
 		clear(e.assigned)
+		e.answered()
 		return e.member.Unsubscribe()
 	}
 	e.ensureLogs()
 	if err := e.member.SubscribeTopics(topics, e.moves.rebalance); err != nil {
 		return fmt.Errorf("subscribing to %v: %w", topics, err)
 	}
-	e.unanswered = time.Now()
+	e.ask()
 	e.reconcile()
 	return nil
 }
@@ -102,10 +129,12 @@ func (e *Engine) subscribe() error {
 func (e *Engine) rebalance(member *ck.Consumer, ev ck.Event) error {
 	switch ev := ev.(type) {
 	case ck.AssignedPartitions:
-		e.unanswered = time.Time{}
+		e.answered()
 		return e.assign(member, ev.Partitions)
 	case ck.RevokedPartitions: // the group is to say next what it gives instead
-		e.unanswered = time.Now()
+		if len(e.subscribed) > 0 {
+			e.ask()
+		}
 		for _, p := range ev.Partitions {
 			delete(e.assigned, place{*p.Topic, p.Partition})
 		}

@@ -123,20 +123,27 @@ func (t *tenure) countHastened(now uint64) {
 
 // A Status is how the engine of this process is doing.
 type Status struct {
-	Reachable bool     // a broker answered when last asked
-	Err       error    // why not, else why there are no tasks yet
-	Missing   []string // topics of streams that do not exist, in order
+	Reachable bool      // a broker answered when last asked
+	Silent    time.Time // since when the group has not said which partitions are this process's; zero: it has
+	Err       error     // why not, else why there are no tasks yet
+	Missing   []string  // topics of streams that do not exist, in order
 	Tasks     []TaskStatus
 }
 
-// Ready returns nil when the engine reaches Kafka and no task of it is waiting
-// after an error or halted, else why it is not ready.
+// silentMax is how long the group may take to give partitions, or none.
+const silentMax = 15 * time.Second
+
+// Ready returns nil when the engine reaches Kafka, has its part of the partitions,
+// and no task of it is waiting after an error or halted, else why it is not ready.
 func (s *Status) Ready() error {
 	if s.Err != nil {
 		return s.Err
 	}
 	if !s.Reachable {
 		return errors.New("kafka has not answered yet")
+	}
+	if !s.Silent.IsZero() && time.Since(s.Silent) > silentMax {
+		return fmt.Errorf("the consumer group has given this process no partitions since %s", s.Silent.UTC().Format(time.RFC3339))
 	}
 	for _, t := range s.Tasks {
 		if t.State == StateRetrying || t.State == StateHalted {

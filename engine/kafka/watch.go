@@ -33,12 +33,6 @@ func (e *Engine) saw(err error) {
 	e.mu.reachable, e.mu.err = err == nil, err
 }
 
-func (e *Engine) reachable() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.mu.reachable
-}
-
 // look returns nil when a broker answers. It asks for what changes: the
 // cluster's id the client remembers, and tells it when no broker is there.
 func (e *Engine) look(admin *ck.AdminClient, counts map[string]int) error {
