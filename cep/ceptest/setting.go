@@ -138,15 +138,21 @@ func (s *Setting) Oracle() (*Oracle, error) {
 
 // Judge returns the oracle's alerts for input lines.
 func (s *Setting) Judge(lines [][]byte) ([]Alert, error) {
-	o, err := s.Oracle()
-	if err != nil {
-		return nil, fmt.Errorf("compiling rule %s: %w", s.Rule.Name, err)
-	}
-	events, err := s.Accept(lines)
+	o, events, err := s.trial(lines)
 	if err != nil {
 		return nil, err
 	}
 	return o.Alerts(events, o.Covered(events)), nil
+}
+
+// trial returns the oracle and the events that it is to judge.
+func (s *Setting) trial(lines [][]byte) (*Oracle, []*event.Event, error) {
+	o, err := s.Oracle()
+	if err != nil {
+		return nil, nil, fmt.Errorf("compiling rule %s: %w", s.Rule.Name, err)
+	}
+	events, err := s.Accept(lines)
+	return o, events, err
 }
 
 // Env is what an engine compiles the rule against. The error is the first

@@ -56,11 +56,7 @@ type said struct {
 // says what it would say if that were the last: of what is no longer valid the
 // period ends, and what has no period to lie in is sent.
 func (s *Setting) SentEarly(lines [][]byte) ([]Version, error) {
-	o, err := s.Oracle()
-	if err != nil {
-		return nil, fmt.Errorf("compiling rule %s: %w", s.Rule.Name, err)
-	}
-	events, err := s.Accept(lines)
+	o, events, err := s.trial(lines)
 	if err != nil {
 		return nil, err
 	}

@@ -13,11 +13,7 @@ import (
 // reads on behind what was stored.
 func TestAGroupThatDoesNotAnswerIsJoinedAnew(t *testing.T) {
 	o := newTopic(t)
-	s, err := Open(Options{Brokers: o.broker.ListenAddrs(), Topics: []string{"alerts"}, Group: "history", Instance: "test",
-		Settings: map[string]string{"enable.metrics.push": "false"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := o.open()
 	defer s.close()
 	var silent atomic.Bool
 	silent.Store(true)

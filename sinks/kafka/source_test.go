@@ -51,14 +51,21 @@ func (o *topicOf) produce(n int) {
 	}
 }
 
-// source starts a source; stop ends it and waits.
-func (o *topicOf) source() (s *Source, stop func()) {
+// open opens a source that does not run.
+func (o *topicOf) open() *Source {
 	o.t.Helper()
 	s, err := Open(Options{Brokers: o.broker.ListenAddrs(), Topics: []string{"alerts"}, Group: "history", Instance: "test",
 		Settings: map[string]string{"enable.metrics.push": "false"}})
 	if err != nil {
 		o.t.Fatal(err)
 	}
+	return s
+}
+
+// source starts a source; stop ends it and waits.
+func (o *topicOf) source() (s *Source, stop func()) {
+	o.t.Helper()
+	s = o.open()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); s.Run(ctx) }()
@@ -177,11 +184,7 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 // batch is taken right then, reads on in those that it had.
 func TestASourceReadsOnAfterARebalanceWhilePaused(t *testing.T) {
 	o := newTopic(t)
-	s, err := Open(Options{Brokers: o.broker.ListenAddrs(), Topics: []string{"alerts"}, Group: "history", Instance: "test",
-		Settings: map[string]string{"enable.metrics.push": "false"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := o.open()
 	defer s.close()
 	if err := s.member.SubscribeTopics(s.opts.Topics, s.rebalance); err != nil {
 		t.Fatal(err)
