@@ -10,7 +10,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 # Packages that start goroutines, and so run under the race detector too.
-RACE := ./engine/kafka/... ./engine/checkpoint/... ./rules ./sinks/... ./internal/api/... ./internal/fatal/... ./cmd/...
+RACE := ./engine/kafka/... ./engine/checkpoint/... ./rules ./sinks/... ./internal/api/... ./internal/fatal/... ./internal/group/... ./cmd/...
 # Packages whose tests go by many seeds. They are begun first, as they take longest; of those
 # that are in RACE too, `make unit` runs all seeds, and the race detector a part of them, -short.
 SEEDED := ./engine/enginetest ./cep/ceptest ./engine/checkpoint

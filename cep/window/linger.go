@@ -28,11 +28,7 @@ func (r *rolling) staysOf(d *denial) {
 	}
 	st := stays{ever: true}
 	for _, b := range d.part.Bounds {
-		slot := b.Pos
-		if b.Value {
-			slot = r.copies[slot]
-		}
-		s := &r.slots[slot]
+		s := &r.slots[r.bounded(b)]
 		switch fn := s.spec.Func; {
 		case fn == agg.Count && b.Above:
 			continue

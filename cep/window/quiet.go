@@ -41,11 +41,7 @@ func (r *rolling) makeCeilings() {
 
 func (r *rolling) climbs(d *denial) bool {
 	for _, b := range d.part.Bounds {
-		slot := b.Pos
-		if b.Value {
-			slot = r.copies[slot]
-		}
-		if fn := r.slots[slot].spec.Func; !b.Above || fn != agg.Count && fn != agg.Distinct {
+		if fn := r.slots[r.bounded(b)].spec.Func; !b.Above || fn != agg.Count && fn != agg.Distinct {
 			return false
 		}
 	}

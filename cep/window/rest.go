@@ -26,16 +26,13 @@ func (p *paned) makeRests() {
 		for _, v := range part.Values {
 			rests = rests && p.copies[v] >= 0
 		}
+		if !rests {
+			continue
+		}
 		for _, b := range part.Bounds {
-			slot := b.Pos
-			if b.Value && rests {
-				slot = p.copies[slot]
-			}
-			fewer = fewer && rests && b.Above && p.Window.Aggs.List[slot].Spec.Func == agg.Count
+			fewer = fewer && b.Above && p.Window.Aggs.List[p.bounded(b)].Spec.Func == agg.Count
 		}
-		if rests {
-			p.rests = append(p.rests, rest{part, fewer})
-		}
+		p.rests = append(p.rests, rest{part, fewer})
 	}
 }
 

@@ -207,6 +207,15 @@ func (w *rule) judge(at int64, out *match.Output) bool {
 	return truth && ok
 }
 
+// bounded is the aggregate that a part of having is bounded by: itself, or as
+// a value that is a copy of it.
+func (w *rule) bounded(b expr.Bound) int {
+	if b.Value {
+		return w.copies[b.Pos]
+	}
+	return b.Pos
+}
+
 // copy gives a value that is one of the aggregates in w.aggs, as it is.
 func (w *rule) copy(i int) bool {
 	slot := w.copies[i]

@@ -107,13 +107,16 @@ func (c *Cluster) partitions(admin *ck.AdminClient, topic string) (int, error) {
 	return 0, fmt.Errorf("reading metadata of %s: %w", topic, t.Error)
 }
 
+// at names the brokers to a reader.
+func (c *Cluster) at() string { return strings.Join(c.opts.Brokers, ", ") }
+
 // unanswered names the brokers in an error that says that none of them answers.
 func (c *Cluster) unanswered(err error) error {
 	var ke ck.Error
 	if errors.As(err, &ke) {
 		switch ke.Code() {
 		case ck.ErrTransport, ck.ErrAllBrokersDown, ck.ErrResolve, ck.ErrTimedOut:
-			return fmt.Errorf("no broker at %s answers: %w", strings.Join(c.opts.Brokers, ", "), err)
+			return fmt.Errorf("no broker at %s answers: %w", c.at(), err)
 		}
 	}
 	return err
@@ -138,11 +141,11 @@ func (c *Cluster) Waiting() error {
 	if c.mu.silent.IsZero() {
 		return nil
 	}
-	at, since := strings.Join(c.opts.Brokers, ", "), c.mu.silent.UTC().Format(time.RFC3339)
+	since := c.mu.silent.UTC().Format(time.RFC3339)
 	if c.mu.why == nil {
-		return fmt.Errorf("waiting for Kafka at %s since %s", at, since)
+		return fmt.Errorf("waiting for Kafka at %s since %s", c.at(), since)
 	}
-	return fmt.Errorf("waiting for Kafka at %s since %s: %w", at, since, c.mu.why)
+	return fmt.Errorf("waiting for Kafka at %s since %s: %w", c.at(), since, c.mu.why)
 }
 
 // retry calls do until it succeeds, ctx ends or the error is final; between

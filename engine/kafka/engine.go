@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/avro"
+	"github.com/caltrop/caltrop/internal/group"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -87,11 +87,8 @@ type Engine struct {
 	opts    EngineOptions
 
 	// Owned by Run.
-	member     *ck.Consumer
-	moves      *moves // of the member
+	member     *group.Member
 	subscribed []string
-	asked      time.Time    // when the group was to say what is ours; zero: it has
-	departing  atomic.Int32 // replaced members that have not left yet
 	assigned   map[place]bool
 	workers    map[TaskID]*worker
 	leaving    map[TaskID]<-chan struct{} // closed when what a stopped worker has left behind has ended
@@ -101,7 +98,6 @@ type Engine struct {
 	mu struct {
 		sync.Mutex
 		reachable bool
-		topics    int       // that the group was asked for
 		silent    time.Time // since when the group has not said what is ours; zero: it has
 		err       error
 		tasks     map[TaskID]TaskStatus
@@ -135,10 +131,7 @@ func NewEngine(c *Cluster, r Rules, o EngineOptions) *Engine {
 func (e *Engine) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := Status{Reachable: e.mu.reachable, Err: e.mu.err, Missing: slices.Clone(e.mu.missing)}
-	if e.silent() {
-		s.Silent = e.mu.silent
-	}
+	s := Status{Reachable: e.mu.reachable, Err: e.mu.err, Missing: slices.Clone(e.mu.missing), Silent: e.mu.silent}
 	for _, t := range e.mu.tasks {
 		s.Tasks = append(s.Tasks, t)
 	}
@@ -192,10 +185,8 @@ func (e *Engine) loop(ctx context.Context) error {
 			}
 		default:
 		}
-		if e.adrift() {
-			if err := e.rejoin(); err != nil {
-				return err
-			}
+		if err := e.heed(); err != nil {
+			return err
 		}
 		if time.Since(stored) >= storeEvery {
 			stored = time.Now()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/budget"
@@ -85,7 +84,7 @@ func (c *Cluster) readerOf(topic string, partition int32, loan budget.Loan) (*re
 	if err != nil {
 		return nil, fmt.Errorf("opening a reader of %s/%d: %w", topic, partition, err)
 	}
-	return &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition}, mute: c.mute, from: strings.Join(c.opts.Brokers, ", "), loan: loan}, nil
+	return &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition}, mute: c.mute, from: c.at(), loan: loan}, nil
 }
 
 // lend makes the reader faster: a record is then valid until the next call of

@@ -121,7 +121,7 @@ func (t *Task) decode(r *Record, src *source, st *stream) *event.Event {
 	}
 	ev.Cluster, ev.Partition, ev.Offset = src.Cluster, src.Partition, r.SourceOffset
 	if ev.ID == "" && st.live.Doc.ID != nil {
-		ev.ID = string(src.appendID(make([]byte, 0, 48), r.SourceOffset))
+		ev.ID = string(src.AppendID(make([]byte, 0, 48), r.SourceOffset))
 	}
 	return ev
 }

@@ -269,9 +269,7 @@ func (o *outlook) sweep() {
 func (t *Task) promote(s *slot, key []byte, v *early.View, it *early.Item) {
 	if it.Wrote() {
 		s.store.Put(key, v.State(it))
-		if s.ahead.store.Paged {
-			v.Yield(func(number uint64, page []byte) { s.store.PutPage(key, number, page) })
-		}
+		v.Yield(func(number uint64, page []byte) { s.store.PutPage(key, number, page) })
 	}
 	if at, ok := it.Timer(); ok {
 		s.store.Timer(key, at)

@@ -34,7 +34,7 @@ func (t *Task) name(ev *event.Event) {
 		s := &t.sources[i]
 		if s.Stream == ev.Schema.Stream && s.Cluster == ev.Cluster && s.Partition == ev.Partition {
 			n := &t.naming
-			n.text = s.appendID(n.text, ev.Offset)
+			n.text = s.AppendID(n.text, ev.Offset)
 			n.events, n.ends = append(n.events, ev), append(n.ends, len(n.text))
 			return
 		}
@@ -53,8 +53,8 @@ func (n *naming) finish() {
 	n.text, n.events, n.ends = n.text[:0], n.events[:0], n.ends[:0]
 }
 
-// appendID appends the id of an event that brought none: its place.
-func (s *source) appendID(b []byte, offset int64) []byte {
+// AppendID appends the id of an event that brought none: its place.
+func (s *Source) AppendID(b []byte, offset int64) []byte {
 	name := s.Origin
 	if name == "" {
 		name = s.Stream

@@ -310,11 +310,6 @@ func (s *server) readiness(w http.ResponseWriter, _ *http.Request) error {
 		return &problem{status: http.StatusServiceUnavailable, retry: retrySeconds,
 			detail: fmt.Sprintf("%d stored documents do not compile in this build and are not run, first %s", len(faults), &faults[0])}
 	}
-	select {
-	case <-s.rules.Ready():
-	default:
-		return cmp.Or(s.unready(), rules.ErrNotReady)
-	}
 	if err := s.unready(); err != nil {
 		return err
 	}
@@ -326,7 +321,12 @@ func (s *server) unready() error {
 	if err := s.ready(); err != nil {
 		return &problem{status: http.StatusServiceUnavailable, detail: err.Error(), retry: retrySeconds}
 	}
-	return nil
+	select {
+	case <-s.rules.Ready():
+		return nil
+	default:
+		return rules.ErrNotReady
+	}
 }
 
 func (s *server) listHotKeys(w http.ResponseWriter, r *http.Request) error {

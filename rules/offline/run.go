@@ -5,7 +5,6 @@
 package offline
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -89,7 +88,7 @@ func (r *Run) Step(ev *event.Event) error {
 		r.last, r.source = ev.Schema, src
 	}
 	if r.read != nil {
-		r.read(cmp.Or(ev.ID, fmt.Sprintf("%s/0/%d", ev.Schema.Stream, r.offsets[r.source])))
+		r.read(r.idOf(ev))
 	}
 	r.record.Offset, r.record.Source, r.record.SourceOffset, r.record.Event = r.next, r.source, r.offsets[r.source], ev
 	r.next++
@@ -99,6 +98,15 @@ func (r *Run) Step(ev *event.Event) error {
 	}
 	r.collect()
 	return nil
+}
+
+// idOf is the id that the task gives the next event.
+func (r *Run) idOf(ev *event.Event) string {
+	if ev.ID != "" {
+		return ev.ID
+	}
+	at := task.Source{Stream: ev.Schema.Stream}
+	return string(at.AppendID(nil, r.offsets[r.source]))
 }
 
 // Close ends event time: every deadline fires.

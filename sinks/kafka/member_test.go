@@ -24,7 +24,7 @@ func TestAGroupThatDoesNotAnswerIsJoinedAnew(t *testing.T) {
 		}
 		return nil, nil, false
 	})
-	if err := s.subscribe(); err != nil {
+	if err := s.member.Subscribe(s.opts.Topics); err != nil {
 		t.Fatal(err)
 	}
 	for silent.Load() {
@@ -32,16 +32,15 @@ func TestAGroupThatDoesNotAnswerIsJoinedAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s.adrift() {
+	if s.member.Adrift(rejoinAfter) {
 		t.Error("adrift at once")
 	}
-	s.unanswered = time.Now().Add(-2 * rejoinAfter)
-	if !s.adrift() {
-		t.Fatal("not adrift after twice the time")
+	if !s.member.Adrift(time.Nanosecond) {
+		t.Fatal("not adrift when the time is over")
 	}
-	old := s.member
-	if err := s.rejoin(); err != nil || s.member == old {
-		t.Fatalf("the member is the same: %v, %v", s.member == old, err)
+	old := s.member.Consumer
+	if err := s.rejoin(); err != nil || s.member.Consumer == old {
+		t.Fatalf("the member is the same: %v, %v", s.member.Consumer == old, err)
 	}
 	o.produce(10)
 	s.batches = make(chan []*ck.Message, 1)
@@ -50,7 +49,7 @@ func TestAGroupThatDoesNotAnswerIsJoinedAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s.adrift() || !s.unanswered.IsZero() {
+	if s.member.Adrift(time.Nanosecond) || !s.member.Silent().IsZero() {
 		t.Error("adrift though the group has answered")
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"maps"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/caltrop/caltrop/internal/group"
 	"github.com/caltrop/caltrop/sinks"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
@@ -52,8 +52,7 @@ type Options struct {
 // rebalance a record may come again, at this member or another.
 type Source struct {
 	opts    Options
-	conf    ck.ConfigMap
-	member  *ck.Consumer // of life, too: see rejoin
+	member  *group.Member // replaced under life
 	batches chan []*ck.Message
 	logs    chan ck.LogEvent
 
@@ -62,10 +61,6 @@ type Source struct {
 	bytes  int
 	began  time.Time // when the batch's first record came
 	paused bool
-
-	unanswered time.Time    // since when the group has not said what is ours; zero: it has
-	moves      *moves       // of the member
-	departing  atomic.Int32 // replaced members that have not left yet
 
 	mu struct {
 		sync.Mutex
@@ -116,9 +111,8 @@ func Open(o Options) (*Source, error) {
 	for k, v := range o.Settings {
 		conf[k] = v
 	}
-	s.conf = conf
 	var err error
-	if s.member, err = s.join(); err != nil {
+	if s.member, err = group.Join(conf, s.rebalance); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -128,11 +122,11 @@ func Open(o Options) (*Source, error) {
 // what was read, it stays in the group and reads no further.
 func (s *Source) Run(ctx context.Context) error {
 	defer s.close()
-	if err := s.subscribe(); err != nil {
+	if err := s.member.Subscribe(s.opts.Topics); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
-		if s.adrift() {
+		if s.member.Adrift(rejoinAfter) {
 			if err := s.rejoin(); err != nil {
 				return err
 			}

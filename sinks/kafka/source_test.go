@@ -201,7 +201,7 @@ func TestASourceReadsOnAfterARebalanceWhilePaused(t *testing.T) {
 	for !s.paused {
 		turn()
 	}
-	if err := s.rebalance(s.member, ck.AssignedPartitions{}); err != nil {
+	if err := s.rebalance(s.member.Consumer, ck.AssignedPartitions{}); err != nil {
 		t.Fatal(err)
 	}
 	s.batches = make(chan []*ck.Message, 1) // the loop is waiting
