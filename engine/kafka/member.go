@@ -25,16 +25,16 @@ func (e *Engine) join() (*group.Member, error) {
 	}), e.rebalance)
 }
 
-// heed joins the group anew when it has not answered for too long, though a broker
-// does. Of topics that do not exist it says nothing.
+// heed joins the group anew when it has not answered for too long. Of topics that
+// do not exist it says nothing.
 func (e *Engine) heed() error {
 	e.mu.Lock()
 	if e.mu.silent = e.member.Silent(); len(e.mu.missing) >= len(e.subscribed) {
 		e.mu.silent = time.Time{}
 	}
-	adrift := e.mu.reachable && !e.mu.silent.IsZero() && e.member.Adrift(e.opts.RejoinAfter)
+	silent := !e.mu.silent.IsZero()
 	e.mu.Unlock()
-	if !adrift {
+	if !silent || !e.member.Adrift(e.opts.RejoinAfter) {
 		return nil
 	}
 	e.cluster.opts.Log.Warn("the group has not answered; joining it anew", "group", e.cluster.Topics().group(), "after", e.opts.RejoinAfter)

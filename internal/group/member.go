@@ -29,9 +29,10 @@ type Member struct {
 	departing atomic.Int32
 }
 
-// departingMax bounds the replaced clients that have not left yet: past it the one
-// there is stays.
-const departingMax = 3
+const (
+	departingMax = 3 // replaced clients that have not left yet; past it the one there is stays
+	brokerWaitMs = 1000
+)
 
 // Join makes a member, which has asked for no topics yet. conf is that of the
 // client, with a group.id; moves is called by Poll when the group moves partitions.
@@ -95,10 +96,18 @@ func (m *Member) ask() {
 // member's; zero: it has, or was asked for none.
 func (m *Member) Silent() time.Time { return m.silent }
 
-// Adrift reports whether the group has not answered the client for so long, and the
-// client may be replaced.
+// Adrift reports whether the group has not answered the client for so long though a
+// broker does, and the client may be replaced. Once so long is over it waits for a
+// broker, a second at most; without one the time begins anew.
 func (m *Member) Adrift(after time.Duration) bool {
-	return !m.silent.IsZero() && time.Since(m.asked) > after && m.departing.Load() < departingMax
+	if m.silent.IsZero() || time.Since(m.asked) <= after || m.departing.Load() >= departingMax {
+		return false
+	}
+	if _, err := m.GetMetadata(&m.topics[0], false, brokerWaitMs); err != nil {
+		m.asked = time.Now()
+		return false
+	}
+	return true
 }
 
 // Replace lets a new client ask the group for the same topics. The old one, which

@@ -78,4 +78,8 @@ func TestAClientThatIsNotAnsweredIsReplaced(t *testing.T) {
 	if !m.Silent().IsZero() {
 		t.Error("silent though nothing is asked")
 	}
+	broker.Close()
+	if err := m.Subscribe([]string{"alerts"}); err != nil || m.Adrift(time.Nanosecond) || m.Silent().IsZero() {
+		t.Errorf("adrift, or not silent, though no broker is there: %v", err)
+	}
 }

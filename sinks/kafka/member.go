@@ -29,10 +29,14 @@ func (s *Source) rejoin() error {
 func (s *Source) rebalance(member *ck.Consumer, ev ck.Event) error {
 	switch ev := ev.(type) {
 	case ck.AssignedPartitions:
-		if err := member.IncrementalAssign(ev.Partitions); err != nil || !s.paused || len(ev.Partitions) == 0 {
+		err := member.IncrementalAssign(ev.Partitions)
+		switch {
+		case err != nil || len(ev.Partitions) == 0:
 			return err
+		case s.paused:
+			return member.Pause(ev.Partitions) // as those it has, to be resumed together
 		}
-		return member.Pause(ev.Partitions) // as those it has, to be resumed together
+		return member.Resume(ev.Partitions) // one that comes back is paused as it went
 	case ck.RevokedPartitions:
 		for _, p := range ev.Partitions {
 			s.forget(place{*p.Topic, p.Partition})

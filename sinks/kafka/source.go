@@ -160,8 +160,11 @@ func (s *Source) turn(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.poll(); err != nil || len(s.batch) == 0 {
+	if err := s.poll(); err != nil {
 		return err
+	}
+	if len(s.batch) == 0 {
+		return s.pause(false) // a rebalance may have dropped what waited
 	}
 	if !s.full() && time.Since(s.began) < lingerWait {
 		return nil

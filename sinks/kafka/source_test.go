@@ -180,38 +180,63 @@ func TestFetchEndsWithItsContext(t *testing.T) {
 	var _ sinks.Source = s
 }
 
-// A source that is paused when the group gives it more partitions, and whose
-// batch is taken right then, reads on in those that it had.
+// A source that is paused when the group moves partitions reads on in all that it
+// has once its batch is taken: in those that it kept, and in those that were taken
+// and given back.
 func TestASourceReadsOnAfterARebalanceWhilePaused(t *testing.T) {
-	o := newTopic(t)
-	s := o.open()
-	defer s.close()
-	if err := s.member.SubscribeTopics(s.opts.Topics, s.rebalance); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	turn := func() {
-		if err := s.turn(ctx); err != nil || ctx.Err() != nil {
-			t.Fatalf("a turn: %v, %v", err, ctx.Err())
-		}
-	}
-	const all = 3 * batchRecords
-	o.produce(all)
-	for !s.paused {
-		turn()
-	}
-	if err := s.rebalance(s.member.Consumer, ck.AssignedPartitions{}); err != nil {
-		t.Fatal(err)
-	}
-	s.batches = make(chan []*ck.Message, 1) // the loop is waiting
-	for got := 0; got < all; {
-		turn()
-		select {
-		case batch := <-s.batches:
-			got += len(batch)
-		default:
-		}
+	none, topic := ck.TopicPartition{Offset: ck.OffsetInvalid}, "alerts"
+	first, second := none, none
+	first.Topic, second.Topic, second.Partition = &topic, &topic, 1
+	both := []ck.TopicPartition{first, second}
+	for name, moves := range map[string]struct{ paused, taken []ck.Event }{
+		"more are given":        {paused: []ck.Event{ck.AssignedPartitions{}}},
+		"taken and given later": {paused: []ck.Event{ck.RevokedPartitions{Partitions: both}}, taken: []ck.Event{ck.AssignedPartitions{Partitions: both}}},
+		"taken and given":       {paused: []ck.Event{ck.RevokedPartitions{Partitions: both}, ck.AssignedPartitions{Partitions: both}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newTopic(t)
+			s := o.open()
+			defer s.close()
+			if err := s.member.Subscribe(s.opts.Topics); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			turn := func() {
+				if err := s.turn(ctx); err != nil || ctx.Err() != nil {
+					t.Fatalf("a turn: %v, %v", err, ctx.Err())
+				}
+			}
+			move := func(all []ck.Event) {
+				for _, ev := range all {
+					if err := s.rebalance(s.member.Consumer, ev); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			const all = 3 * batchRecords
+			o.produce(all)
+			for !s.paused {
+				turn()
+			}
+			move(moves.paused)
+			s.batches = make(chan []*ck.Message, 1) // the loop is waiting
+			seen := map[string]bool{}
+			for s.paused {
+				turn()
+			}
+			move(moves.taken)
+			for len(seen) < all {
+				select {
+				case batch := <-s.batches:
+					for _, m := range batch {
+						seen[string(m.Value)] = true
+					}
+				default:
+					turn()
+				}
+			}
+		})
 	}
 }
 
