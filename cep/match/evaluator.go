@@ -79,10 +79,13 @@ type Evaluator interface {
 // for a while.
 type Bounded interface {
 	Evaluator
+	// Lifts returns what an event can do by itself that ends a quiet: a bit for
+	// each thing. It keeps nothing of the event.
+	Lifts(ev *event.Event) uint8
 	// Quiet reports that none of the next so many events of a key of this state
-	// raises anything, whatever they are; false says nothing. It keeps nothing of
-	// the state.
-	Quiet(state []byte, events int) bool
+	// raises anything, whatever they are but for what they lift together; false
+	// says nothing. It keeps nothing of the state.
+	Quiet(state []byte, events int, lifts uint8) bool
 }
 
 // Output collects what one call raised. The caller resets it between calls.

@@ -87,13 +87,8 @@ func (r *rolling) denied(b []byte, at int64) bool {
 			r.resultInPlace(b, slot)
 		}
 	}
-	for _, v := range d.values {
-		if !r.copy(v) {
-			return false
-		}
-	}
 	r.frame.Time, r.frame.Facts = at, r.facts
-	return d.part.Denies(&r.frame)
+	return r.denies(d)
 }
 
 // blame notes a part that made having false in the evaluation that judge just

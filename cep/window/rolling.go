@@ -19,7 +19,7 @@ type rolling struct {
 	flatBytes   int  // of the slots
 	endBytes    int  // of the end of a page
 	denials     []denial
-	ceilings    []*denial // see Quiet
+	ceilings    []ceiling // see Quiet
 	backTo      int       // where the event that fits ends in the back
 	trailTo     int       // and in the trail
 	moved       uint64    // picks, by slot, that the event taken in place may have changed

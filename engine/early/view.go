@@ -48,6 +48,9 @@ type View struct {
 	pages  map[uint64]*page // of the state, see page
 	capped bool             // too many events to replay: the key is final
 	until  int64            // capped: until the watermark has reached this time
+	calm   int              // see Calm
+	lifts  uint8            // see Lift
+	lifted int64            // time of the last event that lifts something
 }
 
 // Len returns the number of events held.
@@ -60,6 +63,7 @@ func (v *View) Add(it Item) {
 	}
 	at, last := len(v.items), v.last
 	v.last = max(last, it.Event.Time)
+	v.calm--
 	if at == v.head || last < it.Event.Time { // the others' memory is cold
 		v.items = append(v.items, it)
 		return
@@ -112,7 +116,7 @@ func (v *View) Stale() {
 	for i := v.head; i < v.run; i++ {
 		v.items[i].known = false
 	}
-	v.run, v.live = v.head, false
+	v.run, v.live, v.calm = v.head, false, 0
 }
 
 // Live reports whether the state before the first event that is to be run is

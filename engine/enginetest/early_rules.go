@@ -171,6 +171,15 @@ steps:
   alarm: {stream: alerts, where: 'rule in ["trouble", "either", "visit", "unusual"]'}
   care: {stream: challenge, where: result == "passed", key: card}
 timing: final
+`, `
+name: peak
+key: card
+window: {stream: payment, rolling: 10s}
+values: {n: count(), most: max(amount)}
+having: n >= N && most > N80.0
+limits: {window_events: 6}
+alert: {suppress: SUPPRESS}
+timing: TIMING
 `}
 
 // earlyBelow are rules that have often something to tell those on alerts.

@@ -130,7 +130,10 @@ func (t *Task) foreseeKey(s *slot, key []byte, it early.Item, mark int64, run bo
 	case v.Len() == 0:
 		o.idle--
 	}
-	if o.store.Add(v, it); run {
+	if o.store.Add(v, it); o.quiet != nil {
+		v.Lift(o.quiet.Lifts(it.Event), it.Event.Time)
+	}
+	if run {
 		t.runAhead(s, key, v, mark)
 	}
 }
@@ -146,11 +149,30 @@ func (t *Task) runAhead(s *slot, key []byte, v *early.View, mark int64) {
 		s.counts.ReplayCapped++
 		return
 	}
-	if q := s.ahead.quiet; q != nil && q.Quiet(s.store.Get(key), v.Len()) {
-		return
+	if !s.calm(key, v) {
+		t.forerun(s, key, v, mark)
 	}
-	t.forerun(s, key, v, mark)
 }
+
+// calm reports whether none of the events of a view can raise anything. What it
+// finds out holds for some events to come, so that the state is seldom read.
+func (s *slot) calm(key []byte, v *early.View) bool {
+	q := s.ahead.quiet
+	if q == nil || v.Calm() {
+		return q != nil
+	}
+	state, lifts := s.store.Get(key), v.Lifts()
+	for _, more := range [...]int{calmEvents, 0} {
+		if q.Quiet(state, v.Len()+more, lifts) {
+			v.Calmed(more)
+			return true
+		}
+	}
+	return false
+}
+
+// calmEvents is for how many events to come it is asked whether they are calm.
+const calmEvents = 64
 
 // forerun runs the events of a view that have not been since something changed
 // before them, and sends what follows.
