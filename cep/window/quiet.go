@@ -15,8 +15,8 @@ var _ match.Bounded = (*rolling)(nil)
 // that comes has a value that would not be denied by itself.
 type ceiling struct {
 	*denial
-	peak  int // the slot of the maximum or minimum that it is about; -1: it counts
-	field int // of the event: the peak's values
+	peak  int   // the slot of the maximum or minimum that it is about; -1: it counts
+	field int   // of the event: the peak's values
 	bit   uint8 // in Lifts, which has room for eight; 0: it counts
 }
 
