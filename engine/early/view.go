@@ -37,6 +37,9 @@ func (it *Item) Wrote() bool { return it.wrote }
 // not passed, and copies of the state after each that was run. When the
 // watermark has passed all of them, it has the state of the key.
 type View struct {
+	Key  string // of which it is
+	Idle bool   // it is among those that became empty last
+
 	items  []Item // in key order from head on
 	head   int
 	last   int64  // time of the last item, µs

@@ -14,7 +14,8 @@ import (
 type outlook struct {
 	quiet    match.Bounded // nil where the evaluator cannot tell
 	views    map[string]*early.View
-	idle     int // views without events: they have the state of their key at hand
+	idle     []*early.View // in the order in which they were without events; see rest
+	oldest   int           // place in idle, once it is full
 	spare    []*early.View
 	store    early.Ahead
 	filled   bool // the events held when the slot began are in the views
@@ -22,8 +23,8 @@ type outlook struct {
 	findings []early.Finding
 }
 
-// idleViewsMax bounds the views without events that a rule keeps, for the keys
-// that they were of, and as many for keys to come.
+// idleViewsMax bounds the views without events that a rule keeps: they have the
+// state of their key at hand.
 const idleViewsMax = 1024
 
 func newOutlook(s *slot) *outlook {
@@ -124,11 +125,8 @@ func (t *Task) foreseeKey(s *slot, key []byte, it early.Item, mark int64, run bo
 	o := s.ahead
 	t.now, t.since = it.Event.Time, it.Epoch
 	v := o.views[string(key)]
-	switch {
-	case v == nil:
+	if v == nil {
 		v = o.newView(key)
-	case v.Len() == 0:
-		o.idle--
 	}
 	if o.store.Add(v, it); o.quiet != nil {
 		v.Lift(o.quiet.Lifts(it.Event), it.Event.Time)
@@ -211,7 +209,8 @@ func (o *outlook) newView(key []byte) *early.View {
 	if n := len(o.spare); n > 0 {
 		v, o.spare = o.spare[n-1], o.spare[:n-1]
 	}
-	o.views[string(key)] = v
+	v.Key = string(key)
+	o.views[v.Key] = v
 	return v
 }
 
@@ -266,23 +265,29 @@ func (t *Task) confirm(s *slot, key []byte, h *held, roles uint64) (kept bool) {
 		kept = t.rerun(s, key, h, roles, it.Noted)
 	}
 	if v.Len() == 0 {
-		if o.idle++; o.idle > idleViewsMax {
-			o.sweep()
-		}
+		o.rest(v)
 	}
 	return kept || it.Noted
 }
 
-// sweep takes back the views without events.
-func (o *outlook) sweep() {
-	o.idle = 0
-	for key, v := range o.views {
-		if v.Len() > 0 {
-			continue
-		}
-		delete(o.views, key)
-		if o.store.Clear(v); len(o.spare) < idleViewsMax {
-			o.spare = append(o.spare, v)
+// rest keeps a view that has become empty, and takes back the one that did so
+// longest ago.
+func (o *outlook) rest(v *early.View) {
+	if v.Idle {
+		return
+	}
+	v.Idle = true
+	if len(o.idle) < idleViewsMax {
+		o.idle = append(o.idle, v)
+		return
+	}
+	old := o.idle[o.oldest]
+	o.idle[o.oldest] = v
+	o.oldest = (o.oldest + 1) % idleViewsMax
+	if old.Idle = false; old.Len() == 0 {
+		delete(o.views, old.Key)
+		if o.store.Clear(old); len(o.spare) < idleViewsMax {
+			o.spare = append(o.spare, old)
 		}
 	}
 }
