@@ -179,7 +179,7 @@ const scanMax = 6
 func (t *textIndex) find(text string) *drawer {
 	if len(t.texts) <= scanMax {
 		for i, s := range t.texts {
-			if s == text {
+			if len(s) == len(text) && (s == "" || s[0] == text[0] && s == text) { // most differ without a call
 				return t.drawers[i]
 			}
 		}

@@ -138,7 +138,7 @@ func (t *Task) publish(s *slot, a *alert.Alert) {
 	}
 	for _, ev := range forms {
 		ev.Offset, ev.Hold.Kept = int64(s.level), true // the level until it is numbered
-		t.back.pending.push(held{time: a.At, ev: ev, epoch: s.clamp(t.epoch)})
+		t.back.pending.push(&held{time: a.At, ev: ev, epoch: s.clamp(t.epoch)})
 	}
 	for _, g := range t.back.readers {
 		if g.first == unset {

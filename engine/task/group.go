@@ -88,7 +88,7 @@ func (t *Task) hold(st *stream, ev *event.Event) {
 			t.foresee(r.group, &h)
 			t.rectify(r.group)
 		}
-		r.group.held.push(h)
+		r.group.held.push(&h)
 	}
 }
 

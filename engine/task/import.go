@@ -128,7 +128,7 @@ func (t *Task) holdImported(g *group, events []ImportEvent) error {
 			continue
 		}
 		t.weigh(ev, 1)
-		g.held.push(held{time: ev.Time, ev: ev, epoch: t.epoch - 1, feed: uint16(feed)})
+		g.held.push(&held{time: ev.Time, ev: ev, epoch: t.epoch - 1, feed: uint16(feed)})
 	}
 	return nil
 }

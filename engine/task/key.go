@@ -23,12 +23,20 @@ type keyer struct {
 // begin makes ev the event whose key is asked for, and reports whether it has
 // one that is the task's.
 func (k *keyer) begin(ev *event.Event) bool {
-	k.ev, k.made, k.whole = ev, false, true
-	for _, f := range k.fields {
-		k.whole = k.whole && f < len(ev.Values) && ev.Values[f].Present()
-	}
-	k.ok = k.whole && (k.owns == nil || k.owns(k.bytes()))
+	whole := hasAll(ev, k.fields)
+	k.ev, k.made, k.whole = ev, false, whole
+	k.ok = whole && (k.owns == nil || k.owns(k.bytes()))
 	return k.ok
+}
+
+// hasAll reports whether an event has every one of some fields.
+func hasAll(ev *event.Event, fields []int) bool {
+	for _, f := range fields {
+		if f >= len(ev.Values) || !ev.Values[f].Present() {
+			return false
+		}
+	}
+	return true
 }
 
 // bytes returns the event's key, where it is ok.

@@ -41,19 +41,19 @@ func newQueue(streams int, lateness int64) queue {
 	return queue{lines: make([]line, streams), strays: newStrays(lateness)}
 }
 
-func (q *queue) push(h held) {
+func (q *queue) push(h *held) {
 	q.size++
 	l := &q.lines[h.feed]
 	switch {
 	case l.empty():
 		l.push(h)
 		q.at, q.known = int(h.feed), q.size == 1
-	case l.last().time < h.time || compareHeld(l.last(), &h) <= 0:
+	case l.last().time < h.time || compareHeld(l.last(), h) <= 0:
 		l.push(h)
-	case l.insert(&h):
+	case l.insert(h):
 		q.known = false
 	default:
-		q.strays.push(h)
+		q.strays.push(*h)
 		q.known = false
 	}
 }
@@ -140,11 +140,15 @@ func (l *line) first() *held { return l.at(l.from) }
 
 func (l *line) last() *held { return l.at(l.until - 1) }
 
-func (l *line) push(h held) {
+// push writes field by field: a copy of the whole would wait for fields that have
+// only just been written.
+func (l *line) push(h *held) {
 	if l.until-l.from == len(l.ring) {
 		l.grow()
 	}
-	*l.at(l.until) = h
+	to := l.at(l.until)
+	to.time, to.ev, to.members = h.time, h.ev, h.members
+	to.epoch, to.feed, to.known, to.idle = h.epoch, h.feed, h.known, h.idle
 	l.until++
 }
 
@@ -164,7 +168,7 @@ func (l *line) insert(h *held) bool {
 		return false
 	}
 	after := l.until - i
-	l.push(*h)
+	l.push(h)
 	for j := l.until - 1; after > 0; j, after = j-1, after-1 {
 		*l.at(j), *l.at(j - 1) = *l.at(j - 1), *l.at(j)
 	}

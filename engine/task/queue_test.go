@@ -24,7 +24,7 @@ func TestQueueIsOrdered(t *testing.T) {
 				feed := r.IntN(len(schemas))
 				at := int64(i)*10 - r.Int64N(spread+1) + 40_000_000*int64(r.IntN(100)/99)
 				h := held{time: at, feed: uint16(feed), ev: &event.Event{Schema: schemas[feed], Time: at, Offset: int64(i)}}
-				q.push(h)
+				q.push(&h)
 				in = append(in, h)
 				continue
 			}
@@ -54,7 +54,7 @@ func TestQueueIsOrdered(t *testing.T) {
 func TestQueueGoesOnAfterItsLastStray(t *testing.T) {
 	q := newQueue(1, 0)
 	schema := event.NewSchema("s", nil)
-	push := func(at int64) { q.push(held{time: at, ev: &event.Event{Schema: schema, Time: at}}) }
+	push := func(at int64) { q.push(&held{time: at, ev: &event.Event{Schema: schema, Time: at}}) }
 	for at := range int64(2 * nearMax) {
 		push(10 + at)
 	}

@@ -251,7 +251,7 @@ func (t *Task) restoreEvent(schemas []*event.Schema, b []byte) ([]byte, error) {
 	}
 	if len(in) == 0 {
 		ev.Hold.Kept = true
-		t.back.pending.push(held{time: ev.Time, ev: ev, epoch: uint32(epoch)})
+		t.back.pending.push(&held{time: ev.Time, ev: ev, epoch: uint32(epoch)})
 	} else {
 		t.weigh(ev, len(in))
 	}
@@ -260,7 +260,7 @@ func (t *Task) restoreEvent(schemas []*event.Schema, b []byte) ([]byte, error) {
 		if feed < 0 {
 			return nil, fmt.Errorf("%w: an event of %s held by a group that does not read it", errSnapshot, ev.Schema.Stream)
 		}
-		g.held.push(held{time: ev.Time, ev: ev, epoch: uint32(epoch), feed: uint16(feed)})
+		g.held.push(&held{time: ev.Time, ev: ev, epoch: uint32(epoch), feed: uint16(feed)})
 	}
 	return rest, nil
 }

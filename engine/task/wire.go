@@ -63,7 +63,7 @@ func (t *Task) fill(g *group) {
 				taken[h.ev] = true
 				h.feed, h.known, h.idle = uint16(feed), false, false
 				h.ev.Hold.Queues++
-				g.held.push(h)
+				g.held.push(&h)
 				if !slices.Contains(g.asides, g.streams[feed]) && (g.first == unset || h.time < g.first) {
 					g.first = h.time
 				}
