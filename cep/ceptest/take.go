@@ -229,5 +229,8 @@ func (b *bindings) At(step, i int) *event.Event {
 	return b.h.events[b.taken[step][i]]
 }
 
+// One returns the first event of the step, nil when it has none.
+func (b *bindings) One(step int) *event.Event { return b.At(step, 0) }
+
 // Agg is never asked: the oracle's scopes collect no aggregates.
 func (b *bindings) Agg(int) (event.Value, bool) { return event.Value{}, false }

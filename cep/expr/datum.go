@@ -116,10 +116,10 @@ func (d *datum) read(f *Frame) (event.Value, bool) {
 	case inPrev, prevTime:
 		return d.readPrev(f)
 	case inStep, stepTime:
-		if f.Match.Len(d.step.Index) == 0 {
-			return event.Value{}, false
+		if ev := f.Match.One(d.step.Index); ev != nil {
+			return d.of1(ev)
 		}
-		return d.of1(f.Match.At(d.step.Index, 0))
+		return event.Value{}, false
 	case windowValue:
 		v := f.Values[d.pos]
 		return v, v.Present()
@@ -157,6 +157,23 @@ func (d *datum) readPrev(f *Frame) (event.Value, bool) {
 	}
 	v := f.Prev.Values[i]
 	return v, v.Present()
+}
+
+// find returns a field of the current event, or of a step that takes one event.
+func (d *datum) find(f *Frame) *event.Value {
+	if d.kind == inEvent {
+		return &f.Event.Values[d.pos]
+	}
+	return d.past(f)
+}
+
+var missing event.Value
+
+func (d *datum) past(f *Frame) *event.Value {
+	if ev := f.Match.One(d.step.Index); ev != nil {
+		return &ev.Values[d.pos]
+	}
+	return &missing
 }
 
 // of1 reads a step's field or time of one of its events.

@@ -81,6 +81,7 @@ type WindowAggs struct{ List []WindowAgg }
 type Bindings interface {
 	Len(step int) int                 // events bound to the step
 	At(step, i int) *event.Event      // i < Len(step), in order
+	One(step int) *event.Event        // the first, nil where there is none
 	Agg(slot int) (event.Value, bool) // false: the aggregate is an error (avg of nothing)
 }
 

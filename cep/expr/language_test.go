@@ -43,8 +43,14 @@ func pay(at int64, cents int64, more ...event.Value) *event.Event {
 // steps binds events to steps by Step.Index.
 type steps map[int][]*event.Event
 
-func (s steps) Len(step int) int                 { return len(s[step]) }
-func (s steps) At(step, i int) *event.Event      { return s[step][i] }
+func (s steps) Len(step int) int            { return len(s[step]) }
+func (s steps) At(step, i int) *event.Event { return s[step][i] }
+func (s steps) One(step int) *event.Event {
+	if len(s[step]) == 0 {
+		return nil
+	}
+	return s[step][0]
+}
 func (s steps) Agg(slot int) (event.Value, bool) { panic("no slots") }
 
 func where() *Scope {

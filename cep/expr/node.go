@@ -202,7 +202,7 @@ func readerNode(d *datum) node {
 		return node{kind: isList, elem: elem, l: d.readSet}
 	case k == isList:
 		return node{kind: isList, elem: isString, l: d.items}
-	case d.kind == inEvent:
+	case d.kind == inEvent, d.kind == inStep:
 		return fieldNode(d, k)
 	case k == isDuration:
 		return intNode(isDuration, func(f *Frame) (int64, bool) {
@@ -217,34 +217,33 @@ func readerNode(d *datum) node {
 	return fromValue(k, d.read)
 }
 
-// fieldNode reads a field of the current event: the hot path.
+// fieldNode reads a field of one event: the hot path.
 func fieldNode(d *datum, k kind) node {
-	pos := d.pos
 	switch {
 	case d.typ == event.Decimal:
 		unit := pow10(d.scale)
 		return doubleNode(func(f *Frame) (float64, bool) {
-			v := &f.Event.Values[pos]
+			v := d.find(f)
 			return float64(v.Int()) / unit, v.Present()
 		})
 	case k == isDouble:
 		return doubleNode(func(f *Frame) (float64, bool) {
-			v := &f.Event.Values[pos]
+			v := d.find(f)
 			return math.Float64frombits(uint64(v.Int())), v.Present()
 		})
 	case k == isString:
 		return stringNode(func(f *Frame) (string, bool) {
-			v := &f.Event.Values[pos]
+			v := d.find(f)
 			return v.Str(), v.Present()
 		})
 	case k == isBool:
 		return boolNode(func(f *Frame) (bool, bool) {
-			v := &f.Event.Values[pos]
+			v := d.find(f)
 			return v.Bool(), v.Present()
 		})
 	}
 	return intNode(k, func(f *Frame) (int64, bool) {
-		v := &f.Event.Values[pos]
+		v := d.find(f)
 		return v.Int(), v.Present()
 	})
 }

@@ -71,6 +71,22 @@ func (v *view) At(step, i int) *event.Event {
 	return v.m.st.event(v.m, v.steps[step][i])
 }
 
+// One returns the event bound to a step that takes one, nil where there is none.
+func (v *view) One(step int) *event.Event {
+	if !v.brief || v.built {
+		if v.Len(step) == 0 {
+			return nil
+		}
+		return v.At(step, 0)
+	}
+	for l := v.tail; l >= 0; l = v.m.st.links[l].prev {
+		if k := &v.m.st.links[l]; v.m.pat.Positions[k.pos].Step == step {
+			return v.m.st.part(v.m, k.event)
+		}
+	}
+	return nil
+}
+
 // evidenceMax is how many events an alert keeps as evidence, of too many the
 // first and last half.
 const evidenceMax = 200
