@@ -8,10 +8,9 @@ import (
 
 // The state of a key, all numbers varints:
 //
-//	format      one byte
+//	head        see started.go
+//	tags        where the rule has joins: their count in four bytes, then two bytes an event
 //	flags       capped, timer, truncated
-//	waits       the conditions of which one must hold for an event to matter
-//	tags        where the rule has joins: count, then two bytes an event
 //	base        µs, signed
 //	timer       signed, from base; where flags say that there is one
 //	seq, nextID
@@ -26,7 +25,9 @@ import (
 //	            run before, signed; position, first, flags, the counters of
 //	            counted loops, the sets that flags name, the aggregates of
 //	            Pattern.Aggs
-const formatState = 4
+//	added       to the end, runs that began since, each: time in eight bytes;
+//	            length; stream, roles and compact form of the event as above
+const formatState = 5
 
 const (
 	flagCapped = 1 << iota
@@ -53,8 +54,16 @@ func (m *Machine) base() int64 {
 
 // encode appends what mark left referenced.
 func (m *Machine) encode(b []byte) []byte {
-	st, base := &m.st, m.base()
-	flags := uint64(0)
+	st, base, events := &m.st, m.base(), m.kept()
+	b = append(b, formatState)
+	b = append(b, make([]byte, headBytes-1)...)
+	head(b).setWaits(m.waits())
+	head(b).setRoom(m.roomFor(events))
+	if n := len(st.runs); n > 0 {
+		head(b).setNewest(m.startOf(&st.runs[n-1]))
+	}
+	b = m.appendTags(b, events)
+	from, flags := len(b), uint64(0)
 	if st.capped {
 		flags |= flagCapped
 	}
@@ -64,10 +73,7 @@ func (m *Machine) encode(b []byte) []byte {
 	if st.truncated {
 		flags |= flagTruncated
 	}
-	b = append(b, formatState)
 	b = binary.AppendUvarint(b, flags)
-	b = binary.AppendUvarint(b, m.waits())
-	b = m.appendTags(b)
 	b = binary.AppendVarint(b, base)
 	if st.timer != 0 {
 		b = binary.AppendVarint(b, st.timer-base)
@@ -78,9 +84,12 @@ func (m *Machine) encode(b []byte) []byte {
 		b = appendLead(b, l.last, base)
 		b = appendLead(b, l.before, base)
 	}
+	b = binary.AppendUvarint(b, uint64(events))
 	b = m.encodeEvents(b, base)
 	b = m.encodeLinks(b)
-	return m.encodeRuns(b)
+	b = m.encodeRuns(b)
+	head(b).setBody(len(b) - from)
+	return b
 }
 
 func appendLead(b []byte, l leadTime, base int64) []byte {
@@ -99,7 +108,6 @@ func (m *Machine) encodeEvents(b []byte, base int64) []byte {
 			n++
 		}
 	}
-	b = binary.AppendUvarint(b, uint64(n))
 	last := base
 	for i := range st.held {
 		h := &st.held[i]

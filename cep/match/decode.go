@@ -68,13 +68,13 @@ func (r *reader) lead(base int64) leadTime {
 
 // decode reads what encode wrote; held events keep pointing into raw.
 func (m *Machine) decode(raw []byte) {
-	r := reader{raw}
-	if f := r.byte(); f != formatState {
-		panic("match: state: unknown format")
+	body, tags := readHead(raw).body(), m.tagsOf(raw)
+	added := reader{raw[headBytes:]}
+	if tags != nil {
+		added.take(tagsBytes + uint64(len(tags)))
 	}
+	r := reader{added.take(uint64(body))}
 	st, flags := &m.st, r.uint()
-	r.uint() // waits: awaited reads it
-	tags := m.readTags(&r)
 	base := r.int()
 	st.capped, st.truncated = flags&flagCapped != 0, flags&flagTruncated != 0
 	if flags&flagTimer != 0 {
@@ -91,7 +91,7 @@ func (m *Machine) decode(raw []byte) {
 		h := held{time: last, seq: st.seq - r.uint(), role: 1}
 		h.raw = r.bytes()
 		if tags != nil {
-			h.tag = binary.LittleEndian.Uint16(tags[2*i:])
+			h.tag = binary.LittleEndian.Uint16(tags[tagBytes*i:])
 		}
 		st.held = append(st.held, h)
 	}
@@ -100,6 +100,7 @@ func (m *Machine) decode(raw []byte) {
 		st.runs = append(st.runs, run{})
 		m.decodeRun(&r, len(st.runs)-1)
 	}
+	m.decodeAdded(&added, tags)
 }
 
 func (r *reader) links(links []link) []link {

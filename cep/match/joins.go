@@ -117,7 +117,7 @@ func (m *Machine) met(i int, tags []byte) bool {
 		return true
 	}
 	wanted := m.wanted(i, m.layout.joining.byPred[i])
-	for ; len(tags) > 0; tags = tags[2:] {
+	for ; len(tags) > 0; tags = tags[tagBytes:] {
 		if tag := binary.LittleEndian.Uint16(tags); wanted == tagAny || tag == tagAny || tag == wanted {
 			return true
 		}
@@ -125,12 +125,18 @@ func (m *Machine) met(i int, tags []byte) bool {
 	return false
 }
 
+// What a tag takes, and the count of the tags.
+const (
+	tagBytes  = 2
+	tagsBytes = 4
+)
+
 // appendTags writes the tags of the held events that mark left referenced.
-func (m *Machine) appendTags(b []byte) []byte {
+func (m *Machine) appendTags(b []byte, events int) []byte {
 	if m.layout.joining == nil {
 		return b
 	}
-	b = binary.AppendUvarint(b, uint64(m.kept()))
+	b = binary.LittleEndian.AppendUint32(b, uint32(events))
 	for i := range m.st.held {
 		if m.st.held[i].ref == 0 {
 			b = binary.LittleEndian.AppendUint16(b, m.st.held[i].tag)
@@ -139,11 +145,13 @@ func (m *Machine) appendTags(b []byte) []byte {
 	return b
 }
 
-func (m *Machine) readTags(r *reader) []byte {
+// tagsOf returns the tags in a state; nil where there are none.
+func (m *Machine) tagsOf(raw []byte) []byte {
 	if m.layout.joining == nil {
 		return nil
 	}
-	return r.take(2 * r.uint())
+	r := reader{raw[headBytes:]}
+	return r.take(tagBytes * uint64(binary.LittleEndian.Uint32(r.take(tagsBytes))))
 }
 
 // glanceOf tells what conditions read of earlier events; nil where that cannot

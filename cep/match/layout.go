@@ -14,7 +14,8 @@ type layout struct {
 	waits   [][]uint64 // by position and edge: the conditions that can move it
 	begins  uint64     // the conditions that matter whatever the runs
 	joining *joining
-	roled   bool // some stream plays several roles (at most eight; the compiler sees to it)
+	starter *prog.Edge // nil: an event that starts a run may do more
+	roled   bool       // some stream plays several roles (at most eight; the compiler sees to it)
 }
 
 // An opening holds the answers of Machine.open for a position whose edges ask
@@ -84,7 +85,7 @@ func layoutOf(r *prog.Rule) *layout {
 	for i := range p.Leads {
 		l.begins |= conditionBit(p.Leads[i].Pred)
 	}
-	l.joining = joiningOf(r)
+	l.joining, l.starter = joiningOf(r), starterOf(p)
 	l.roled = slices.ContainsFunc(r.Keys, func(k prog.KeyOf) bool { return len(k.Roles) > 1 })
 	return l
 }
@@ -118,10 +119,9 @@ func waitsOf(p *prog.Pattern, e *prog.Edge) (set uint64) {
 	return set
 }
 
-// waits returns the conditions of which one must hold for an event to matter
-// to the key's state.
-func (m *Machine) waits() uint64 {
-	set := m.layout.begins
+// waits returns the conditions of which one must hold for an event to move a run
+// of the key's state.
+func (m *Machine) waits() (set uint64) {
 	for i := range m.st.runs {
 		r := &m.st.runs[i]
 		for j, w := range m.layout.waits[r.pos] {
@@ -140,11 +140,12 @@ func (m *Machine) awaited(raw []byte) bool {
 	if m.pat.Adjacent {
 		return true
 	}
-	r := reader{raw}
-	r.byte()
-	r.uint()
-	set := r.uint()
-	tags := m.readTags(&r)
+	return m.anyMet(m.layout.begins|readHead(raw).waits(), m.tagsOf(raw))
+}
+
+// anyMet reports whether some condition of a set may hold, for a run of a state
+// with these tags.
+func (m *Machine) anyMet(set uint64, tags []byte) bool {
 	for ; set != 0; set &= set - 1 {
 		if i := bits.TrailingZeros64(set); i == conditionBits || m.met(i, tags) {
 			return true

@@ -87,6 +87,9 @@ func (m *Machine) Event(key []byte, ev *event.Event, roles uint64, s Store, out 
 	if raw == nil && !m.begins() || raw != nil && !m.awaited(raw) {
 		return
 	}
+	if m.layout.starter != nil && raw != nil && m.add(key, raw, s) {
+		return
+	}
 	m.load(raw)
 	m.expire()
 	m.apply(s)
@@ -262,12 +265,16 @@ func (m *Machine) apply(s Store) {
 func (m *Machine) start(current int32, s Store) {
 	for i := range m.pat.Start {
 		e := &m.pat.Start[i]
-		if m.holds(m.pat.Positions[e.To].Pred, -1) && !m.any(e.Until, -1) && !m.any(e.Stop, -1) &&
-			!m.anyGreedy(e) && m.leadsHold(e, s) {
+		if m.begun(e) && m.leadsHold(e, s) {
 			clear(m.counts)
 			m.take(-1, e, false, current)
 		}
 	}
+}
+
+// begun reports whether the event starts a run over an edge, whatever came before.
+func (m *Machine) begun(e *prog.Edge) bool {
+	return m.holds(m.pat.Positions[e.To].Pred, -1) && !m.any(e.Until, -1) && !m.any(e.Stop, -1) && !m.anyGreedy(e)
 }
 
 func (m *Machine) anyGreedy(e *prog.Edge) bool {
