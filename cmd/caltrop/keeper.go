@@ -74,6 +74,9 @@ func (k *keeper) OpenShare(ctx context.Context, id kafka.TaskID, conf task.Confi
 	return kept, nil
 }
 
+// From implements kafka.Keeper.
+func (k *keeper) From() (*checkpoint.Savepoint, error) { return k.checkpoints.From() }
+
 // Sealed implements kafka.Keeper.
 func (k *keeper) Sealed(seal string) ([]string, error) { return k.checkpoints.Sealed(seal) }
 

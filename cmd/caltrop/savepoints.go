@@ -26,14 +26,14 @@ var _ api.Savepoints = savepoints{}
 
 // Ask implements api.Savepoints.
 func (s savepoints) Ask(ctx context.Context, name string) (api.Savepoint, error) {
-	parts, err := s.node.engine.Parts(ctx)
-	if errors.Is(err, kafka.ErrKeyed) {
-		return api.Savepoint{}, fmt.Errorf("%w: %w", api.ErrSavepointKeyed, err)
+	scope, err := s.node.engine.Scope(ctx)
+	if errors.Is(err, kafka.ErrNoSavepoint) {
+		return api.Savepoint{}, api.SavepointRefused(err.Error())
 	}
 	if err != nil {
 		return api.Savepoint{}, err
 	}
-	p, err := s.store.Ask(name, parts, time.Now())
+	p, err := s.store.Ask(name, scope, time.Now())
 	switch {
 	case errors.Is(err, checkpoint.ErrExists):
 		return api.Savepoint{}, fmt.Errorf("%w: %w", api.ErrSavepointTaken, err)

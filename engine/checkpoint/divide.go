@@ -17,6 +17,7 @@ type Share struct {
 	Seal  string // the savepoint, JOB/NAME, that the sealed task is in
 	Part  string // its name there, INPUT.PARTITION
 	First bool   // of those that share it, this one goes on with the totals
+	Again bool   // the sources begin before what it has of them, in another log
 }
 
 // ErrUnsealed is the error of a share of a task that has not been sealed yet.
@@ -38,9 +39,11 @@ func (k *Keeper) OpenShare(ctx context.Context, taskName string, conf task.Confi
 		if !slices.Contains(parts, s.Part) {
 			return fmt.Errorf("%s: %w", s.Part, ErrUnsealed)
 		}
-		kept.remake = func(conf task.Config, snapshot []byte) (*task.Task, error) {
-			return task.Divide(conf, snapshot, s.First)
+		divide := task.Divide
+		if s.Again {
+			divide = task.Repeat
 		}
+		kept.remake = func(conf task.Config, snapshot []byte) (*task.Task, error) { return divide(conf, snapshot, s.First) }
 		return kept.openFrom(s.Seal, s.Part, conf)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -141,11 +142,34 @@ var ErrNoneWhole = errors.New("no checkpoint is whole")
 // a later build wrote the newest whole one, and ErrNoneWhole when there are
 // only broken ones.
 func (k *Keeper) Open(ctx context.Context, taskName string, conf task.Config) (*Kept, error) {
-	begin := (*Kept).openNew
-	if k.opts.From != "" {
-		begin = func(kept *Kept, conf task.Config) error { return kept.openFrom(k.opts.From, partOf(taskName), conf) }
+	return k.openOr(ctx, taskName, conf, func(kept *Kept, conf task.Config) error {
+		from, err := k.From()
+		part := partOf(taskName)
+		switch {
+		case err != nil:
+			return err
+		case from == nil || from.Partitions(inputOf(part)) == 0: // the input is newer than the savepoint
+			return kept.openNew(conf)
+		}
+		return kept.openFrom(k.opts.From, part, conf)
+	})
+}
+
+// From returns the savepoint that tasks without a checkpoint start from, which is
+// complete; nil: they start with nothing.
+func (k *Keeper) From() (*Savepoint, error) {
+	job, name, ok := strings.Cut(k.opts.From, "/")
+	if !ok {
+		return nil, nil
 	}
-	return k.openOr(ctx, taskName, conf, begin)
+	p, err := NewSavepoints(k.opts.Blobs, job).Get(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Done) < len(p.Tasks) {
+		return nil, fmt.Errorf("savepoint %s is not complete: %d of %d tasks", k.opts.From, len(p.Done), len(p.Tasks))
+	}
+	return p, nil
 }
 
 // openOr opens the task as its newest whole checkpoint has it; begin makes one that

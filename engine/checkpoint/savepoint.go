@@ -24,9 +24,37 @@ type Savepoint struct {
 	Name  string
 	Job   string
 	Asked time.Time
-	Tasks []string // INPUT.PARTITION, in order
-	Done  []string // those of Tasks whose part is stored, in order
+	Scope
+	Done []string // those of Tasks whose part is stored, in order
 }
+
+// A Scope is what a savepoint is of: tasks with a state, and where those without one
+// were when it was asked for.
+type Scope struct {
+	Tasks []string // INPUT.PARTITION, in order
+	// Routes is the progress of routing tasks, as they encode it. A job that starts
+	// from the savepoint routes on from there, into logs of its own.
+	Routes map[string][]byte `json:",omitempty"`
+	// Until is, by task of a keyed log, the offset before which is all that was
+	// routed up to Routes: it stores its part when it has read that.
+	Until map[string]int64 `json:",omitempty"`
+	// Generation is that of the keyed logs; 0: there are none.
+	Generation int `json:",omitempty"`
+}
+
+// Partitions returns how many tasks of an input the savepoint has.
+func (s *Scope) Partitions(input string) int {
+	n := 0
+	for _, part := range s.Tasks {
+		if inputOf(part) == input {
+			n++
+		}
+	}
+	return n
+}
+
+// inputOf is INPUT of INPUT.PARTITION.
+func inputOf(part string) string { return part[:max(0, strings.LastIndexByte(part, '.'))] }
 
 // A SavepointState is how far a savepoint is.
 type SavepointState string
@@ -74,14 +102,14 @@ type Savepoints struct {
 // NewSavepoints returns the savepoints of a job.
 func NewSavepoints(b Blobs, job string) *Savepoints { return &Savepoints{b, job} }
 
-// Ask begins a savepoint of tasks, each INPUT.PARTITION. The processes that run
-// them find it in the store. The error matches ErrExists when the name is taken,
-// ErrSavepointName when it is not one.
-func (s *Savepoints) Ask(name string, tasks []string, now time.Time) (*Savepoint, error) {
+// Ask begins a savepoint. The processes that run its tasks find it in the store. The
+// error matches ErrExists when the name is taken, ErrSavepointName when it is not one.
+func (s *Savepoints) Ask(name string, of Scope, now time.Time) (*Savepoint, error) {
 	if !savepointName.MatchString(name) {
 		return nil, fmt.Errorf("%q: %w", name, ErrSavepointName)
 	}
-	p := &Savepoint{Name: name, Job: s.job, Asked: now.UTC(), Tasks: slices.Sorted(slices.Values(tasks))}
+	of.Tasks = slices.Sorted(slices.Values(of.Tasks))
+	p := &Savepoint{Name: name, Job: s.job, Asked: now.UTC(), Scope: of}
 	text, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("asking for savepoint %s: %w", name, err)
@@ -210,15 +238,22 @@ func (k *Kept) openFrom(from, part string, conf task.Config) error {
 	return nil
 }
 
+// A Want is the part of a task that a savepoint waits for.
+type Want struct {
+	Savepoint  string // JOB/NAME
+	Until      int64  // the offset before which a task of a keyed log has to have read all
+	Generation int    // of the keyed logs that are meant
+}
+
 // Wanted returns the savepoints that are not complete, and can be, by task that
-// has not stored its part: INPUT.PARTITION to names. known holds names that it
+// has not stored its part, INPUT.PARTITION. known holds names that it
 // need not look at any more, and is added to.
-func (s *Savepoints) Wanted(now time.Time, known map[string]bool) (map[string][]string, error) {
+func (s *Savepoints) Wanted(now time.Time, known map[string]bool) (map[string][]Want, error) {
 	names, err := s.Names()
 	if err != nil {
 		return nil, err
 	}
-	wanted := map[string][]string{}
+	wanted := map[string][]Want{}
 	for _, name := range names {
 		if known[name] {
 			continue
@@ -233,7 +268,7 @@ func (s *Savepoints) Wanted(now time.Time, known map[string]bool) (map[string][]
 		}
 		for _, part := range p.Tasks {
 			if !slices.Contains(p.Done, part) {
-				wanted[part] = append(wanted[part], name)
+				wanted[part] = append(wanted[part], Want{s.job + "/" + name, p.Until[part], p.Generation})
 			}
 		}
 	}

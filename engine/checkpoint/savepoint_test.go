@@ -22,19 +22,19 @@ func TestSavepoint(t *testing.T) {
 	}
 	asked := time.Unix(1_800_000_000, 0)
 	savepoints := checkpoint.NewSavepoints(dir, "job")
-	if _, err := savepoints.Ask("before-the-change", []string{"payment.1", "payment.0"}, asked); err != nil {
+	if _, err := savepoints.Ask("before-the-change", checkpoint.Scope{Tasks: []string{"payment.1", "payment.0"}}, asked); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := savepoints.Ask("before-the-change", nil, asked); !errors.Is(err, checkpoint.ErrExists) {
+	if _, err := savepoints.Ask("before-the-change", checkpoint.Scope{}, asked); !errors.Is(err, checkpoint.ErrExists) {
 		t.Errorf("asked twice: %v", err)
 	}
-	if _, err := savepoints.Ask("Not/a name", nil, asked); !errors.Is(err, checkpoint.ErrSavepointName) {
+	if _, err := savepoints.Ask("Not/a name", checkpoint.Scope{}, asked); !errors.Is(err, checkpoint.ErrSavepointName) {
 		t.Errorf("asked by a bad name: %v", err)
 	}
 	h.mustOpen()
 	h.work(1)
 	wanted, err := savepoints.Wanted(asked, map[string]bool{})
-	if err != nil || !slices.Equal(wanted["payment.0"], []string{"before-the-change"}) {
+	if err != nil || !slices.Equal(wanted["payment.0"], []checkpoint.Want{{Savepoint: "job/before-the-change"}}) {
 		t.Fatalf("wanted %v, %v", wanted, err)
 	}
 	save, err := h.kept.CutAs("job/before-the-change")
@@ -52,6 +52,16 @@ func TestSavepoint(t *testing.T) {
 	}
 	if wanted, err := savepoints.Wanted(asked, map[string]bool{}); err != nil || wanted["payment.0"] != nil || wanted["payment.1"] == nil {
 		t.Errorf("wanted %v, %v", wanted, err)
+	}
+	if _, err := savepoints.Ask("whole", checkpoint.Scope{Tasks: []string{"payment.0"}}, asked); err != nil {
+		t.Fatal(err)
+	}
+	if save, err = h.kept.CutAs("job/whole"); err != nil {
+		t.Fatal(err)
+	}
+	h.kept.Copy(math.MaxInt)
+	if err := save(context.Background()); err != nil {
+		t.Fatal(err)
 	}
 	for n := 2; n <= 8; n++ { // what is collected is not the savepoint's
 		h.work(n)
@@ -71,10 +81,12 @@ func TestSavepoint(t *testing.T) {
 		}
 		return kept, err
 	}
-	if _, err := another("job/never-made"); err == nil {
-		t.Error("a job started from a savepoint that is not there")
+	for _, from := range []string{"job/never-made", "job/before-the-change"} {
+		if _, err := another(from); err == nil {
+			t.Errorf("a job started from savepoint %s, which is not there or not complete", from)
+		}
 	}
-	kept, err := another("job/before-the-change")
+	kept, err := another("job/whole")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +99,7 @@ func TestSavepoint(t *testing.T) {
 	if err := kept.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if kept, err = another("job/before-the-change"); err != nil {
+	if kept, err = another("job/whole"); err != nil {
 		t.Fatal(err)
 	}
 	h.kept = kept

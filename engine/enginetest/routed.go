@@ -23,12 +23,14 @@ type Routed struct {
 	Partitions int // of each keyed log, at its first generation
 	// Growths are the factors by which the keyed logs are divided, one after the
 	// other, at moments that the seed chooses.
-	Growths  []int
-	Sources  []*SourceLog
-	Crashes  int
-	HeldBack int     // times that a router did not read as it was too far ahead
-	Late     []Place // events that routing tasks judged late, committed
-	Alerts   []alert.Alert
+	Growths []int
+	// Savepoints is how often another job takes over from a savepoint.
+	Savepoints int
+	Sources    []*SourceLog
+	Crashes    int
+	HeldBack   int     // times that a router did not read as it was too far ahead
+	Late       []Place // events that routing tasks judged late, committed
+	Alerts     []alert.Alert
 
 	rand    *rand.Rand
 	routers []*simRouter
@@ -36,6 +38,9 @@ type Routed struct {
 	skews   map[string]*route.Skew // by stream
 	logs    map[string][][][]byte  // committed frames by topic and partition
 	parts   []int                  // partitions of the keyed logs, by generation
+	by      []*simTask             // who raised Alerts
+	saving  *simSavepoint          // nil: none is wanted
+	closing bool                   // the sources have been said to be idle, once
 }
 
 // A Place is one record of a source.
@@ -67,6 +72,7 @@ type simTask struct {
 	at        int // the generation
 	partition int32
 	from      *simTask   // that it takes over from, nil: it begins with nothing
+	part      *part      // of a savepoint that it takes over from it
 	sealed    *copied    // what it leaves behind
 	task      *task.Task // nil: what it takes over from is not sealed
 	state     *plain
@@ -88,13 +94,11 @@ type simTask struct {
 // NewRouted lays out the routing and keyed tasks that the set needs.
 func NewRouted(seed uint64, set *rules.Set, partitions int, sources []*SourceLog) (*Routed, error) {
 	s := &Routed{Set: set, Partitions: partitions, Sources: sources, rand: rand.New(rand.NewPCG(seed, 7)), logs: map[string][][][]byte{}, skews: map[string]*route.Skew{}}
-	if err := s.grow(partitions); err != nil {
+	if err := s.grow(partitions, nil); err != nil {
 		return nil, err
 	}
 	for _, src := range sources {
-		if s.skews[src.Stream] == nil {
-			s.skews[src.Stream] = route.NewSkew(src.Of)
-		}
+		s.skewOf(src)
 		r := &simRouter{sim: s, source: src}
 		r.restart()
 		s.routers = append(s.routers, r)
@@ -102,8 +106,15 @@ func NewRouted(seed uint64, set *rules.Set, partitions int, sources []*SourceLog
 	return s, nil
 }
 
-// grow lays out the next generation of the keyed logs, with so many partitions.
-func (s *Routed) grow(partitions int) error {
+func (s *Routed) skewOf(src *SourceLog) {
+	if s.skews[src.Stream] == nil {
+		s.skews[src.Stream] = route.NewSkew(src.Of)
+	}
+}
+
+// grow lays out the next generation of the keyed logs, with so many partitions: of the
+// same job, or of one that starts from a savepoint.
+func (s *Routed) grow(partitions int, sp *simSavepoint) error {
 	earlier := s.tasks
 	s.parts = append(s.parts, partitions)
 	at := len(s.parts) - 1
@@ -113,7 +124,7 @@ func (s *Routed) grow(partitions int) error {
 			t := &simTask{sim: s, input: l.Input, at: at, partition: int32(p), set: s.Set.Restrict(l.Input).Names()}
 			for _, e := range earlier {
 				if e.input == l.Input && e.at == at-1 && int(e.partition) == p%s.parts[e.at] {
-					t.from = e
+					t.takeOver(e, sp)
 				}
 			}
 			if err := t.restart(); err != nil {
@@ -127,14 +138,18 @@ func (s *Routed) grow(partitions int) error {
 
 // growDue asks for the next division now and then, once the last one is over.
 func (s *Routed) growDue() error {
-	if len(s.Growths) == 0 || s.rand.IntN(100) != 0 ||
-		slices.ContainsFunc(s.routers, func(r *simRouter) bool { return r.behind() }) ||
-		slices.ContainsFunc(s.tasks, func(t *simTask) bool { return t.behind() && t.sealed == nil }) {
+	if len(s.Growths) == 0 || s.saving != nil || s.rand.IntN(100) != 0 || s.moving() {
 		return nil
 	}
 	factor := s.Growths[0]
 	s.Growths = s.Growths[1:]
-	return s.grow(factor * s.parts[len(s.parts)-1])
+	return s.grow(factor*s.parts[len(s.parts)-1], nil)
+}
+
+// moving reports whether the last division is not over.
+func (s *Routed) moving() bool {
+	return slices.ContainsFunc(s.routers, (*simRouter).behind) ||
+		slices.ContainsFunc(s.tasks, func(t *simTask) bool { return t.task == nil || t.behind() && t.sealed == nil })
 }
 
 func topicOf(input string, generation int) string { return fmt.Sprintf("%s.g%d", input, generation) }
@@ -257,15 +272,25 @@ func (t *simTask) open() (err error) {
 	case t.saved != nil:
 		t.state = t.saved.state.clone()
 		t.task, err = task.Restore(t.conf(), t.saved.snapshot)
+	case t.part != nil:
+		t.state = t.part.state.clone()
+		t.task, err = task.Repeat(t.conf(), t.part.snapshot, t.first())
 	case t.from == nil:
 		t.state = newPlain()
 		t.task = task.New(t.conf())
 	case t.from.sealed != nil:
 		t.state = t.from.sealed.state.clone()
-		t.task, err = task.Divide(t.conf(), t.from.sealed.snapshot, int(t.partition) < t.sim.parts[t.from.at])
+		t.task, err = task.Divide(t.conf(), t.from.sealed.snapshot, t.first())
 	}
 	return err
 }
+
+// first reports whether the task goes on with the totals of the one that it takes over
+// from.
+func (t *simTask) first() bool { return int(t.partition) < t.sim.parts[t.from.at] }
+
+// log is the partition that the task reads, as far as it is committed.
+func (t *simTask) log() [][]byte { return t.sim.logs[topicOf(t.input, t.at)][t.partition] }
 
 // behind reports whether the task's log is not of the newest generation.
 func (t *simTask) behind() bool { return t.at < len(t.sim.parts)-1 }
@@ -345,7 +370,7 @@ func (t *simTask) sendParts() {
 
 // next is the record at the task's position; nil when the log ends before.
 func (t *simTask) next() (*task.Record, error) {
-	log, at := t.sim.logs[topicOf(t.input, t.at)][t.partition], t.task.Position().Offset
+	log, at := t.log(), t.task.Position().Offset
 	if at >= int64(len(log)) {
 		return nil, nil
 	}
@@ -383,6 +408,7 @@ func (t *simTask) commit() {
 	}
 	t.sendParts()
 	t.sim.Alerts = append(t.sim.Alerts, t.tx...)
+	t.sim.by = append(t.sim.by, slices.Repeat([]*simTask{t}, len(t.tx))...)
 	t.committed.journal = append(t.committed.journal, t.journal...)
 	t.committed.progress = t.task.Progress()
 	t.tx, t.journal = nil, nil
@@ -398,7 +424,7 @@ func (t *simTask) checkpoint() {
 
 func (t *simTask) done() bool {
 	return t.task != nil && (t.sealed != nil || !t.behind()) &&
-		t.committed.progress.Position.Offset == int64(len(t.sim.logs[topicOf(t.input, t.at)][t.partition]))
+		t.committed.progress.Position.Offset == int64(len(t.log()))
 }
 
 // Run reads everything, in the order and with the crashes of the seed, and then
@@ -408,6 +434,7 @@ func (s *Routed) Run(closing int64) error {
 	if err := s.play(); err != nil {
 		return err
 	}
+	s.saving, s.closing = nil, true
 	for _, r := range s.routers {
 		r.router.Beat(closing, true, &r.fx)
 		r.commit()
@@ -421,6 +448,7 @@ func (s *Routed) play() error {
 		if err := s.growDue(); err != nil {
 			return err
 		}
+		s.saveDue()
 		roll := s.rand.IntN(40)
 		if s.read() && roll != 1 && roll != 2 { // a router that begins again tells every task how far it is, without end
 			roll = []int{8, 26}[roll%2]
@@ -435,6 +463,7 @@ func (s *Routed) play() error {
 			s.Crashes++
 		case 2:
 			t.checkpoint()
+			err = t.save()
 		case 3, 4, 5, 6, 7:
 			r.commit()
 		case 8, 9, 10, 11, 12:

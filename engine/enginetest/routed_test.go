@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -280,14 +281,42 @@ func TestRoutedRulesAgreeWithOracle(t *testing.T) { routedAgree(t) }
 // twice.
 func TestKeyedLogsGrowAsIfTheyHadNot(t *testing.T) { routedAgree(t, 2, 3) }
 
+// TestJobsStartFromSavepoints is the same while other jobs take over from savepoints,
+// some of them with more partitions.
+func TestJobsStartFromSavepoints(t *testing.T) {
+	t.Parallel()
+	names, set := routedRulesOf(t)
+	counts, moved := map[string]int{}, 0
+	for seed := range uint64(*routedSeeds) {
+		sim, err := NewRouted(seed, set, 1+int(seed%4), traffic(seed, 300))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sim.Growths, sim.Savepoints = []int{2}, 3
+		if err := sim.Run(routedClosing); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		moved += 3 - sim.Savepoints
+		sim.judge(t, seed, names, counts)
+		if n := sim.LateInTasks(); n > 0 {
+			t.Errorf("seed %d: %d events were late in a keyed task though no source was idle", seed, n)
+		}
+	}
+	if moved < *routedSeeds {
+		t.Errorf("only %d jobs started from a savepoint", moved)
+	}
+	t.Logf("alerts %v, %d jobs started from a savepoint", counts, moved)
+}
+
+// routedRulesOf are all rules, by name in order.
+func routedRulesOf(t *testing.T) ([]string, *rules.Set) {
+	names := slices.Sorted(maps.Keys(routedRules))
+	return names, routedSet(t, names...)
+}
+
 func routedAgree(t *testing.T, growths ...int) {
 	t.Parallel()
-	var names []string
-	for name := range routedRules {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	set := routedSet(t, names...)
+	names, set := routedRulesOf(t)
 	counts, crashes, late, held, grown := map[string]int{}, 0, 0, 0, 0
 	for seed := range uint64(*routedSeeds) {
 		sim, err := NewRouted(seed, set, 1+int(seed%4), traffic(seed, 300))

@@ -75,13 +75,32 @@ func (r *reader) through(ctx context.Context, offset int64, do func(*ck.Message)
 }
 
 // last returns the newest committed record of a partition, nil when there is none.
-func (c *Cluster) last(ctx context.Context, topic string, partition int32) (*ck.Message, error) {
-	r, err := c.newReader(topic, partition)
+func (c *Cluster) last(ctx context.Context, topic string, partition int32) (newest *ck.Message, err error) {
+	return newest, c.lastOf(ctx, []place{{topic, partition}}, func(_ int, m *ck.Message) { newest = m })
+}
+
+// lastOf hands the newest committed record of each place to do, where there is one, as
+// one reader finds them.
+func (c *Cluster) lastOf(ctx context.Context, places []place, do func(i int, m *ck.Message)) error {
+	if len(places) == 0 {
+		return nil
+	}
+	r, err := c.newReader(places[0].topic, places[0].partition)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer r.close()
-	return r.last(-1, func(do func(*ck.Message) error) error { return r.rest(ctx, do) })
+	for i, at := range places {
+		r.turn(at.topic, at.partition)
+		m, err := r.last(-1, func(do func(*ck.Message) error) error { return r.rest(ctx, do) })
+		if err != nil {
+			return err
+		}
+		if m != nil {
+			do(i, m)
+		}
+	}
+	return nil
 }
 
 // lastBefore returns the newest committed record of the partition before the mark

@@ -27,7 +27,13 @@ func openCluster(t *testing.T, brokers ...string) *Cluster {
 
 func openJob(t *testing.T, job string, brokers ...string) *Cluster {
 	t.Helper()
-	c, err := Open(Options{Brokers: brokers, Job: job, KeyedPartitions: 2, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return openKeyed(t, job, 2, brokers...)
+}
+
+// openKeyed is openJob with keyed logs of so many partitions.
+func openKeyed(t *testing.T, job string, partitions int, brokers ...string) *Cluster {
+	t.Helper()
+	c, err := Open(Options{Brokers: brokers, Job: job, KeyedPartitions: partitions, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatalf("opening the cluster: %v", err)
 	}

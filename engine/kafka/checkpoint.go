@@ -39,7 +39,7 @@ func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 	if t.live.saving == nil {
 		savepoint := ""
 		if !now.Before(t.live.retry) {
-			savepoint = t.wanted(t.id, t.live.made)
+			savepoint = t.wantedNow()
 		}
 		if now.Before(t.live.cutDue) && savepoint == "" {
 			return nil
@@ -52,6 +52,19 @@ func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 	default:
 	}
 	return nil
+}
+
+// wantedNow returns a savepoint, JOB/NAME, that the task can make its part of now and
+// has not made yet; "": there is none. A task of a keyed log has to have read what had
+// been routed when the savepoint was asked for.
+func (t *tenure) wantedNow() string {
+	for _, w := range t.wanted(t.id) {
+		read := !rules.IsKeyed(t.id.Input) || w.Generation == t.id.Generation && max(t.task.Position().Offset, t.reader.end) >= w.Until
+		if read && !t.live.made[w.Savepoint] {
+			return w.Savepoint
+		}
+	}
+	return ""
 }
 
 // What a cut holds is copied a little at each turn, more when there is nothing else

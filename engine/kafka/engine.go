@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/engine/avro"
+	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/internal/group"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"go.opentelemetry.io/otel/trace"
@@ -101,10 +102,10 @@ type Engine struct {
 		silent    time.Time // since when the group has not said what is ours; zero: it has
 		err       error
 		tasks     map[TaskID]TaskStatus
-		halted    map[string]string   // by topic
-		missing   []string            // topics that do not exist
-		wanted    map[string][]string // savepoints by task (TaskID.Part)
-		rescaling *Rescaling          // nil: there was none
+		halted    map[string]string            // by topic
+		missing   []string                     // topics that do not exist
+		wanted    map[string][]checkpoint.Want // parts of savepoints by task (TaskID.Part)
+		rescaling *Rescaling                   // nil: there was none
 	}
 }
 

@@ -49,8 +49,9 @@ func (forgetful) Open(_ context.Context, _ TaskID, conf task.Config) (Kept, erro
 func (f forgetful) OpenShare(context.Context, TaskID, task.Config, checkpoint.Share) (Kept, error) {
 	return nil, checkpoint.ErrUnsealed
 }
-func (forgetful) Sealed(string) ([]string, error)   { return nil, nil }
-func (forgetful) Checkpointed(string) (bool, error) { return false, nil }
+func (forgetful) From() (*checkpoint.Savepoint, error) { return nil, nil }
+func (forgetful) Sealed(string) ([]string, error)      { return nil, nil }
+func (forgetful) Checkpointed(string) (bool, error)    { return false, nil }
 
 type forgotten struct{ t *task.Task }
 

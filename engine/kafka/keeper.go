@@ -58,6 +58,9 @@ type Keeper interface {
 	// what a sealed task has left. The error matches checkpoint.ErrUnsealed while
 	// it has not.
 	OpenShare(ctx context.Context, id TaskID, conf task.Config, s checkpoint.Share) (Kept, error)
+	// From returns the savepoint that tasks without a checkpoint start from; nil: they
+	// start with nothing.
+	From() (*checkpoint.Savepoint, error)
 	// Sealed returns the tasks, INPUT.PARTITION, that have left their state as part of
 	// a seal.
 	Sealed(seal string) ([]string, error)
@@ -106,7 +109,7 @@ type Rules interface {
 // Savepoints are the savepoints of the job that its tasks are to take part in.
 // Safe for concurrent use.
 type Savepoints interface {
-	// Wanted returns the names of savepoints by the task, INPUT.PARTITION, whose
-	// part is not stored. known is the caller's, for names that are done with.
-	Wanted(now time.Time, known map[string]bool) (map[string][]string, error)
+	// Wanted returns the parts that are not stored by the task, INPUT.PARTITION, that
+	// is to store them. known is the caller's, for names that are done with.
+	Wanted(now time.Time, known map[string]bool) (map[string][]checkpoint.Want, error)
 }

@@ -12,17 +12,18 @@ import (
 	"github.com/caltrop/caltrop/rules"
 )
 
-// half brings each card to the middle of its pattern, or to its end.
-func (b *bench) half(cards int, last bool) {
+// half brings each card from one on to the middle of its pattern, at that second, or
+// to its end.
+func (b *bench) half(cards, from int, last bool) {
 	b.t.Helper()
-	for card := range cards {
+	for card := from; card < cards; card++ {
 		name := fmt.Sprintf("c%d", card)
 		if last {
 			b.write("payments", int32(card%2), b.payment(name, "declined", 20))
 			continue
 		}
-		b.write("logins", int32(card%3), b.login(name, 0))
-		b.write("payments", int32((card+1)%2), b.payment(name, "declined", 1))
+		b.write("logins", int32(card%3), b.login(name, from))
+		b.write("payments", int32((card+1)%2), b.payment(name, "declined", from+1))
 	}
 }
 
@@ -41,7 +42,7 @@ func TestRulesGoOnInMorePartitions(t *testing.T) {
 	keeper := newKeeping(t, nil)
 	e, stop := b.start(EngineOptions{Keeper: keeper, CheckpointEvery: often})
 	b.until("all tasks live", func() bool { return b.live(e) == 2+2+3+2 })
-	b.half(12, false)
+	b.half(12, 0, false)
 	b.pass(5)
 	for _, n := range []int{4, 12} {
 		s, err := e.Rescale(testContext(t), n, time.Now())
@@ -57,12 +58,12 @@ func TestRulesGoOnInMorePartitions(t *testing.T) {
 			return b.live(e) == 2+2+3+n && !left
 		})
 	}
-	b.half(12, true)
+	b.half(12, 0, true)
 	b.pass(40)
 	b.wantAlerts(12)
 	stop()
 	e, _ = b.start(EngineOptions{Keeper: keeper, CheckpointEvery: often})
-	b.half(3, false)
+	b.half(3, 0, false)
 	b.until("all tasks live", func() bool { return b.live(e) == 2+2+3+12 })
 	b.wantAlerts(12)
 }
@@ -106,7 +107,7 @@ func TestARescaleSurvivesDeathAtEveryPoint(t *testing.T) {
 	}
 	e, _ := b.start(EngineOptions{Keeper: newKeeping(t, nil), CheckpointEvery: often, Fail: fail})
 	b.until("all tasks live", func() bool { return b.live(e) == 2+2+3+2 })
-	b.half(8, false)
+	b.half(8, 0, false)
 	b.pass(5)
 	mu.Lock()
 	asked = true
@@ -114,7 +115,7 @@ func TestARescaleSurvivesDeathAtEveryPoint(t *testing.T) {
 	if _, err := e.Rescale(testContext(t), 4, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	b.half(8, true)
+	b.half(8, 0, true)
 	b.rescaled(e)
 	b.pass(40)
 	b.wantAlerts(8)

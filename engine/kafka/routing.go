@@ -110,10 +110,13 @@ func (t *routing) committed(ctx context.Context, end int64) (route.Progress, err
 		return route.Progress{}, err
 	}
 	var p route.Progress
-	if m != nil {
+	known := m != nil
+	if known {
 		if p, err = route.DecodeProgress(m.Value); err != nil {
 			return p, t.halt("its progress record at offset %d cannot be read: %v", m.TopicPartition.Offset, err)
 		}
+	} else if p, known, err = t.imported(); err != nil {
+		return p, err
 	}
 	t.reader.turn(t.topic, t.id.Partition)
 	if err := t.reader.lend(t.traces.header(t.id)); err != nil {
@@ -123,7 +126,7 @@ func (t *routing) committed(ctx context.Context, end int64) (route.Progress, err
 	switch {
 	case err != nil:
 		return p, err
-	case m == nil && p.Next < low:
+	case !known && p.Next < low:
 		p.Next = low
 	case p.Next < low:
 		return p, t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", p.Next, t.topic, low)

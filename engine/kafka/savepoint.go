@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/checkpoint"
+	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/rules"
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
 // savepointsEvery is how often a process looks for savepoints to take part in.
@@ -37,48 +38,144 @@ func (e *Engine) lookForSavepoints(ctx context.Context) {
 	}
 }
 
-// wanted returns a savepoint, JOB/NAME, that is wanted of the task and that it
-// has not made itself; "" when there is none.
-func (e *Engine) wanted(id TaskID, made map[string]bool) string {
+// wanted returns the parts of savepoints that the task is to make.
+func (e *Engine) wanted(id TaskID) []checkpoint.Want {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, name := range e.mu.wanted[id.Part()] {
-		if of := e.cluster.opts.Job + "/" + name; !made[of] {
-			return of
-		}
-	}
-	return ""
+	return e.mu.wanted[id.Part()]
 }
 
-// ErrKeyed is the error of a savepoint of a job with rules over keyed logs: what
-// they hold is placed in logs of that job, which no other job reads.
-var ErrKeyed = errors.New("rules of the job run over keyed logs, whose tasks another job cannot take over")
+// ErrNoSavepoint is matched by errors that say why the job cannot have a savepoint
+// now.
+var ErrNoSavepoint = errors.New("no savepoint can be made now")
 
-// Parts returns the tasks of the job, at all its processes, as savepoints call
-// them, in order. It asks the cluster. The error matches ErrKeyed when some of
-// them cannot be in a savepoint.
-func (e *Engine) Parts(ctx context.Context) ([]string, error) {
-	var parts []string
+// Scope returns what a savepoint of the job is of now: its tasks at all its
+// processes, and where those that route are. It asks the cluster.
+func (e *Engine) Scope(ctx context.Context) (checkpoint.Scope, error) {
+	set := e.rules.Current()
+	if err := e.savable(set); err != nil {
+		return checkpoint.Scope{}, err
+	}
+	scope := checkpoint.Scope{Routes: map[string][]byte{}, Until: map[string]int64{}}
+	var routes []TaskID
+	logs := map[string][]string{} // parts by the topic of a keyed log, by partition
 	for topic, inputs := range e.inputs() {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 		n, err := e.cluster.Partitions(topic)
 		if err != nil || n == 0 {
-			return nil, errors.Join(fmt.Errorf("counting the tasks on topic %s: it does not exist, or kafka is away", topic), err)
+			return scope, errors.Join(fmt.Errorf("counting the tasks on topic %s: it does not exist, or kafka is away", topic), err)
 		}
 		for _, in := range inputs {
-			if rules.IsKeyed(in.input) {
-				return nil, fmt.Errorf("%w: %s", ErrKeyed, in.input)
-			}
-			if strings.HasPrefix(in.input, routePrefix) {
-				continue // it has no state
-			}
 			for p := range int32(n) {
-				parts = append(parts, TaskID{Input: in.input, Partition: p}.Part())
+				id := e.task(in, p)
+				if _, is := id.routed(); is {
+					routes = append(routes, id) // it has no state
+				} else if scope.Tasks = append(scope.Tasks, id.Part()); rules.IsKeyed(in.input) {
+					scope.Generation = in.generation
+					logs[topic] = append(logs[topic], id.Part())
+				}
 			}
 		}
 	}
-	slices.Sort(parts)
-	return parts, nil
+	if err := e.routedTo(ctx, routes, scope.Routes); err != nil {
+		return scope, err
+	}
+	return scope, e.cluster.endsOf(ctx, logs, scope.Until)
+}
+
+// savable says why the job cannot have a savepoint now; nil: it can.
+func (e *Engine) savable(set *rules.Set) error {
+	if s := e.cluster.scale(set); s != nil && s.Done.IsZero() {
+		return fmt.Errorf("%w: a rescale to %d partitions is under way", ErrNoSavepoint, s.Partitions)
+	}
+	for _, l := range set.KeyedLogs() {
+		if l.Salts > 0 {
+			return fmt.Errorf("%w: a rule with hot_keys runs in two stages (log %s): delete it first, or retire it", ErrNoSavepoint, l.Input)
+		}
+	}
+	return nil
+}
+
+// routedTo notes how far routing tasks have committed; one that never has begins
+// anew in a job that starts from the savepoint, as it does in this one.
+func (e *Engine) routedTo(ctx context.Context, tasks []TaskID, routes map[string][]byte) error {
+	var places []place
+	var parts []string
+	for _, id := range tasks {
+		topic := e.cluster.Topics().Progress(id.Input, id.Generation)
+		n, err := e.cluster.Partitions(topic)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			places, parts = append(places, place{topic, id.Partition}), append(parts, id.Part())
+		}
+	}
+	return e.cluster.lastOf(ctx, places, func(i int, m *ck.Message) { routes[parts[i]] = m.Value })
+}
+
+// endsOf notes where the partitions of topics end, open transactions included, under
+// the names that parts has for them.
+func (c *Cluster) endsOf(ctx context.Context, parts map[string][]string, ends map[string]int64) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	asked := map[ck.TopicPartition]ck.OffsetSpec{}
+	for topic, names := range parts {
+		for p := range names {
+			asked[ck.TopicPartition{Topic: &topic, Partition: int32(p)}] = ck.LatestOffsetSpec
+		}
+	}
+	answer, err := admin.ListOffsets(ctx, asked, ck.SetAdminIsolationLevel(ck.IsolationLevelReadUncommitted))
+	if err != nil {
+		return fmt.Errorf("asking for the ends of the keyed logs: %w", err)
+	}
+	for at, end := range answer.ResultInfos {
+		if end.Error.Code() != ck.ErrNoError {
+			return fmt.Errorf("asking for the end of %s/%d: %w", *at.Topic, at.Partition, end.Error)
+		}
+		ends[parts[*at.Topic][at.Partition]] = int64(end.Offset)
+	}
+	return nil
+}
+
+// imported is what a task of a keyed log, one of so many, that has no checkpoint takes
+// over from the savepoint that the job starts from; nil: nothing.
+func (t *tenure) imported(of int) (*checkpoint.Share, error) {
+	if !rules.IsKeyed(t.id.Input) {
+		return nil, nil
+	}
+	if own, err := t.opts.Keeper.Checkpointed(t.id.String()); err != nil || own {
+		return nil, err
+	}
+	from, err := t.opts.Keeper.From()
+	if err != nil || from == nil {
+		return nil, err
+	}
+	n := from.Partitions(t.id.Input)
+	switch {
+	case n == 0:
+		return nil, nil
+	case of%n != 0:
+		return nil, t.halt("savepoint %s/%s has %d partitions of %s, topic %s has %d: as many are possible, or a multiple (kafka.keyed_partitions of a new job)", from.Job, from.Name, n, t.id.Input, t.topic, of)
+	}
+	part := TaskID{Input: t.id.Input, Partition: t.id.Partition % int32(n)}.Part()
+	return &checkpoint.Share{Seal: from.Job + "/" + from.Name, Part: part, First: t.id.Partition < int32(n), Again: true}, nil
+}
+
+// imported returns where a routing task that has committed nothing begins: where it was
+// in the savepoint that the job starts from, as far as it is in one.
+func (t *routing) imported() (p route.Progress, ok bool, err error) {
+	from, err := t.opts.Keeper.From()
+	if err != nil || from == nil || from.Routes[t.id.Part()] == nil {
+		return p, false, err
+	}
+	if p, err = route.DecodeProgress(from.Routes[t.id.Part()]); err != nil {
+		return p, false, fmt.Errorf("savepoint %s/%s, task %s: %w", from.Job, from.Name, t.id.Part(), err)
+	}
+	p.Generation = 0 // the job's first
+	return p, true, nil
 }

@@ -30,12 +30,18 @@ func (t *tenured) share(set *rules.Set) *checkpoint.Share {
 	return &checkpoint.Share{Seal: checkpoint.SealOf(t.id.Job, s.Generation), Part: from.Part(), First: from.Partition == t.id.Partition}
 }
 
-// open opens the task; one that takes over waits until there is something to.
-func (t *tenure) open(ctx context.Context, conf task.Config) error {
+// open opens the task, of a partition of so many; one that takes over waits until
+// there is something to.
+func (t *tenure) open(ctx context.Context, conf task.Config, partitions int) error {
 	for {
 		var kept Kept
 		var err error
 		if t.shared = t.share(t.rules.Current()); t.shared == nil {
+			if t.shared, err = t.imported(partitions); err != nil {
+				return err
+			}
+		}
+		if t.shared == nil {
 			kept, err = t.opts.Keeper.Open(ctx, t.id, conf)
 		} else {
 			kept, err = t.opts.Keeper.OpenShare(ctx, t.id, conf, *t.shared)

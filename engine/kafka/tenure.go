@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/route"
 	"github.com/caltrop/caltrop/engine/task"
 	"github.com/caltrop/caltrop/rules"
@@ -19,8 +20,8 @@ import (
 // is ever retried in place.
 type tenure struct {
 	tenured
-	halted func(topic string) string            // why the topic must not be read any more, or ""
-	wanted func(TaskID, map[string]bool) string // a savepoint to make, or ""
+	halted func(topic string) string      // why the topic must not be read any more, or ""
+	wanted func(TaskID) []checkpoint.Want // parts of savepoints to make
 	kept   Kept
 	task   *task.Task
 	frames frames
@@ -145,7 +146,7 @@ func (t *tenure) committed(ctx context.Context, ends barrier) (task.Progress, er
 // nothing is committed yet and the task comes from a savepoint, the progress is the
 // savepoint's.
 func (t *tenure) restore(ctx context.Context, progress *task.Progress, partitions int) error {
-	if err := t.open(ctx, t.config(partitions)); err != nil {
+	if err := t.open(ctx, t.config(partitions), partitions); err != nil {
 		return err
 	}
 	t.frames = frames{decoder: route.NewDecoder(t.rules, t.task)}

@@ -15,6 +15,7 @@ type source struct {
 	idle   int64 // the watermark that its reader's clock gives while it is silent; 0: it is not
 	next   int64 // the least offset that may come next, in a keyed log
 	left   bool  // it sends nothing more to the keyed log
+	again  bool  // it begins before next: what comes until there was accepted
 }
 
 // A stream is what a task knows of one stream.

@@ -52,6 +52,20 @@ func Divide(cfg Config, snapshot []byte, first bool) (*Task, error) {
 	return t, t.finish()
 }
 
+// Repeat is Divide for the tasks of another log, to which every source writes again
+// what it had written before the snapshot, from some place on: what the task has of
+// it is passed over.
+func Repeat(cfg Config, snapshot []byte, first bool) (*Task, error) {
+	t, err := Divide(cfg, snapshot, first)
+	if err != nil {
+		return nil, err
+	}
+	for i := range t.sources {
+		t.sources[i].again = true
+	}
+	return t, nil
+}
+
 // sift removes the records of a slot of the State that belong to other tasks.
 // The last tail bytes of its keys are no part of a rule's key.
 func (t *Task) sift(slot uint32, tail int) {

@@ -43,7 +43,13 @@ func (t *Task) acceptFrame(f *Frame) error {
 	}
 	src.left = f.Last
 	for _, ev := range f.Events {
-		if ev.Offset < src.next {
+		switch {
+		case ev.Offset >= src.next:
+			src.again = false
+		case src.again:
+			t.recycle(ev)
+			continue
+		default:
 			return fmt.Errorf("%w: %s/%d has %d after %d", ErrOrder, src.Stream, src.Partition, ev.Offset, src.next-1)
 		}
 		src.next = ev.Offset + 1

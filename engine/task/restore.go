@@ -99,7 +99,8 @@ func (t *Task) restoreMarks(h *header) error {
 		if s.Source != t.sources[i].Source {
 			return fmt.Errorf("%w: source %d is %v, the task has %v", errSnapshot, i, s.Source, t.sources[i].Source)
 		}
-		t.sources[i].mark, t.sources[i].idle, t.sources[i].next, t.sources[i].left = s.Mark, s.Idle, s.Next, s.Left
+		src := &t.sources[i]
+		src.mark, src.idle, src.next, src.left, src.again = s.Mark, s.Idle, s.Next, s.Left, s.Again
 	}
 	for i, mark := range h.Streams {
 		t.streams[i].mark = mark

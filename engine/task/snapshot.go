@@ -55,6 +55,7 @@ type sourceHeader struct {
 	Idle   int64 `json:",omitempty"`
 	Next   int64 `json:",omitempty"`
 	Left   bool  `json:",omitempty"`
+	Again  bool  `json:",omitempty"`
 }
 
 type groupHeader struct {
@@ -126,7 +127,7 @@ func (t *Task) header() *header {
 	h := &header{Position: t.pos, Digest: t.digest, Counts: t.counts, Misplaced: t.misplaced, Epoch: t.epoch,
 		SlotIDs: t.slotIDs, Handed: t.handed, Clock: t.said, Set: t.set, Lists: t.lists}
 	for _, s := range t.sources {
-		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark, s.idle, s.next, s.left})
+		h.Sources = append(h.Sources, sourceHeader{s.Source, s.mark, s.idle, s.next, s.left, s.again})
 	}
 	for i := range t.streams {
 		h.Streams = append(h.Streams, t.streams[i].mark)

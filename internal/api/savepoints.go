@@ -14,7 +14,7 @@ import (
 type Savepoints interface {
 	// Ask begins a savepoint of every task of the job, wherever it runs. The error
 	// matches ErrSavepointTaken or ErrSavepointName where the name is the cause,
-	// ErrSavepointKeyed where the rules are.
+	// is a SavepointRefused where the job is.
 	Ask(ctx context.Context, name string) (Savepoint, error)
 	// All returns them in order of name.
 	All(ctx context.Context) ([]Savepoint, error)
@@ -26,9 +26,13 @@ type Savepoints interface {
 var (
 	ErrSavepointTaken   = errors.New("a savepoint of this name exists")
 	ErrSavepointName    = errors.New("a savepoint's name is lower case letters, digits and dashes, a letter first, at most 63")
-	ErrSavepointKeyed   = errors.New("rules of the job run over keyed logs, which a savepoint cannot hold yet")
 	ErrSavepointUnknown = errors.New("there is no such savepoint")
 )
+
+// A SavepointRefused says why the job can have no savepoint now.
+type SavepointRefused string
+
+func (e SavepointRefused) Error() string { return string(e) }
 
 // A Savepoint is one as clients see it.
 type Savepoint struct {
@@ -64,11 +68,12 @@ func (s *server) askSavepoint(w http.ResponseWriter, r *http.Request) error {
 		name = strings.ToLower(s.now().UTC().Format("sp-20060102t150405z"))
 	}
 	p, err := s.savepoints.Ask(r.Context(), name)
+	refused, is := errors.AsType[SavepointRefused](err)
 	switch {
 	case errors.Is(err, ErrSavepointTaken):
 		return &problem{status: http.StatusConflict, detail: ErrSavepointTaken.Error(), cause: err}
-	case errors.Is(err, ErrSavepointKeyed):
-		return &problem{status: http.StatusConflict, detail: ErrSavepointKeyed.Error(), cause: err}
+	case is:
+		return &problem{status: http.StatusConflict, detail: refused.Error()}
 	case errors.Is(err, ErrSavepointName):
 		return badRequest("", "%s", ErrSavepointName)
 	case err != nil:

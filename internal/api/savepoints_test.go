@@ -66,8 +66,10 @@ func TestSavepoints(t *testing.T) {
 		t.Errorf("two are running: %s", body)
 	}
 	g.want(http.StatusNotFound, "POST", "/v1/jobs/other/savepoints", "")
-	g.savepoints.err = api.ErrSavepointKeyed
-	g.want(http.StatusConflict, "POST", at+"?name=later", "")
+	g.savepoints.err = api.SavepointRefused("a rescale is under way")
+	if body := g.want(http.StatusConflict, "POST", at+"?name=later", "").Body.String(); !strings.Contains(body, "a rescale is under way") {
+		t.Errorf("it is not said why: %s", body)
+	}
 	g.savepoints.err = errors.New("the store is away")
 	g.want(http.StatusServiceUnavailable, "POST", at+"?name=later", "")
 	g.want(http.StatusServiceUnavailable, "GET", at, "")

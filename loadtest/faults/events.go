@@ -145,6 +145,14 @@ func identity(a *alert.Alert) string {
 	return b.String()
 }
 
+// total counts all, those that are there twice too.
+func (s alertSet) total() (n int) {
+	for _, times := range s {
+		n += times
+	}
+	return n
+}
+
 // difference tells how got differs from want, at most a few lines of it.
 func (want alertSet) difference(got alertSet) string {
 	var lost, extra, twice []string

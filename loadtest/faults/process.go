@@ -4,6 +4,7 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,7 @@ type process struct {
 type settings struct {
 	Name, Brokers, CassandraHost, CassandraPort, Keyspace, Dir string
 	Instance, Address                                          string
+	Job                                                        string // "": as Name
 	CheckpointEvery                                            time.Duration
 	History                                                    string
 	Keyed                                                      int           // partitions of keyed logs; 0: the default
@@ -49,7 +51,7 @@ type settings struct {
 	Within                                                     string        // a control group that the process begins in, a folder; "": that of the test
 }
 
-var configText = template.Must(template.New("serve.yaml").Parse(`job: {{.Name}}
+var configText = template.Must(template.New("serve.yaml").Parse(`job: {{or .Job .Name}}
 instance: {{.Instance}}
 kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}, replication: {{.Replication}}, keyed_partitions: {{.Keyed}}{{with .CommitEvery}}, commit_every: {{.}}{{end}}}
 http: {address: "{{.Address}}"}
@@ -68,7 +70,7 @@ history:
 func newProcess(t *testing.T, binary string, s settings, instance string) *process {
 	t.Helper()
 	s.Instance, s.Address = instance, freeAddress(t)
-	p := &process{t: t, binary: binary, job: s.Name, address: s.Address, within: s.Within,
+	p := &process{t: t, binary: binary, job: cmp.Or(s.Job, s.Name), address: s.Address, within: s.Within,
 		config: filepath.Join(s.Dir, instance+".yaml"), log: filepath.Join(s.Dir, instance+".log")}
 	var text bytes.Buffer
 	if err := configText.Execute(&text, s); err != nil {
