@@ -23,14 +23,13 @@ type paned struct {
 	total []agg.Acc // of a window
 	part  []agg.Acc // of one salt
 	older []byte
-	head  []byte
+	own   []byte // a copy of a state
 
 	closed func(*frames) // takes a window that ends, instead of an alert; nil: it is judged
 }
 
 // A frames is the state of a paned rule:
 //
-//	format  one byte
 //	origin  time that other times are relative to, signed varint
 //	keys    the key's values
 //	next    start of the next window to evaluate, minus origin, signed; panes
@@ -38,7 +37,8 @@ type paned struct {
 //	older   length, then all panes but the newest, as panes are
 //	newest  the newest pane: start minus origin, signed; events; length;
 //	        accumulators
-//	trail   see trail
+//
+// as its head, and the trail.
 type frames struct {
 	origin int64
 	keys   keyring
@@ -64,17 +64,17 @@ func newPaned(w *rule) *paned {
 }
 
 func (p *paned) decode(state []byte) (frames, error) {
-	c := cursorOn(state)
 	var f frames
-	if c.Byte() != formatPaned {
-		return f, errCorrupt
+	c, latest, err := p.parts(state, formatPaned)
+	if err != nil {
+		return f, err
 	}
+	f.trail = latest
 	f.origin = c.Varint()
 	f.keys = c.keyring(len(p.KeyTypes))
 	f.next = c.Varint() + f.origin
 	f.older = c.Bytes()
 	f.newest = c.pane(f.origin)
-	f.trail = c.trail()
 	if len(c.Buf) != 0 {
 		c.Bad = true
 	}
@@ -117,9 +117,10 @@ func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out 
 	if !ok {
 		return
 	}
+	p.read(ev)
 	var f frames
 	start := ev.Time - floorMod(ev.Time-p.Window.Offset, p.every)
-	state := s.Get(key)
+	state := s.(match.Paging).Edit(key)
 	if len(state) > 0 {
 		var err error
 		f, err = p.decode(state)
@@ -129,13 +130,13 @@ func (p *paned) Event(key []byte, ev *event.Event, _ uint64, s match.Store, out 
 		f.newest.start = start
 	}
 	next := f.next
-	p.read(ev)
 	p.spread(&f, start, ev)
 	if p.Shown {
 		ev = nil // no evidence
 	}
-	p.state = p.append(p.state[:0], &f, stream, ev)
-	s.Put(key, p.state)
+	p.head = p.append(p.head[:0], &f)
+	p.extend(&f.trail, stream, ev, f.origin)
+	p.save(key, state, s, formatPaned, p.head, f.trail)
 	if len(state) == 0 || f.next != next {
 		s.Timer(key, f.next+p.Window.Size)
 	}
@@ -173,15 +174,19 @@ func (p *paned) turn(f *frames, start int64) {
 
 func floorMod(a, b int64) int64 { return (a%b + b) % b }
 
-func (p *paned) append(buf []byte, f *frames, stream int, ev *event.Event) []byte {
-	buf = append(buf, formatPaned)
+func (p *paned) append(buf []byte, f *frames) []byte {
 	buf = binary.AppendVarint(buf, f.origin)
 	buf = append(buf, f.keys...)
 	buf = binary.AppendVarint(buf, f.next-f.origin)
 	buf = binary.AppendUvarint(buf, uint64(len(f.older)))
 	buf = append(buf, f.older...)
-	buf = f.newest.append(buf, f.origin)
-	return p.appendTrail(buf, f.trail, stream, ev, f.origin)
+	return f.newest.append(buf, f.origin)
+}
+
+// rewrite writes a state whose trail got no event.
+func (p *paned) rewrite(key []byte, s match.Store, f *frames) {
+	p.head, p.entry = p.append(p.head[:0], f), p.entry[:0]
+	p.save(key, nil, s, formatPaned, p.head, f.trail)
 }
 
 // Deadline evaluates the windows that end at or before at.
@@ -192,8 +197,8 @@ func (p *paned) Deadline(key []byte, at int64, s match.Store, out *match.Output)
 		s.Timer(key, 0)
 		return
 	}
-	p.head = append(p.head[:0], state...)
-	f, err := p.decode(p.head)
+	p.own = append(p.own[:0], state...)
+	f, err := p.decode(p.own)
 	p.mustRead(err)
 	_, live := p.forget(&f)
 	for live && f.next+p.Window.Size <= at {
@@ -204,8 +209,7 @@ func (p *paned) Deadline(key []byte, at int64, s match.Store, out *match.Output)
 		s.Timer(key, 0)
 		return
 	}
-	p.state = p.append(p.state[:0], &f, 0, nil)
-	s.Put(key, p.state)
+	p.rewrite(key, s, &f)
 	s.Timer(key, f.next+p.Window.Size)
 }
 

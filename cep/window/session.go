@@ -18,12 +18,13 @@ type session struct {
 
 // A sitting is the state of a session rule:
 //
-//	format  one byte
 //	start   time of the first event, signed varint; other times are relative
 //	last    time of the latest event, minus start
 //	keys    the key's values
 //	n       events
-//	accumulators, trail
+//	accumulators
+//
+// as its head, and the trail.
 type sitting struct {
 	start, last int64
 	keys        keyring
@@ -33,18 +34,18 @@ type sitting struct {
 }
 
 func (r *session) decode(state []byte) (sitting, error) {
-	c := cursorOn(state)
 	var t sitting
-	if c.Byte() != formatSession {
-		return t, errCorrupt
+	c, latest, err := r.parts(state, formatSession)
+	if err != nil {
+		return t, err
 	}
+	t.trail = latest
 	t.start = c.Varint()
 	t.last = t.start + int64(c.Uvarint())
 	t.keys = c.keyring(len(r.KeyTypes))
 	t.n = int(c.Uvarint())
 	t.accs = r.accs
 	r.accumulators(&c, t.accs)
-	t.trail = c.trail()
 	if len(c.Buf) != 0 {
 		c.Bad = true
 	}
@@ -60,8 +61,10 @@ func (r *session) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 	if !ok {
 		return
 	}
+	r.read(ev)
 	var t sitting
-	if state := s.Get(key); len(state) > 0 {
+	state := s.(match.Paging).Edit(key)
+	if len(state) > 0 {
 		var err error
 		t, err = r.decode(state)
 		r.mustRead(err)
@@ -74,24 +77,22 @@ func (r *session) Event(key []byte, ev *event.Event, _ uint64, s match.Store, ou
 		s.Timer(key, ev.Time+r.Window.Size)
 	}
 	t.last, t.n = ev.Time, t.n+1
-	r.read(ev)
 	r.add(t.accs, r.args)
 	if r.Shown {
 		r.changed(Change{Turn: Moved, At: ev.Time})
 		ev = nil // no evidence
 	}
-	r.state = r.append(r.state[:0], &t, stream, ev)
-	s.Put(key, r.state)
+	r.head = r.append(r.head[:0], &t)
+	r.extend(&t.trail, stream, ev, t.start)
+	r.save(key, state, s, formatSession, r.head, t.trail)
 }
 
-func (r *session) append(buf []byte, t *sitting, stream int, ev *event.Event) []byte {
-	buf = append(buf, formatSession)
+func (r *session) append(buf []byte, t *sitting) []byte {
 	buf = binary.AppendVarint(buf, t.start)
 	buf = binary.AppendUvarint(buf, uint64(t.last-t.start))
 	buf = append(buf, t.keys...)
 	buf = binary.AppendUvarint(buf, uint64(t.n))
-	buf = r.appendAccumulators(buf, t.accs)
-	return r.appendTrail(buf, t.trail, stream, ev, t.start)
+	return r.appendAccumulators(buf, t.accs)
 }
 
 // Deadline ends the session, unless it has gone on since the deadline was set.

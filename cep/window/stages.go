@@ -120,8 +120,7 @@ func (m *merger) Event(key []byte, ev *event.Event, _ uint64, s match.Store, _ *
 	p.mustRead(c.err())
 	p.fold(&f, start, int(salt), int(n), part)
 	f.trail = m.joined(&f, latest)
-	p.state = p.append(p.state[:0], &f, 0, nil)
-	s.Put(key, p.state)
+	p.rewrite(key, s, &f)
 	if len(state) == 0 || f.next != next {
 		s.Timer(key, f.next+p.Window.Size)
 	}

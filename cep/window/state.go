@@ -1,7 +1,6 @@
 package window
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/caltrop/caltrop/cep/agg"
@@ -11,8 +10,8 @@ import (
 // formatState is the first byte of every window state, per kind of window.
 const (
 	formatRolling = 0x15
-	formatPaned   = 0x22
-	formatSession = 0x31
+	formatPaned   = 0x23
+	formatSession = 0x32
 )
 
 var errCorrupt = errors.New("corrupt window state")
@@ -78,68 +77,6 @@ func (c *cursor) keyring(fields int) keyring {
 		c.skipValue()
 	}
 	return keyring(from[:len(from)-len(c.Buf)])
-}
-
-// A trail is the latest events of a window, oldest first, each as its length
-// and then its time minus the state's origin, its stream and its compact form.
-type trail struct {
-	n   int
-	buf []byte
-}
-
-func (c *cursor) trail() trail {
-	n := c.Uvarint()
-	t := trail{buf: c.Bytes()}
-	if n > uint64(len(t.buf)) {
-		c.Bad = true
-	}
-	t.n = int(n)
-	return t
-}
-
-// drop forgets the oldest n events.
-func (t *trail) drop(n int) error {
-	c := cursorOn(t.buf)
-	for range n {
-		c.Bytes()
-	}
-	t.buf, t.n = c.Buf, t.n-n
-	return c.err()
-}
-
-// dropBefore forgets the events before a time.
-func (t *trail) dropBefore(from, origin int64) error {
-	for t.n > 0 {
-		c := cursorOn(t.buf)
-		entry := cursorOn(c.Bytes())
-		if at := entry.Varint() + origin; c.Bad || entry.Bad || at >= from {
-			return errors.Join(c.err(), entry.err())
-		}
-		t.buf, t.n = c.Buf, t.n-1
-	}
-	return nil
-}
-
-// appendTrail appends a trail followed by one more event to buf; ev may be
-// nil. It keeps at most w.kept events.
-func (w *rule) appendTrail(buf []byte, t trail, stream int, ev *event.Event, origin int64) []byte {
-	if ev == nil {
-		buf = event.AppendUvarint(buf, uint64(t.n))
-		return append(event.AppendUvarint(buf, uint64(len(t.buf))), t.buf...)
-	}
-	if t.n >= w.kept {
-		w.mustRead(t.drop(t.n - w.kept + 1))
-	}
-	w.pack(stream, ev)
-	var head [2 * binary.MaxVarintLen64]byte
-	at := binary.PutVarint(head[binary.MaxVarintLen64:], ev.Time-origin)
-	size := binary.PutUvarint(head[:], uint64(at+len(w.packed)))
-	buf = event.AppendUvarint(buf, uint64(t.n+1))
-	buf = event.AppendUvarint(buf, uint64(len(t.buf)+size+at+len(w.packed)))
-	buf = append(buf, t.buf...)
-	buf = append(buf, head[:size]...)
-	buf = append(buf, head[binary.MaxVarintLen64:binary.MaxVarintLen64+at]...)
-	return append(buf, w.packed...)
 }
 
 // pack makes w.packed an event but for its time: its stream and its compact

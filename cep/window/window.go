@@ -25,8 +25,8 @@ const (
 // stepName is what a window alert calls the step of its evidence.
 const stepName = "window"
 
-// New returns the evaluator of a window rule. That of a rolling window asks for
-// a Store that is Paging. It panics when r has no window.
+// New returns the evaluator of a window rule. It asks for a Store that is Paging,
+// and panics when r has no window.
 func New(r *prog.Rule) match.Evaluator {
 	w := newRule(r)
 	switch r.Window.Kind {
@@ -62,6 +62,9 @@ type rule struct {
 	args   []event.Value
 	state  []byte // where a new state is put together
 	packed []byte // one event of it
+	head   []byte // of a state
+	entry  []byte // what an event adds to a trail
+	layout layout // of the state that was read last
 
 	changes []Change // of a view: what the last call did
 }
