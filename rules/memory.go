@@ -30,7 +30,7 @@ func (l *MemoryLog) Tail(ctx context.Context, after int64, apply func(Entry) err
 			return err
 		}
 		if err := apply(e); err != nil {
-			return fmt.Errorf("applying entry %d: %w", e.Offset, err)
+			return err
 		}
 	}
 }

@@ -75,7 +75,8 @@ type Registry struct {
 		moved     chan struct{} // closed when offset next grows, or a list's topic has a new version
 		feeds     map[feedKey]*feed
 		tables    tables
-		live      bool // ready is closed
+		strange   map[string]error // what is wrong with entries before the end, by key, unless a later one of the key has undone it
+		live      bool             // ready is closed
 	}
 }
 
@@ -92,7 +93,7 @@ func NewRegistry(o Options) *Registry {
 	r := &Registry{log: o.Log, now: o.Now, opts: o, write: make(chan struct{}, 1), ready: make(chan struct{}), past: make(chan *pasts, 1)}
 	r.write <- struct{}{}
 	r.past <- &pasts{}
-	r.mu.feeds = map[feedKey]*feed{}
+	r.mu.feeds, r.mu.strange = map[feedKey]*feed{}, map[string]error{}
 	r.mu.offset = -1
 	r.mu.heads, r.mu.scales = map[string]*head{}, map[string]*Scale{}
 	r.mu.revisions = map[Ref]*Revision{}
@@ -112,10 +113,15 @@ func (r *Registry) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	fed := make(chan struct{})
 	go func() { defer close(fed); r.feedLists(ctx) }()
-	err := r.log.Tail(ctx, after, r.apply, r.caughtUp)
+	var wrong error
+	err := r.log.Tail(ctx, after, r.apply, func() {
+		if wrong = r.caughtUp(); wrong != nil {
+			stop()
+		}
+	})
 	stop()
 	<-fed
-	if err != nil {
+	if err = cmp.Or(wrong, err); err != nil {
 		return fmt.Errorf("reading the rules log: %w", err)
 	}
 	return nil
@@ -239,9 +245,29 @@ var ErrNotFound = errors.New("not found")
 
 // apply takes one entry of the log into the state. An entry that is not of
 // this build stops the registry: going on without it could run a wrong rule.
+// Until the log has been read to its end a later entry of the key undoes it.
 func (r *Registry) apply(e Entry) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.mu.strange, e.Key)
+	err := r.take(e)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("entry %d, of the key %q: %w; a record of this key without a value undoes it", e.Offset, e.Key, err)
+	if r.mu.live {
+		return err
+	}
+	r.mu.strange[e.Key], r.mu.offset = err, e.Offset
+	return nil
+}
+
+// take is apply with mu held. No value undoes a strange entry, and nothing else.
+func (r *Registry) take(e Entry) error {
+	if e.Value == nil {
+		r.mu.offset = e.Offset
+		return nil
+	}
 	if isScale(e.Key) {
 		return r.applyScale(e)
 	}
@@ -249,11 +275,9 @@ func (r *Registry) apply(e Entry) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case e.Value == nil: // nothing is ever deleted by this build
-	case revision > 0:
+	if revision > 0 {
 		err = r.applyRevision(Ref{k, name, revision}, e.Value)
-	default:
+	} else {
 		err = r.applyHead(k, name, e.Value)
 	}
 	if err != nil {
@@ -298,17 +322,22 @@ func (r *Registry) applyHead(k Kind, name string, value []byte) error {
 	return nil
 }
 
-func (r *Registry) caughtUp() {
+// caughtUp returns what is wrong with the log, once it has been read to its end.
+func (r *Registry) caughtUp() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.mu.live {
-		return
+		return nil
+	}
+	if keys := slices.Sorted(maps.Keys(r.mu.strange)); len(keys) > 0 {
+		return r.mu.strange[keys[0]]
 	}
 	r.mu.live = true
 	if err := r.publish(); err != nil {
 		panic(fmt.Sprintf("rules: %v", err)) // every head was checked to have its revision
 	}
 	close(r.ready)
+	return nil
 }
 
 // publish makes the set of the current heads and wakes who waits for it.

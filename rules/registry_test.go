@@ -321,13 +321,21 @@ func TestForeignEntriesStopTheRegistry(t *testing.T) {
 		{Key: "rule/probe", Value: []byte(`{"format":1,"next":2,"revision":1,"state":"live"}`)}, // its revision is not there
 		{Key: "profile/card", Value: []byte(`{}`)},
 		{Key: "rule/probe/x", Value: []byte(`{}`)},
+		{Key: "", Value: []byte("a line typed by hand")},
 	} {
 		log := &rules.MemoryLog{}
 		if _, err := log.Append(t.Context(), -1, []rules.Record{rec}); err != nil {
 			t.Fatal(err)
 		}
-		if err := rules.NewRegistry(rules.Options{Log: log}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "applying entry 0") {
+		if err := rules.NewRegistry(rules.Options{Log: log}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("entry 0, of the key %q", rec.Key)) {
 			t.Errorf("Run over %s = %v, want an error that names the entry", rec.Key, err)
+		}
+		if _, err := log.Append(t.Context(), 0, []rules.Record{{Key: rec.Key}}); err != nil {
+			t.Fatal(err)
+		}
+		r := start(t, log) // undone
+		if _, _, err := r.Put(t.Context(), rules.Change{Kind: rules.KindStream, Name: "payment", Text: []byte(paymentStream)}); err != nil {
+			t.Errorf("a write behind %s, undone: %v", rec.Key, err)
 		}
 	}
 }

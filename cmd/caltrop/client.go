@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -30,6 +31,9 @@ func postJSON(ctx context.Context, address string, v any) error {
 func ask(ctx context.Context, method, address string, status int, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeMax)
 	defer cancel()
+	if !strings.Contains(address, "://") {
+		return fmt.Errorf("asking %s: write the address as http://host:port", address)
+	}
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", address, err)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,16 +179,31 @@ func readConfig(path string) (*config, error) {
 	return &c, nil
 }
 
-// typeInError is how YAML's reader names the Go type that lacks a key.
-var typeInError = regexp.MustCompile(`field (\S+) not found in type \S+`)
+// How YAML's reader names the Go type that lacks a key, or that a value is not of.
+var (
+	typeInError = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	noNetwork   = regexp.MustCompile(`netip\.ParsePrefix\("([^"]*)"\): .*`)
+	kindInError = regexp.MustCompile("cannot unmarshal !!\\w+ (`.*`) into (\\S+)")
+)
 
-// plain says which keys are unknown in words of the file.
+// plain says which keys are unknown, and what a value should be, in words of the file.
 func plain(err error) error {
 	var wrong *yaml.TypeError
 	if !errors.As(err, &wrong) {
-		return err
+		return errors.New(noNetwork.ReplaceAllString(err.Error(), "webhooks.allow: $1 is no network, as 10.1.0.0/16"))
 	}
-	return errors.New(typeInError.ReplaceAllString(strings.Join(wrong.Errors, "; "), "$1 is no key here, deploy/serve.yaml has them all"))
+	text := typeInError.ReplaceAllString(strings.Join(wrong.Errors, "; "), "$1 is no key here, deploy/serve.yaml has them all")
+	return errors.New(kindInError.ReplaceAllStringFunc(text, func(of string) string {
+		value, kind := kindInError.FindStringSubmatch(of)[1], kindInError.FindStringSubmatch(of)[2]
+		return value + " is not " + cmp.Or(kindsOfValues[kind], "what belongs here, as in deploy/serve.yaml")
+	}))
+}
+
+var kindsOfValues = map[string]string{
+	"time.Duration": "a time with its unit, as 30s or 5m",
+	"[]string":      "a list, as [a, b]",
+	"int":           "a whole number within bounds",
+	"bool":          "true or false",
 }
 
 // fill sets the defaults.
@@ -218,10 +234,11 @@ func (c *config) validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	check(len(c.Kafka.Brokers) > 0, "kafka.brokers: at least one address is needed")
+	check(len(c.Kafka.Brokers) > 0 && !slices.Contains(c.Kafka.Brokers, ""), "kafka.brokers: at least one address is needed, and none is empty")
 	check(c.Data != "", "data: a directory is needed")
 	check(c.Checkpoint.Every >= time.Second, "checkpoints.every is %s, want at least 1s", c.Checkpoint.Every)
 	check(c.Checkpoint.fromIsLegal(), "checkpoints.from_savepoint is %q, want JOB/NAME", c.Checkpoint.From)
+	check(c.Checkpoint.S3.Endpoint != "" || c.Checkpoint.S3 == s3Config{}, "checkpoints.s3.endpoint is missing")
 	check(c.Checkpoint.Directory == "" || c.Checkpoint.S3.Endpoint == "", "checkpoints: a directory or s3, not both")
 	check(c.Kafka.CommitEvery >= 0 && c.Kafka.CommitEvery <= time.Second, "kafka.commit_every is %s, want at most 1s", c.Kafka.CommitEvery)
 	check(c.Kafka.Keyed >= 0 && c.Kafka.Keyed <= keyedPartitionsMax, "kafka.keyed_partitions is %d, want at most %d", c.Kafka.Keyed, keyedPartitionsMax)

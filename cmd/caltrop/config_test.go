@@ -42,6 +42,12 @@ func TestAWrongConfigurationSaysWhatIsWrong(t *testing.T) {
 		{"a size that no machine has", good + "memory: 99999999999GiB\n", `"99999999999GiB" is no size`},
 		{"a file that is too long", good + "#" + strings.Repeat("x", 1<<20), "over 1048576 bytes"},
 		{"an unknown level of the log", good + "log: {level: loud}\n", `log.level is "loud"`},
+		{"a time without a unit", good + "checkpoints: {every: 30}\n", "line 3: `30` is not a time with its unit, as 30s or 5m"},
+		{"one address in place of a list", "kafka: {brokers: 'a:1'}\ndata: d\n", "line 1: `a:1` is not a list, as [a, b]"},
+		{"a number past all bounds", good + "generation: 99999999999999999999\n", "is not a whole number within bounds"},
+		{"an empty address", "kafka: {brokers: ['']}\ndata: d\n", "none is empty"},
+		{"a bucket that is nowhere", good + "checkpoints: {s3: {bucket: b}}\n", "checkpoints.s3.endpoint is missing"},
+		{"an address in place of a network", good + "webhooks: {allow: [10.0.0.1]}\n", "webhooks.allow: 10.0.0.1 is no network"},
 		{"checkpoints too often", good + "checkpoints: {every: 1ms}\n", "checkpoints.every is 1ms"},
 	}
 	for _, c := range cases {

@@ -65,6 +65,9 @@ func (c *config) checkSecurity() error {
 		if holdsSecret(name) {
 			errs = append(errs, fmt.Errorf("kafka.settings: %s is a secret: write it under kafka.sasl or kafka.tls, from a file or the environment", name))
 		}
+		if slices.Contains(ownSettings, name) {
+			errs = append(errs, fmt.Errorf("kafka.settings: %s is not to be set: what is read, and what counts as done, goes by it", name))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -83,6 +86,14 @@ func (s *saslConfig) check() error {
 		return nil
 	}
 	return fmt.Errorf("sasl: mechanism is %q, want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", s.Mechanism)
+}
+
+// ownSettings of librdkafka decide what a client reads and commits, and which group
+// it is in: each client has them as it needs them.
+var ownSettings = []string{
+	"bootstrap.servers", "metadata.broker.list", "group.id", "group.instance.id", "group.protocol", "partition.assignment.strategy", "transactional.id",
+	"isolation.level", "auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof", "enable.idempotence",
+	"acks", "request.required.acks", "go.delivery.reports", "go.logs.channel.enable",
 }
 
 // holdsSecret reports whether a setting of librdkafka is a secret.
@@ -105,6 +116,9 @@ func (k *kafkaConfig) options() (kafka.Options, error) {
 		if value != "" {
 			settings[name] = value
 		}
+	}
+	if _, err := clientTLS("kafka", k.TLS); err != nil { // the library would not name the file
+		return kafka.Options{}, err
 	}
 	if k.TLS != nil {
 		set("security.protocol", "ssl")

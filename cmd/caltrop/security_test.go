@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/caltrop/caltrop/internal/api"
+	"github.com/caltrop/caltrop/internal/secure"
 	"github.com/caltrop/caltrop/sinks/alert"
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -236,6 +237,8 @@ func TestAnInsecureConfigurationIsRefused(t *testing.T) {
 		{"a password in the file", "sasl: {mechanism: PLAIN, username: u, password: " + canary + "}", "", "does not stand in the configuration"},
 		{"a password in the settings", "settings: {sasl.password: " + canary + "}", "", "sasl.password is a secret"},
 		{"a key in the settings", "settings: {ssl.key.pem: " + canary + "}", "", "ssl.key.pem is a secret"},
+		{"uncommitted records", "settings: {isolation.level: read_uncommitted}", "", "kafka.settings: isolation.level is not to be set"},
+		{"a group of ours", "settings: {group.id: mine}", "", "kafka.settings: group.id is not to be set"},
 		{"an unknown mechanism", "sasl: {mechanism: NTLM}", "", `sasl: mechanism is "NTLM"`},
 		{"a user without a mechanism", "sasl: {username: u}", "", "mechanism is missing"},
 		{"a user without a password", "sasl: {mechanism: PLAIN, username: u}", "", "username and password are needed"},
@@ -259,5 +262,9 @@ func TestAnInsecureConfigurationIsRefused(t *testing.T) {
 	}
 	if _, err := c.Kafka.options(); err == nil || !strings.Contains(err.Error(), "CALTROP_TEST_UNSET") {
 		t.Errorf("a secret that is not there: %v", err)
+	}
+	c.Kafka.SASL, c.Kafka.TLS = saslConfig{}, &secure.TLS{CA: "absent.pem"}
+	if _, err := c.Kafka.options(); err == nil || !strings.Contains(err.Error(), "kafka.tls: reading the authorities: open absent.pem") {
+		t.Errorf("a file that is not there: %v", err)
 	}
 }

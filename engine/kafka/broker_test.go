@@ -33,7 +33,13 @@ func openJob(t *testing.T, job string, brokers ...string) *Cluster {
 // openKeyed is openJob with keyed logs of so many partitions.
 func openKeyed(t *testing.T, job string, partitions int, brokers ...string) *Cluster {
 	t.Helper()
-	c, err := Open(Options{Brokers: brokers, Job: job, KeyedPartitions: partitions, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return openOptions(t, Options{Brokers: brokers, Job: job, KeyedPartitions: partitions})
+}
+
+func openOptions(t *testing.T, o Options) *Cluster {
+	t.Helper()
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	c, err := Open(o)
 	if err != nil {
 		t.Fatalf("opening the cluster: %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/caltrop/caltrop/sinks/alert"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const streamText = `apiVersion: caltrop/v1
@@ -87,6 +88,11 @@ func newBenchOf(t *testing.T, stream string) *bench {
 	t.Helper()
 	t.Parallel()
 	broker, c := startBroker(t, "payments")
+	return benchOn(t, broker, c, stream)
+}
+
+func benchOn(t *testing.T, broker *kfake.Cluster, c *Cluster, stream string) *bench {
+	t.Helper()
 	b := &bench{t: t, broker: broker, cluster: c}
 	if err := c.Prepare(testContext(t)); err != nil {
 		t.Fatal(err)
@@ -304,6 +310,51 @@ func TestTwoEnginesShareThePartitionsAndTakeOver(t *testing.T) {
 	b.until("both tasks at the second", func() bool { return b.live(second) == 2 })
 	b.produce(b.fails("c2", 100)...)
 	b.wantAlerts(2)
+}
+
+// Deployments with prefixes of their own share brokers and the default name of the
+// job: neither fences the other.
+func TestTwoPrefixesOfOneJobShareTheBrokers(t *testing.T) {
+	b := newBench(t)
+	ids := make(chan string, 1000)
+	b.broker.ControlKey(int16(kmsg.InitProducerID), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.broker.KeepControl()
+		ids <- *req.(*kmsg.InitProducerIDRequest).TransactionalID
+		return nil, nil, false
+	})
+	b.engine()
+	other := benchOn(t, b.broker, openOptions(t, Options{Brokers: b.broker.ListenAddrs(), Job: "test", Prefix: "other", KeyedPartitions: 2}), streamText)
+	other.engine()
+	b.produce(b.fails("c1", 0)...)
+	b.wantAlerts(1)
+	other.wantAlerts(1)
+	seen := map[string]int{}
+	for len(ids) > 0 {
+		prefix, _, _ := strings.Cut(<-ids, ".")
+		seen[prefix]++
+	}
+	if len(seen) != 2 || seen["caltrop"] < 2 || seen["other"] < 2 {
+		t.Errorf("producers by what their ids begin with: %v, want those of caltrop and other", seen)
+	}
+}
+
+// The topic of alerts is deleted: it is made again, and what was not committed
+// comes, without a restart.
+func TestADeletedTopicOfAlertsComesBack(t *testing.T) {
+	b := newBench(t)
+	b.engine()
+	b.produce(b.fails("c1", 0)...)
+	b.wantAlerts(1)
+	admin, err := b.cluster.admin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.DeleteTopics(testContext(t), []string{b.cluster.Topics().Alerts()}); err != nil {
+		t.Fatal(err)
+	}
+	b.produce(b.fails("c2", 100)...)
+	b.until("the topic", func() bool { n, err := b.cluster.Partitions(b.cluster.Topics().Alerts()); return n > 0 && err == nil })
+	b.wantAlerts(1)
 }
 
 func (b *bench) dead() []*ck.Message { return b.committed(b.cluster.Topics().Dead()) }

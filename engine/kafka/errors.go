@@ -38,6 +38,19 @@ func fenced(err error) error {
 	return err
 }
 
+// topicGone reports whether a topic that was written to may have been deleted.
+func topicGone(err error) bool {
+	var ke ck.Error
+	if !errors.As(err, &ke) {
+		return false
+	}
+	switch ke.Code() {
+	case ck.ErrTimedOut, ck.ErrUnknownTopicOrPart, ck.ErrUnknownTopic, ck.ErrUnknownPartition:
+		return true
+	}
+	return false
+}
+
 // isFinal reports whether the same client need not try again: the caller gave
 // up, the client is dead or fenced, or halts says so.
 func isFinal(err error) bool {

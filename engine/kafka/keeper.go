@@ -18,8 +18,7 @@ type TaskID struct {
 	Partition  int32
 }
 
-// String is the task's transactional id and the name of its checkpoints:
-// JOB.INPUT.GENERATION.PARTITION.
+// String is the name of the task and of its checkpoints: JOB.INPUT.GENERATION.PARTITION.
 func (id TaskID) String() string {
 	return id.Job + "." + id.Input + "." + strconv.Itoa(id.Generation) + "." + strconv.Itoa(int(id.Partition))
 }

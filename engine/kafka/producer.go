@@ -102,7 +102,11 @@ func (p *producer) commit(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	if err := p.client.CommitTransaction(ctx); err != nil {
+	err := p.client.CommitTransaction(ctx)
+	if topicGone(err) {
+		return fmt.Errorf("committing %d records: not taken in %s, as a topic that they go to is gone, or its brokers are away or slow: %w", p.records, commitTimeout, err)
+	}
+	if err != nil {
 		return fenced(fmt.Errorf("committing %d records: %w", p.records, err))
 	}
 	p.open = false

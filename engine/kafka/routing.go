@@ -79,7 +79,7 @@ func (t *routing) acquire(ctx context.Context) error {
 	if t.reader, err = t.cluster.taskReader(topic, t.id.Partition); err != nil { // it connects while the owner before is fenced
 		return err
 	}
-	if t.producer, err = t.cluster.openProducer(ctx, t.id.String()); err != nil {
+	if t.producer, err = t.takeOver(ctx); err != nil {
 		return err
 	}
 	t.out = output{topics: t.cluster.Topics(), id: t.id, progress: topic, producer: t.producer}
@@ -129,9 +129,9 @@ func (t *routing) committed(ctx context.Context, end int64) (route.Progress, err
 	case !known && p.Next < low:
 		p.Next = low
 	case p.Next < low:
-		return p, t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", p.Next, t.topic, low)
+		return p, t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it; a new generation begins with what is left", p.Next, t.topic, low)
 	case p.Next > high:
-		return p, t.halt("offset %d was committed, but topic %s ends before %d: the topic was made anew", p.Next-1, t.topic, high)
+		return p, t.halt("offset %d was committed, but topic %s ends before %d: the topic was made anew; a new generation begins with what it holds", p.Next-1, t.topic, high)
 	}
 	return p, t.reader.seek(ck.Offset(p.Next))
 }

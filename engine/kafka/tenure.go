@@ -72,7 +72,7 @@ func (t *tenure) acquire(ctx context.Context) (err error) {
 	if t.reader, err = t.cluster.taskReader(t.topic, t.id.Partition); err != nil { // it connects while the owner before is fenced
 		return err
 	}
-	if t.producer, err = t.cluster.openProducer(ctx, t.id.String()); err != nil {
+	if t.producer, err = t.takeOver(ctx); err != nil {
 		return err
 	}
 	t.parts.relay = route.NewRelay(t.id.Partition, n, t.topic)
@@ -176,7 +176,7 @@ func (t *tenure) begin() error {
 	case at == (task.Position{}) && t.shared == nil:
 		return t.reader.seek(ck.Offset(low))
 	case at.Offset < low:
-		return t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it", at.Offset, t.topic, low)
+		return t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it; a new generation begins with what is left", at.Offset, t.topic, low)
 	}
 	return t.reader.seek(ck.Offset(at.Offset))
 }
@@ -229,7 +229,7 @@ func (t *tenure) replay(ctx context.Context, progress task.Progress, ends barrie
 func (t *tenure) ended(committed int64) error {
 	_, high, err := t.reader.bounds()
 	if err == nil && high < committed {
-		return t.halt("offset %d was committed, but topic %s ends before %d: the topic was made anew", committed-1, t.topic, high)
+		return t.halt("offset %d was committed, but topic %s ends before %d: the topic was made anew; a new generation begins with what it holds", committed-1, t.topic, high)
 	}
 	return errors.Join(fmt.Errorf("topic %s gives no record after offset %d", t.topic, t.task.Position().Offset-1), err)
 }

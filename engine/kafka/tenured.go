@@ -47,6 +47,12 @@ type owner interface {
 	leftover() <-chan struct{}
 }
 
+// takeOver fences who had the task before. Its transactional id is
+// PREFIX.JOB.INPUT.GENERATION.PARTITION, as jobs of one name share brokers.
+func (t *tenured) takeOver(ctx context.Context) (*producer, error) {
+	return t.cluster.openProducer(ctx, t.cluster.opts.Prefix+"."+t.id.String())
+}
+
 func (t *tenured) leftover() <-chan struct{} { return t.gone }
 
 func (t *tenured) halt(format string, args ...any) error {
@@ -57,7 +63,7 @@ func (t *tenured) halt(format string, args ...any) error {
 func (t *tenured) readFailed(err error, offset int64) error {
 	var ke ck.Error
 	if errors.As(err, &ke) && (ke.Code() == ck.ErrAutoOffsetReset || ke.Code() == ck.ErrOffsetOutOfRange) {
-		return t.halt("offset %d is not in topic %s any more: retention has passed it, or the topic was made anew", offset, t.topic)
+		return t.halt("offset %d is not in topic %s any more: retention has passed it, or the topic was made anew; a new generation begins with what it holds", offset, t.topic)
 	}
 	return err
 }

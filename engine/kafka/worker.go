@@ -64,8 +64,20 @@ func (e *Engine) work(ctx context.Context, w *worker) {
 			// then ctx ends, or that it is still ours.
 			pause(ctx, sessionTimeout)
 		default:
+			if topicGone(err) {
+				e.restoreTopics(ctx)
+			}
 			pause(ctx, wait)
 		}
+	}
+}
+
+// restoreTopics creates what topics of ours have been deleted, as a start does.
+func (e *Engine) restoreTopics(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*metadataTimeout)
+	defer cancel()
+	if err := e.cluster.EnsureShared(ctx); err != nil && ctx.Err() == nil {
+		e.cluster.opts.Log.Warn("topics that are written to not looked for", "error", err)
 	}
 }
 
