@@ -99,7 +99,7 @@ func Deliver(ctx context.Context, src Source, w Writer, o Options) error {
 // are passed over, as the update before one says the same.
 func DeliverViews(ctx context.Context, src Source, wanted func(*ViewRecord) bool, w ViewWriter, o Options) error {
 	return deliver(ctx, src, o, cargo[ViewRecord]{
-		what: "update of a view",
+		what: "view update",
 		parse: func(m *Message) (ViewRecord, bool, error) {
 			if m.Value == nil {
 				return ViewRecord{}, false, nil
