@@ -166,7 +166,7 @@ func (k *Keeper) From() (*Savepoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(p.Done) < len(p.Tasks) {
+	if !p.whole() {
 		return nil, fmt.Errorf("savepoint %s is not complete: %d of %d tasks", k.opts.From, len(p.Done), len(p.Tasks))
 	}
 	return p, nil

@@ -72,13 +72,15 @@ const savepointTime = time.Hour
 // State returns how far the savepoint is.
 func (s *Savepoint) State(now time.Time) SavepointState {
 	switch {
-	case len(s.Done) == len(s.Tasks):
+	case s.whole():
 		return SavepointComplete
 	case now.Sub(s.Asked) > savepointTime:
 		return SavepointFailed
 	}
 	return SavepointRunning
 }
+
+func (s *Savepoint) whole() bool { return len(s.Done) == len(s.Tasks) }
 
 // Errors of Savepoints.
 var (

@@ -76,7 +76,8 @@ func (r *reader) through(ctx context.Context, offset int64, do func(*ck.Message)
 
 // last returns the newest committed record of a partition, nil when there is none.
 func (c *Cluster) last(ctx context.Context, topic string, partition int32) (newest *ck.Message, err error) {
-	return newest, c.lastOf(ctx, []place{{topic, partition}}, func(_ int, m *ck.Message) { newest = m })
+	err = c.lastOf(ctx, []place{{topic, partition}}, func(_ int, m *ck.Message) { newest = m })
+	return newest, err
 }
 
 // lastOf hands the newest committed record of each place to do, where there is one, as

@@ -148,10 +148,12 @@ func (t *tenure) imported(of int) (*checkpoint.Share, error) {
 	if !rules.IsKeyed(t.id.Input) {
 		return nil, nil
 	}
-	if own, err := t.opts.Keeper.Checkpointed(t.id.String()); err != nil || own {
-		return nil, err
-	}
 	from, err := t.opts.Keeper.From()
+	if err != nil { // the savepoint may be gone, once it is not needed
+		if own, failed := t.opts.Keeper.Checkpointed(t.id.String()); failed == nil && own {
+			return nil, nil
+		}
+	}
 	if err != nil || from == nil {
 		return nil, err
 	}
