@@ -7,11 +7,21 @@ import "math/bits"
 // blocks are kept by size class and used again.
 type arena struct {
 	chunks [][]byte
+	counts []counts     // of each chunk
 	free   [classes]ref // heads of lists linked through the blocks' first bytes
-	holes  []uint32     // numbers of freed chunks that held one large block
+	holes  []uint32     // numbers of chunks that were given up
 	next   int          // first unused byte of the open chunk
 	open   int          // the chunk that small blocks come from
 	used   int          // bytes in blocks given out
+	idle   int          // bytes in lists
+	held   int          // bytes of all chunks
+	given  int          // blocks given out ever
+}
+
+// counts are what is known of a chunk.
+type counts struct {
+	used, idle int32 // bytes in blocks given out, in lists
+	leaving    bool  // nothing more is given out of it, see packing
 }
 
 // A ref names a block; 0 names none.
@@ -45,12 +55,17 @@ func class(n int) (c, size int) {
 func (a *arena) alloc(n int) ref {
 	c, size := class(n)
 	a.used += size
+	a.given++
 	if size > largeMin {
 		return a.allocLarge(size)
 	}
 	if r := a.free[c]; r != 0 {
-		b := a.at(r)
-		a.free[c] = ref(b[0]) | ref(b[1])<<8 | ref(b[2])<<16 | ref(b[3])<<24
+		a.free[c] = a.behind(r)
+		k := &a.counts[r>>chunkBits]
+		if k.used += int32(size); !k.leaving {
+			k.idle -= int32(size)
+			a.idle -= size
+		}
 		return r
 	}
 	if len(a.chunks) == 0 || a.next+size > len(a.chunks[a.open]) {
@@ -59,6 +74,7 @@ func (a *arena) alloc(n int) ref {
 	}
 	r := ref(a.open)<<chunkBits | ref(a.next/unit)
 	a.next += size
+	a.counts[a.open].used += int32(size)
 	return r
 }
 
@@ -67,6 +83,7 @@ func (a *arena) allocLarge(size int) ref {
 }
 
 func (a *arena) chunk(b []byte) int {
+	a.held += len(b)
 	if n := len(a.holes); n > 0 {
 		i := a.holes[n-1]
 		a.holes = a.holes[:n-1]
@@ -76,8 +93,15 @@ func (a *arena) chunk(b []byte) int {
 	if len(a.chunks) == chunksMax {
 		panic("state: an arena is full; its budget must be below 32 GiB")
 	}
-	a.chunks = append(a.chunks, b)
+	a.chunks, a.counts = append(a.chunks, b), append(a.counts, counts{})
 	return len(a.chunks) - 1
+}
+
+// drop gives up a chunk.
+func (a *arena) drop(chunk ref) {
+	a.held -= len(a.chunks[chunk])
+	a.chunks[chunk], a.counts[chunk] = nil, counts{}
+	a.holes = append(a.holes, uint32(chunk))
 }
 
 // at returns the bytes from the start of a block to the end of its chunk.
@@ -88,12 +112,27 @@ func (a *arena) release(r ref, n int) {
 	c, size := class(n)
 	a.used -= size
 	if size > largeMin {
-		a.chunks[r>>chunkBits] = nil
-		a.holes = append(a.holes, uint32(r>>chunkBits))
+		a.drop(r >> chunkBits)
 		return
 	}
+	k := &a.counts[r>>chunkBits]
+	if k.used -= int32(size); !k.leaving {
+		k.idle += int32(size)
+		a.idle += size
+		a.list(r, c)
+	}
+}
+
+// list puts a block first in the list of its class.
+func (a *arena) list(r ref, class int) {
 	b := a.at(r)
-	head := a.free[c]
+	head := a.free[class]
 	b[0], b[1], b[2], b[3] = byte(head), byte(head>>8), byte(head>>16), byte(head>>24)
-	a.free[c] = r
+	a.free[class] = r
+}
+
+// behind is the block behind another in its list.
+func (a *arena) behind(r ref) ref {
+	b := a.at(r)
+	return ref(b[0]) | ref(b[1])<<8 | ref(b[2])<<16 | ref(b[3])<<24
 }

@@ -48,7 +48,7 @@ func TestASmallerBudgetIsReachedStepByStep(t *testing.T) {
 	if taken := s.Bytes() - timers; taken > small+small/4 || calls < 50 {
 		t.Errorf("after %d calls the heap part takes %d bytes, want %d", calls, taken, small)
 	}
-	if held := s.arena.held(); held > before/2 {
+	if held := s.arena.held; held > before/2 {
 		t.Errorf("of %d bytes %d are held still", before, held)
 	}
 	for k := range keys {

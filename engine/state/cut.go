@@ -201,7 +201,7 @@ func (s *Store) remove(hash uint32, cut uint16) {
 }
 
 func (s *Store) over() bool {
-	return s.table.count > s.opts.Keys || s.opts.Bytes < s.arena.used+s.table.bytes()
+	return s.table.count > s.opts.Keys || s.opts.Bytes < s.taken()
 }
 
 // write makes a record clean.

@@ -39,7 +39,8 @@ const timersMax = 1 << 20
 // Cut.Link, which may run beside it.
 type Store struct {
 	opts   Options
-	arena  arena
+	arena  arena // of records
+	names  arena // of deadlines
 	table  table
 	slots  map[uint32]uint32 // slot to wheel
 	wheels []*timers         // by wheel, nil where none is open
@@ -48,6 +49,7 @@ type Store struct {
 
 	hand    int // of the clock that evicts
 	sweep   int // of the search for the dead
+	packing packing
 	passes  int // calls of Passed
 	burial  burial
 	dirty   []uint32 // hashes of records that have changed since the last cut began
@@ -131,9 +133,10 @@ func (s *Store) Count(which func(slot uint32) bool) int {
 	return n
 }
 
-// Bytes returns the heap memory that records, deadlines and their index take.
+// Bytes returns the heap memory that records, deadlines and their index take,
+// without what lies idle between them: at most a quarter more, see pack.
 func (s *Store) Bytes() int {
-	n := s.arena.used + s.table.bytes()
+	n := s.arena.used + s.names.used + s.table.bytes()
 	for _, t := range s.wheels {
 		if t != nil {
 			n += cap(t.heap) * deadlineBytes
@@ -288,7 +291,7 @@ func (s *Store) SetTimer(slot uint32, key []byte, at int64) {
 	}
 	t := s.wheel(s.slots[slot])
 	if at != 0 {
-		t.push(deadline{at, slot, s.arena.putName(key)})
+		t.push(deadline{at, slot, s.names.putName(key)})
 	}
 	if r == nil {
 		s.touch(s.insert(hash, slot, key, image{timer: at, dies: task.Never}, 0), hash)
@@ -313,7 +316,7 @@ func (s *Store) Earliest(wheel uint32) (int64, bool) {
 				t.sure = true
 				return t.heap[0].at, true
 			}
-			s.arena.releaseName(t.pop().name)
+			s.names.releaseName(t.pop().name)
 		}
 		if t.horizon == math.MaxInt64 || !s.extend(wheel, t) {
 			return 0, false
@@ -326,7 +329,7 @@ func (s *Store) owner(d deadline) record {
 	if _, open := s.slots[d.slot]; !open {
 		return nil
 	}
-	name := s.arena.nameOf(d.name)
+	name := s.names.nameOf(d.name)
 	if r := s.load(hashOf(d.slot, name), d.slot, name); r != nil && r.timer() == d.at {
 		return r
 	}
@@ -344,7 +347,7 @@ func (s *Store) Take(wheel uint32, at int64, buf []task.Timer) []task.Timer {
 			r.setTimer(0)
 			s.settle(r, hashOf(d.slot, r.key()))
 		}
-		s.arena.releaseName(d.name)
+		s.names.releaseName(d.name)
 	}
 	return buf
 }
@@ -356,7 +359,7 @@ func (s *Store) extend(wheel uint32, t *timers) bool {
 		return false
 	}
 	next, err := s.db.deadlines(wheel, t.horizon, timersLoad, func(at int64, slot uint32, key []byte) {
-		t.push(deadline{at, slot, s.arena.putName(key)})
+		t.push(deadline{at, slot, s.names.putName(key)})
 	})
 	if err != nil {
 		s.fail(err)
@@ -387,10 +390,11 @@ func (s *Store) trim(t *timers) {
 	t.keep(func(d deadline) bool {
 		stays := s.needs(d, horizon)
 		if !stays {
-			s.arena.releaseName(d.name)
+			s.names.releaseName(d.name)
 		}
 		return stays
 	})
+	s.packNames()
 	t.horizon = horizon
 	t.trimAt = 2*len(t.heap) + timersSlack
 }
@@ -401,7 +405,7 @@ const timersSlack = 1024
 // needs reports whether a deadline must stay in the heap: it is its record's,
 // and the database does not know it or it is before the horizon.
 func (s *Store) needs(d deadline, horizon int64) bool {
-	key := s.arena.nameOf(d.name)
+	key := s.names.nameOf(d.name)
 	i := s.table.find(&s.arena, hashOf(d.slot, key), d.slot, key)
 	if i < 0 {
 		return s.db != nil && d.at < horizon
@@ -417,6 +421,9 @@ func (s *Store) Passed(wheel uint32, watermark int64) {
 		return
 	}
 	t.mark = watermark
+	if s.arena.given-s.packing.given >= packEvery {
+		s.pack(packPlaces * (s.arena.given - s.packing.given))
+	}
 	if s.passes++; s.passes%sweepEvery == 0 {
 		s.reap()
 		if s.burial.owed >= buryStep && s.err == nil && !s.underway() {

@@ -14,7 +14,7 @@ type timers struct {
 	mark    int64 // event time of the wheel
 }
 
-// A deadline is a time, a slot and a key; the key is a block of the arena,
+// A deadline is a time, a slot and a key; the key is a block of an arena of names,
 // behind its length in two bytes.
 type deadline struct {
 	at   int64
