@@ -17,19 +17,30 @@ import (
 // fenced us, so no checkpoint is ever made of a position that the log does not
 // have. Saving goes on beside the task.
 func (t *tenure) cut(ctx context.Context, now time.Time, savepoint string) error {
+	return t.cutInTurn(ctx, now, savepoint, func() {})
+}
+
+// cutInTurn is cut, which calls done when the checkpoint has ended.
+func (t *tenure) cutInTurn(ctx context.Context, now time.Time, savepoint string, done func()) error {
 	t.live.cutAt, t.live.cutDue = now, now.Add(t.spread())
 	if err := t.commit(ctx, true); err != nil {
+		done()
 		return err
 	}
 	t.live.savepoint = savepoint
 	save, err := t.kept.CutAs(savepoint)
 	if err != nil {
+		done()
 		return fmt.Errorf("cutting a checkpoint: %w", err)
 	}
 	t.opts.Metrics.stalled(time.Since(now))
 	t.live.saving = make(chan error, 1)
 	ctx, t.live.giveUp = context.WithCancel(context.WithoutCancel(ctx))
-	go func(saving chan<- error) { saving <- save(ctx) }(t.live.saving)
+	go func(saving chan<- error) {
+		err := save(ctx)
+		done()
+		saving <- err
+	}(t.live.saving)
 	return nil
 }
 
@@ -44,7 +55,11 @@ func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 		if now.Before(t.live.cutDue) && savepoint == "" {
 			return nil
 		}
-		return t.cut(ctx, now, savepoint)
+		done, ok := t.saveTurn(now)
+		if !ok {
+			return nil
+		}
+		return t.cutInTurn(ctx, now, savepoint, done)
 	}
 	select {
 	case err := <-t.live.saving:
@@ -52,6 +67,22 @@ func (t *tenure) checkpointDue(ctx context.Context, now time.Time) error {
 	default:
 	}
 	return nil
+}
+
+// savesAtOnce is how many checkpoints that are due a process stores at one time, so
+// that they do not take the processor from all tasks in one moment. One that has been
+// due for as long as checkpoints lie apart waits no longer.
+const savesAtOnce = 1
+
+// saveTurn asks for the task's turn to make a checkpoint that is due; false: it is not yet.
+// What it returns ends the turn.
+func (t *tenure) saveTurn(now time.Time) (done func(), ok bool) {
+	select {
+	case t.cluster.saves <- struct{}{}:
+		return func() { <-t.cluster.saves }, true
+	default:
+		return func() {}, now.Sub(t.live.cutDue) >= t.opts.CheckpointEvery
+	}
 }
 
 // wantedNow returns a savepoint, JOB/NAME, that the task can make its part of now and

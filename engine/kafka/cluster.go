@@ -18,6 +18,7 @@ type Cluster struct {
 	logs  chan ck.LogEvent
 	mute  time.Duration // readerMute; tests wait less
 	clock clock
+	saves chan struct{} // of the tasks whose checkpoint is in its turn
 
 	mu struct {
 		sync.Mutex
@@ -34,7 +35,7 @@ func Open(opts Options) (*Cluster, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs), mute: readerMute, clock: newClock()}
+	c := &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs), mute: readerMute, clock: newClock(), saves: make(chan struct{}, savesAtOnce)}
 	c.mu.journals, c.mu.silent = map[string]int{}, time.Now()
 	return c, nil
 }
