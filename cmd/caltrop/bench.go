@@ -45,7 +45,8 @@ not depend on their order.
 
 In the lane "parsed" the measured part begins at the decoded event, in the
 lane "bytes" at the line of JSON. Reading the file is not measured; the end of
-event time is. Alerts are those of "caltrop match" with the same files.
+event time is. Alerts are those of "caltrop match" with the same files, and garbage
+is collected as seldom as by "caltrop serve"; GOGC in the environment wins.
 
 A built-in suite's figures count only where the oracle raises the same alerts
 over the events of a few keys. --oracle N asks it about other rules: it is slow, wants
@@ -92,6 +93,7 @@ func runBench(ctx context.Context, cmd *cobra.Command, o benchOptions) error {
 		return nil
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	letGarbageBe()
 	stop, err := startProfile(o.profile)
 	if err != nil {
 		return err

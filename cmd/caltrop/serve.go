@@ -121,6 +121,12 @@ func boundHeap(c *config) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(c.Memory) - budget.New(int64(c.Memory)).Outside() + heapBeside)
 	}
+	letGarbageBe()
+}
+
+// letGarbageBe lets heapGarbage be garbage, unless GOGC of the environment says how
+// much.
+func letGarbageBe() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(heapGarbage)
 	}

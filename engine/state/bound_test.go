@@ -77,6 +77,36 @@ func TestASmallerBudgetIsReachedStepByStep(t *testing.T) {
 	}
 }
 
+// Records that grow stay within the budget as those that come do, and the list of
+// what has changed does not grow with each time that one comes back.
+func TestRecordsThatGrowKeepTheBudget(t *testing.T) {
+	const keys, budget = 2000, 4 << 20
+	s := mustOpen(t, vfs.NewMem(), "live", Options{Bytes: budget})
+	content := make([]byte, 6500)
+	for i := range content {
+		content[i] = byte(i >> 4)
+	}
+	for n := 130; n <= len(content); n += 130 {
+		for k := range keys {
+			key := fmt.Appendf(nil, "key-%d", k)
+			if got := s.Get(1, key); string(got) != string(content[:n-130]) {
+				t.Fatalf("key %d holds %d bytes, want %d, or others", k, len(got), n-130)
+			}
+			s.Put(1, key, content[:n], task.Never)
+			s.Passed(0, 1)
+			if s.taken() > budget {
+				t.Fatalf("with %d bytes a record the heap part takes %d bytes, want at most %d", n, s.taken(), budget)
+			}
+		}
+	}
+	if held := s.arena.held; held > budget+2*idleMin {
+		t.Errorf("%d bytes are held, want little more than %d", held, budget)
+	}
+	if n := len(s.dirty); n > 3*len(s.table.entries) {
+		t.Errorf("%d changes are listed of %d records", n, s.Len())
+	}
+}
+
 // What is gathered unwritten is bounded by what the owner says, whatever the
 // database was opened with.
 func TestADatabaseGathersNoMoreThanItMay(t *testing.T) {

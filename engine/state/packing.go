@@ -24,7 +24,7 @@ const (
 	idleShare  = 4               // what may lie idle is a part of what is used,
 	idleMin    = 2 * chunkBytes  // and this
 	packEvery  = 8               // blocks are given out before a step is taken,
-	packPlaces = 8               // of so many places for each block
+	packPlaces = 32              // of so many places for each block
 	sparseMin  = chunkBytes / 16 // idle bytes of a chunk that is worth emptying
 )
 

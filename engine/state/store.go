@@ -232,6 +232,7 @@ func (s *Store) Put(slot uint32, key, value []byte, dies int64) {
 	r = s.resize(r, hash, value)
 	r.setDies(dies)
 	s.settle(r, hash)
+	s.evict(0)
 }
 
 // resize gives the record a new value, in a new block when the old one does
@@ -271,7 +272,24 @@ func (s *Store) touch(r record, hash uint32) {
 	}
 	r.set(flagDirty)
 	r.setCut(s.next)
+	if len(s.dirty) > 2*len(s.table.entries) {
+		s.relist()
+	}
 	s.dirty = append(s.dirty, hash)
+}
+
+// relist makes the list of changed records anew, without those that were written
+// and evicted since.
+func (s *Store) relist() {
+	s.dirty = s.dirty[:0]
+	for _, e := range s.table.entries {
+		if e == 0 {
+			continue
+		}
+		if r := record(s.arena.at(ref(e))); r.has(flagDirty) && r.cut() == s.next {
+			s.dirty = append(s.dirty, uint32(e>>32))
+		}
+	}
 }
 
 // free removes the record at a place of the table.
