@@ -62,11 +62,12 @@ func isFinal(err error) bool {
 }
 
 // halts reports whether an error stops a partition until someone acts: the
-// partition is halted, the version of a list that it needs is gone, or the
-// cluster refuses us for what we are.
+// partition is halted, the version of a list that it needs is gone, a topic would
+// lose what is kept in it, or the cluster refuses us for what we are.
 func halts(err error) bool {
 	var halt *HaltError
-	if errors.As(err, &halt) || errors.Is(err, rules.ErrListGone) {
+	var topic *TopicError
+	if errors.As(err, &halt) || errors.As(err, &topic) || errors.Is(err, rules.ErrListGone) {
 		return true
 	}
 	var ke ck.Error

@@ -152,7 +152,8 @@ func (c *Cluster) topic(name string, count int, config map[string]string) ck.Top
 	return ck.TopicSpecification{Topic: name, NumPartitions: count, ReplicationFactor: c.opts.Replication, Config: config}
 }
 
-// ensure creates the topics that are missing and returns once all are visible.
+// ensure creates the topics that are missing and returns once all are visible. One
+// that would lose what is kept in it is a TopicError.
 func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) error {
 	admin, err := c.admin()
 	if err != nil {
@@ -162,8 +163,13 @@ func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) err
 	if err != nil {
 		return fmt.Errorf("creating topics: %w", err)
 	}
+	found := map[string]bool{} // the topics that were there before
 	for _, r := range results {
-		if code := r.Error.Code(); code != ck.ErrNoError && code != ck.ErrTopicAlreadyExists {
+		switch r.Error.Code() {
+		case ck.ErrNoError:
+		case ck.ErrTopicAlreadyExists:
+			found[r.Topic] = true
+		default:
 			return fmt.Errorf("creating topic %s: %w", r.Topic, r.Error)
 		}
 	}
@@ -172,7 +178,7 @@ func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) err
 			return err
 		}
 	}
-	return nil
+	return c.cleanedAsNeeded(ctx, admin, specs, found)
 }
 
 // visible waits until the broker that is asked knows the topic, and returns how

@@ -1,0 +1,40 @@
+package kafka
+
+import (
+	"strings"
+	"testing"
+
+	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// made creates a topic as somebody else would, before the job starts.
+func (b *bench) made(topic string, partitions int, policy string) {
+	b.t.Helper()
+	results, err := b.admin().CreateTopics(testContext(b.t), []ck.TopicSpecification{{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1,
+		Config: map[string]string{"cleanup.policy": policy}}})
+	b.settled(err, results...)
+}
+
+func TestTopicsThatWouldLoseWhatTheyKeepAreRefused(t *testing.T) {
+	b := newBench(t)
+	b.made("other.rules", 1, "compact,delete")
+	b.cluster.opts.Prefix = "other"
+	if err := b.cluster.Prepare(testContext(t)); err == nil || !strings.Contains(err.Error(), "topic other.rules has cleanup.policy=compact,delete") ||
+		!strings.Contains(err.Error(), "--entity-name other.rules --add-config cleanup.policy=compact") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAProgressTopicThatForgetsHaltsItsTasks(t *testing.T) {
+	b := newBench(t)
+	b.made(b.cluster.Topics().Progress("payment", 1), 2, "delete")
+	e, _ := b.start(EngineOptions{Keeper: forgetful{}})
+	b.halted(e, "progress has cleanup.policy=delete")
+}
+
+func TestAJournalThatIsCompactedHaltsItsTasks(t *testing.T) {
+	b := newBench(t)
+	b.made(b.cluster.Topics().Journal("payment", 1), 2, "compact")
+	e, _ := b.start(EngineOptions{Keeper: forgetful{}})
+	b.halted(e, "journal has cleanup.policy=compact")
+}
