@@ -64,8 +64,8 @@ func (r *rig) generated(o fraudgen.Options, most int) *input {
 		}
 	}
 	for _, s := range r.streamNames() {
-		for p := range int32(partitionCount) {
-			rec := g.Closing(s, p, partitionCount, fraudgen.DefaultClosingAfter)
+		for p := range int32(*sourcePartitions) {
+			rec := g.Closing(s, p, int32(*sourcePartitions), fraudgen.DefaultClosingAfter)
 			in.add(&rec, p)
 			in.closing++
 		}

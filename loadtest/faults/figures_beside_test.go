@@ -55,7 +55,7 @@ func TestFigureBeside(t *testing.T) {
 	report(t, "beside", fmt.Sprintf("%s of payments of 200,000 cards in %d partitions in each row, after %s that do not count, one process, `memory: %dMiB`, commits every %s. Each payment changes\n"+
 		"the state of its card; early alerts of a direct rule, from when the last event was to be sent to a read_committed consumer that has the alert.\n\n"+
 		"| beside | events a second | cores of caltrop | alerts | p50 | p90 | p99 | p99.9 | max | checkpoint stalls | backtests done |\n|---|---|---|---|---|---|---|---|---|---|---|\n%s",
-		*latencySpan, partitionCount, *latencyWarm, *memory, *latencyTxn, &table))
+		*latencySpan, *sourcePartitions, *latencyWarm, *memory, *latencyTxn, &table))
 }
 
 // backtests starts one backtest of the live rules after the other until ending is

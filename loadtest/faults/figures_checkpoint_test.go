@@ -42,7 +42,7 @@ func TestFigureCheckpoint(t *testing.T) {
 		"| checkpoint every | events a second | events a processor second of caltrop |\n|---|---|---|\n%s\n"+
 		"A task reads nothing while a checkpoint begins (`caltrop_checkpoint_stall_seconds`): %s. Uploaded: %.0f MiB.\n"+
 		"What a checkpoint of a settled store uploads: `go test ./engine/checkpoint -run TestUploadIsIncremental -v`.\n",
-		*preloaded, partitionCount, *memory, *runs, &table, upTo(stalls, .5, .99, 1), bytes/(1<<20)))
+		*preloaded, *sourcePartitions, *memory, *runs, &table, upTo(stalls, .5, .99, 1), bytes/(1<<20)))
 }
 
 // A bucket is one of a histogram: how many were at most le.

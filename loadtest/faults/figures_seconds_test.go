@@ -21,6 +21,7 @@ type second struct {
 	sent         time.Duration // the most that an event was sent after it was due
 	metrics      map[string]float64
 	machine      float64 // cores busy, of all processes
+	stolen       float64 // cores that the host gave to others meanwhile
 }
 
 // sampled are metrics whose growth in a second is told.
@@ -44,33 +45,39 @@ func (s *seconds) at(t time.Time) *second {
 // sample reads the metrics of a process at the end of each second, until stop is
 // closed.
 func (s *seconds) sample(p *process, stop <-chan struct{}) {
-	before, busy := p.totals(sampled), busyCores()
+	before := p.totals(sampled)
+	busy, gone := busyCores()
 	for i := range s.all {
 		select {
 		case <-stop:
 			return
 		case <-time.After(time.Until(s.began.Add(time.Duration(i+1) * time.Second))):
 		}
-		now, cores := p.totals(sampled), busyCores()
+		now := p.totals(sampled)
+		cores, stolen := busyCores()
 		grown := map[string]float64{}
 		for name := range now {
 			grown[name] = now[name] - before[name]
 		}
-		s.all[i].metrics, s.all[i].machine = grown, cores-busy
-		before, busy = now, cores
+		s.all[i].metrics, s.all[i].machine, s.all[i].stolen = grown, cores-busy, stolen-gone
+		before, busy, gone = now, cores, stolen
 	}
 }
 
-// busyCores is the processor time, in seconds, that was spent by all.
-func busyCores() (sum float64) {
+// busyCores is the processor time, in seconds, that was spent by all, and what
+// the host of a virtual machine took from it.
+func busyCores() (sum, stolen float64) {
 	stat, _ := os.ReadFile("/proc/stat")
 	line, _, _ := strings.Cut(string(stat), "\n")
 	for i, field := range strings.Fields(line)[1:] {
-		if ticks, _ := strconv.ParseFloat(field, 64); i != 3 && i != 4 && i < 8 { // idle and iowait; guests are in user
+		switch ticks, _ := strconv.ParseFloat(field, 64); i {
+		case 0, 1, 2, 5, 6: // neither idle nor iowait; guests are in user
 			sum += ticks / 100
+		case 7:
+			stolen = ticks / 100
 		}
 	}
-	return sum
+	return sum, stolen
 }
 
 // totals are the sums of metrics over their labels.
@@ -99,15 +106,30 @@ func (s *seconds) alert(due time.Time, x arrival) {
 func (s *seconds) log(t *testing.T, title string) {
 	t.Helper()
 	var b strings.Builder
-	b.WriteString("| second | alerts | raised p50 | p99 | seen p50 | p99 | max | sent late | commits | mean | checkpoint stall | GCs | cores | of all |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| second | alerts | raised p50 | p99 | seen p50 | p99 | max | sent late | commits | mean | checkpoint stall | GCs | cores | of all | stolen |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for i := range s.all {
 		at := &s.all[i]
 		if len(at.seen) == 0 {
 			continue
 		}
 		m := at.metrics
-		fmt.Fprintf(&b, "| %d | %d |%s%s %s | %.0f | %.1fms | %.1fms | %.0f | %.2f | %.2f |\n", i, len(at.seen), quantiles(at.raised, .5, .99), quantiles(at.seen, .5, .99, 1),
-			at.sent.Round(100*time.Microsecond), m[sampled[0]], 1000*m[sampled[1]]/max(1, m[sampled[0]]), 1000*m[sampled[2]], m[sampled[3]], m[sampled[4]], at.machine)
+		fmt.Fprintf(&b, "| %d | %d |%s%s %s | %.0f | %.1fms | %.1fms | %.0f | %.2f | %.2f | %.2f |\n", i, len(at.seen), quantiles(at.raised, .5, .99), quantiles(at.seen, .5, .99, 1),
+			at.sent.Round(100*time.Microsecond), m[sampled[0]], 1000*m[sampled[1]]/max(1, m[sampled[0]]), 1000*m[sampled[2]], m[sampled[3]], m[sampled[4]], at.machine, at.stolen)
 	}
 	t.Logf("%s, by the second in which the event was due:\n%s", title, &b)
+}
+
+// usual are cells of a table: the p99 of the median second after the warm-up, and
+// how many cores the host took meanwhile.
+func (s *seconds) usual(warm time.Duration) string {
+	var p99 []time.Duration
+	var stolen float64
+	for _, at := range s.all[int(warm.Seconds()):] {
+		stolen += at.stolen
+		if n := len(at.seen); n > 0 {
+			slices.Sort(at.seen)
+			p99 = append(p99, at.seen[(n-1)*99/100])
+		}
+	}
+	return fmt.Sprintf("%s %.2f |", quantiles(p99, .5), stolen/float64(len(s.all)-int(warm.Seconds())))
 }

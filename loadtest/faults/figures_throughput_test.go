@@ -50,7 +50,7 @@ func TestFigureThroughput(t *testing.T) {
 		addReadings(&table, way.name, raised, all)
 	}
 	report(t, "kafka-throughput", fmt.Sprintf("%d payments of 260 bytes in %d partitions, 20,000 of them a second of event time, lateness 5s, 2 rules, one process,\nbroker on the same machine; median of %d runs (least to most). A commit every 20 ms, but where another time is said; a transaction\nhas at most 1,000 records.\n\n%s%s",
-		*preloaded, partitionCount, *runs, readingsHead, &table))
+		*preloaded, *sourcePartitions, *runs, readingsHead, &table))
 }
 
 // repeated measures -runs times.

@@ -51,7 +51,7 @@ func TestKilledProcessesLoseAndDoubleNothing(t *testing.T) {
 	r.same(in, want, a)
 	if *figures != "" && !t.Failed() {
 		report(t, "kill", fmt.Sprintf("%d events at %d a second over %d partitions of %d streams, two processes, %d times SIGKILL, seed %d:\n"+
-			"%d alerts in the topic (read_committed), in Cassandra, from `caltrop match` and from the oracle; 0 lost, 0 twice.\n", len(live), *rate, partitionCount, len(r.streamNames()), *kills, *seed,
+			"%d alerts in the topic (read_committed), in Cassandra, from `caltrop match` and from the oracle; 0 lost, 0 twice.\n", len(live), *rate, *sourcePartitions, len(r.streamNames()), *kills, *seed,
 			len(want)))
 	}
 }

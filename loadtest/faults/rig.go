@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,7 +20,8 @@ import (
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
-const partitionCount = 8 // of a source topic, where a test asks for no other number
+// sourcePartitions is how many a source topic has where a test asks for no other number.
+var sourcePartitions = flag.Int("partitions", 8, "of a source topic, where a test asks for no other number")
 
 // A rig is one test's corner of the servers: topics, keyspace and directories
 // of its own, and the program built from this tree.
@@ -45,7 +47,7 @@ func newRig(t *testing.T) *rig {
 func newRigOn(t *testing.T, brokers string, replication int, only ...string) *rig {
 	t.Helper()
 	name := fmt.Sprintf("t%d", time.Now().UnixNano())
-	r := &rig{t: t, binary: program, only: only, partitions: partitionCount, settings: settings{
+	r := &rig{t: t, binary: program, only: only, partitions: *sourcePartitions, settings: settings{
 		Name: name, Dir: t.TempDir(), Keyspace: name, History: "cassandra",
 		Brokers: brokers, Replication: replication,
 		CassandraHost:   cmp.Or(os.Getenv("E2E_CASSANDRA_HOST"), "127.0.0.1"),

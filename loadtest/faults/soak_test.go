@@ -257,7 +257,7 @@ func (s *soak) live() {
 			}
 		}
 		// one direct rule; three streams are routed, to the logs of user, card and merchant
-		if want := map[string]int{"direct": partitionCount, "route": 3 * partitionCount, "keyed": 3 * s.Keyed}; fmt.Sprint(byRole) != fmt.Sprint(want) {
+		if want := map[string]int{"direct": *sourcePartitions, "route": 3 * *sourcePartitions, "keyed": 3 * s.Keyed}; fmt.Sprint(byRole) != fmt.Sprint(want) {
 			return fmt.Sprintf("live tasks %v, want %v", byRole, want)
 		}
 		return ""
