@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"slices"
@@ -79,11 +80,11 @@ func TestFigureLatency(t *testing.T) {
 		cores := cpu.Seconds() / (*latencyWarm + *latencySpan).Seconds()
 		fmt.Fprintf(&table, "| %s | %s | %.0f | %.2f | %d |%s%s\n", row.name, row.timing, sent, cores, len(delays), quantiles(delays, .5, .9, .99, .999, 1), by.usual(*latencyWarm))
 	}
-	report(t, "kafka-latency", fmt.Sprintf("%s of payments in %d partitions in each row, after %s that do not count (a broker that has just started still compiles its code), one process, commits\n"+
+	report(t, "kafka-latency", fmt.Sprintf("%s of payments in %d partitions in each row (keyed logs of %d), after %s that do not count (a broker that has just started still compiles its code), one process, commits\n"+
 		"every %s; from when the event that lets an alert be raised was to be sent (of a final alert: the event that moves the watermark\n"+
 		"past it; lateness %s) to a read_committed consumer that has the alert. Times of events are in whole milliseconds.\n"+
 		"Broker, load and Caltrop share the cores; of them the host takes some for others.\n\n"+
-		"| way | timing | events a second | cores of caltrop | alerts | p50 | p90 | p99 | p99.9 | max | p99 of the median second | cores taken by the host |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n%s", *latencySpan, *sourcePartitions, *latencyWarm, *latencyTxn, lateness, &table))
+		"| way | timing | events a second | cores of caltrop | alerts | p50 | p90 | p99 | p99.9 | max | p99 of the median second | cores taken by the host |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n%s", *latencySpan, *sourcePartitions, cmp.Or(*keyedMost, *sourcePartitions), *latencyWarm, *latencyTxn, lateness, &table))
 }
 
 // alertsOf sends payments at a rate and returns the alerts that came of them, and

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ var (
 	figures   = flag.String("figures", "", "measure, and write the figures into this folder")
 	preloaded = flag.Int("preloaded", 2_000_000, "events of a figure of throughput")
 	runs      = flag.Int("runs", 3, "how often each row of a figure of throughput is measured")
+	keyedMost = flag.Int("keyed", 0, "partitions of a keyed log in a figure; 0: as many as a source topic has")
 )
 
 // A traffic is endless simple payments of many cards, three of which in a
@@ -70,7 +72,7 @@ func measured(t *testing.T, lateness string, rules string) *rig {
 	r.streams = bytes.Replace(r.keyed(lateness, "payment"), []byte("fields: {"), []byte("fields: {note: {type: string, optional: true}, "), 1)
 	r.rules = []byte(rules)
 	if strings.Contains(rules, "key: user_id") {
-		r.Keyed, r.keyedLogs = r.partitions, 1
+		r.Keyed, r.keyedLogs = cmp.Or(*keyedMost, r.partitions), 1
 	}
 	return r
 }
