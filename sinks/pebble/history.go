@@ -34,6 +34,7 @@ const (
 type History struct {
 	db     *db.DB
 	broken *fatal.Alarm
+	disk   *disk
 	mu     struct {
 		sync.Mutex // held from reading an alert's version to committing the next
 	}
@@ -45,8 +46,8 @@ var _ sinks.Writer = (*History)(nil)
 func Open(dir string, o Options) (*History, error) {
 	cache := db.NewCache(cacheBytes)
 	defer cache.Unref()
-	h := &History{broken: fatal.New("the alert history")}
-	options := &db.Options{FS: o.FS, Cache: cache, MemTableSize: memTableBytes, FormatMajorVersion: formatVersion, Logger: h.broken}
+	h := &History{broken: fatal.New("the alert history"), disk: newDisk(o.FS, dir)}
+	options := &db.Options{FS: h.disk.fs(), Cache: cache, MemTableSize: memTableBytes, FormatMajorVersion: formatVersion, Logger: h.broken}
 	err := h.broken.Guard(func() (err error) {
 		h.db, err = db.Open(dir, options)
 		return err
@@ -54,20 +55,30 @@ func Open(dir string, o Options) (*History, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening alert history %s: %w", dir, err)
 	}
+	h.disk.waits.Store(true)
 	return h, nil
 }
 
-// Close closes the database. Everything written is already durable.
+// Close closes the database. Everything written is already durable. While the
+// disk is full it is an error, and the database stays open until the process ends.
 func (h *History) Close() error {
-	if err := h.broken.Guard(h.db.Close); err != nil {
+	if err := h.guard(h.db.Close); err != nil {
 		return fmt.Errorf("closing alert history: %w", err)
 	}
 	return nil
 }
 
-// Write implements sinks.Writer: the batch is stored as one unit, synced.
+// Write implements sinks.Writer: the batch is stored as one unit, synced. While
+// the disk is full it is an error; the batch may be stored all the same once
+// there is room.
 func (h *History) Write(_ context.Context, records []sinks.Record) error {
-	return h.broken.Guard(func() error { return h.write(records) })
+	return h.guard(func() error { return h.write(records) })
+}
+
+// guard calls f, which changes the database. It returns as soon as the database
+// has given up, or waits for room on the disk.
+func (h *History) guard(f func() error) error {
+	return h.disk.full.Load().Guard(func() error { return h.broken.Guard(f) })
 }
 
 func (h *History) write(records []sinks.Record) error {
