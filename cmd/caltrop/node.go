@@ -264,7 +264,10 @@ func (n *node) run(ctx context.Context) error {
 	base, end := context.WithCancel(base)
 	work, stop := context.WithCancel(base)
 	defer stop()
-	defer context.AfterFunc(ctx, stop)()
+	defer context.AfterFunc(ctx, func() {
+		n.log.Info("ending: tasks commit, make their last checkpoints and are handed over", "why", context.Cause(ctx), "at_most", shutdownMost)
+		stop()
+	})()
 	g.Go(func() error { return n.cluster.Run(base) })
 	g.Go(func() error { return api.Serve(base, n.listener, n.handler, n.log) })
 	g.Go(func() error {
