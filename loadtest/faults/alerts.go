@@ -33,11 +33,13 @@ func (r *rig) readAll(topic string, each func(*ck.Message)) {
 	if err := c.Assign(places); err != nil {
 		r.t.Fatal(err)
 	}
-	deadline := time.Now().Add(2 * time.Minute)
+	const patience = 2 * time.Minute // since the last record
+	deadline := time.Now().Add(patience)
 	for ends := 0; ends < len(places); {
 		switch ev := c.Poll(1000).(type) {
 		case *ck.Message:
 			each(ev)
+			deadline = time.Now().Add(patience)
 		case ck.PartitionEOF:
 			ends++
 		}

@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	minutes    = flag.Float64("minutes", 0, "how long TestSoak sends events; 0: it is not run")
+	minutes    = flag.Float64("minutes", 0, "how long TestSoak sends events, and TestT37 ten times the load; 0: TestSoak is not run, TestT37 sends -events")
 	faultEvery = flag.Duration("fault-every", 30*time.Second, "how often TestSoak hurts something")
 	oracle     = flag.Bool("oracle", false, "TestSoakByOracle asks the naive oracle, which takes long over many events")
 )
