@@ -36,15 +36,16 @@ func (t *tenure) open(ctx context.Context, conf task.Config, partitions int) err
 	for {
 		var kept Kept
 		var err error
-		if t.shared = t.share(t.rules.Current()); t.shared == nil {
-			if t.shared, err = t.imported(partitions); err != nil {
+		share := t.share(t.rules.Current())
+		if share == nil {
+			if share, err = t.imported(partitions); err != nil {
 				return err
 			}
 		}
-		if t.shared == nil {
+		if share == nil {
 			kept, err = t.opts.Keeper.Open(ctx, t.id, conf)
 		} else {
-			kept, err = t.opts.Keeper.OpenShare(ctx, t.id, conf, *t.shared)
+			kept, err = t.opts.Keeper.OpenShare(ctx, t.id, conf, *share)
 		}
 		switch {
 		case err == nil:
@@ -53,7 +54,7 @@ func (t *tenure) open(ctx context.Context, conf task.Config, partitions int) err
 		case !errors.Is(err, checkpoint.ErrUnsealed):
 			return fmt.Errorf("restoring %s: %w", t.id, err)
 		}
-		t.say(StateWaiting, "task "+t.shared.Part+" of the generation before has not left its state yet")
+		t.say(StateWaiting, "task "+share.Part+" of the generation before has not left its state yet")
 		if !pause(ctx, shareEvery) {
 			return ctx.Err()
 		}

@@ -173,7 +173,7 @@ func (t *tenure) begin() error {
 		return err
 	}
 	switch {
-	case at == (task.Position{}) && t.shared == nil:
+	case at == (task.Position{}) && !t.task.Heard():
 		return t.reader.seek(ck.Offset(low))
 	case at.Offset < low:
 		return t.halt("offset %d is wanted next, but topic %s begins at %d: retention has passed it; a new generation begins with what is left", at.Offset, t.topic, low)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/partitioner"
 	"github.com/caltrop/caltrop/engine/task"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -25,8 +24,7 @@ type tenured struct {
 	reader   *reader
 	out      output
 	status   TaskStatus
-	traces   *traces           // nil: none
-	shared   *checkpoint.Share // what a task of a later generation began with; nil: nothing
+	traces   *traces // nil: none
 
 	gone      <-chan struct{} // closed when what run has left behind has ended; nil: nothing
 	first     *ck.Message     // read already, to be processed before what the reader has; nil: none

@@ -107,7 +107,7 @@ func (w *warming) open(since int64, all bool, future time.Duration) (begin task.
 	}
 	first := spans[0].From
 	switch {
-	case first == 0 && w.t.shared == nil:
+	case first == 0:
 	case first == low:
 		begin.Cut = true
 	default:

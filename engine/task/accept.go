@@ -23,6 +23,7 @@ type stream struct {
 	name      string
 	sources   []int
 	mark      int64 // the watermark, never back
+	begun     int64 // where it was when the task's log began: events up to there may not be in the log; 0: all are
 	live      *Stream
 	ref       Ref
 	lateness  int64              // µs

@@ -20,6 +20,11 @@ func Divide(cfg Config, snapshot []byte, first bool) (*Task, error) {
 	for i := range t.sources {
 		t.sources[i].left = false
 	}
+	for i := range t.streams {
+		if st := &t.streams[i]; st.mark != unset {
+			st.begun = st.mark
+		}
+	}
 	if !first {
 		t.counts = Counts{}
 	}

@@ -164,14 +164,21 @@ func (t *Task) streamOf(name string) int {
 
 // rejoin makes the streams and sources that a snapshot of a keyed task has.
 func (t *Task) rejoin(h *header) {
-	for _, name := range h.Names {
-		t.streamOf(name)
+	for i, name := range h.Names {
+		if si := t.streamOf(name); i < len(h.Begun) {
+			t.streams[si].begun = h.Begun[i]
+		}
 	}
 	for _, s := range h.Sources {
 		si := t.streamOf(s.Source.Stream)
 		t.streams[si].sources = append(t.streams[si].sources, len(t.sources))
 		t.sources = append(t.sources, source{Source: s.Source, stream: si, mark: unset})
 	}
+}
+
+// Heard reports whether a source has shown an event.
+func (t *Task) Heard() bool {
+	return slices.ContainsFunc(t.sources, func(s source) bool { return s.mark != unset })
 }
 
 // HasLeft reports whether a source partition has said that it sends nothing more

@@ -38,6 +38,7 @@ type header struct {
 	Lists     []listEpoch `json:",omitempty"`
 	Sources   []sourceHeader
 	Streams   []int64  // watermarks
+	Begun     []int64  `json:",omitempty"` // of the streams, where the log is keyed: their watermarks when it began
 	Names     []string `json:",omitempty"` // of the streams, where the log is keyed
 	Groups    []groupHeader
 	Slots     []slotHeader
@@ -133,6 +134,7 @@ func (t *Task) header() *header {
 		h.Streams = append(h.Streams, t.streams[i].mark)
 		if t.cfg.Keyed {
 			h.Names = append(h.Names, t.streams[i].name)
+			h.Begun = append(h.Begun, t.streams[i].begun)
 		}
 	}
 	for _, g := range t.groups {

@@ -25,7 +25,7 @@ type Warming struct {
 // A Begin says what the records that a Warming reads leave out.
 type Begin struct {
 	// Since: all events stamped later than this, in µs, are among them; 0: all
-	// events that there ever were.
+	// events that the log ever had.
 	Since int64
 	// Cut: the log does not reach back as far as was asked for. Since does not
 	// hold; what is whole begins at the first event read.
@@ -167,15 +167,24 @@ func (w *Warming) export(g *group, s *slot) ([]*Import, error) {
 	return p.all, nil
 }
 
-// covered is since when the slot's state is whole.
+// covered is since when the slot's state is whole. What the log leaves out as it
+// begins late, and was held then, the task shows the slot itself.
 func (w *Warming) covered(g *group, s *slot) int64 {
+	at := s.covered
 	switch {
-	case s.covered == unset || w.from == Begin{}:
-		return s.covered
+	case at == unset:
+		return at
 	case w.from.Cut:
-		return s.covered + s.lateness
+		at += s.lateness
+	case w.from.Since != 0:
+		at = w.from.Since + 1
 	}
-	return w.from.Since + 1
+	for _, i := range g.streams {
+		if begun := w.task.streams[i].begun; begun != 0 {
+			at = max(at, begun+1)
+		}
+	}
+	return at
 }
 
 // parts cuts what a rule remembers into imports of about importBytes.
