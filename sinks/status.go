@@ -1,6 +1,9 @@
 package sinks
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // A Letter is an alert that its sink can never store.
 type Letter struct {
@@ -27,8 +30,9 @@ type Status struct {
 
 // A Report is what a Status knows.
 type Report struct {
-	Error     string // of the step that is being tried again; "": none is
-	Attempts  int    // that failed in a row
+	Error     string    // of the step that is being tried again; "": none is
+	Attempts  int       // that failed in a row
+	Since     time.Time // of the first of them
 	Delivered uint64
 	Rejected  uint64 // and set aside
 	Silenced  uint64
@@ -49,6 +53,9 @@ func (s *Status) noted(err error) {
 		if err == nil {
 			r.Error, r.Attempts = "", 0
 			return
+		}
+		if r.Attempts == 0 {
+			r.Since = time.Now()
 		}
 		r.Error = err.Error()
 		r.Attempts++

@@ -66,6 +66,9 @@ func taskOf(t *kafka.TaskStatus) api.Task {
 	if !t.Checkpoint.IsZero() {
 		shown.Checkpoint = timeText(t.Checkpoint)
 	}
+	if t.CheckpointError != "" {
+		shown.CheckpointFails = timeText(t.CheckpointFails)
+	}
 	return shown
 }
 

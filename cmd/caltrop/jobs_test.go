@@ -21,14 +21,14 @@ func TestTasksAreShownWhole(t *testing.T) {
 		ID: kafka.TaskID{Job: "main", Input: "payment", Partition: 3}, Topic: "payments", State: kafka.StateLive,
 		Position: task.Position{Offset: 7, Seq: 2}, Lag: 5, Watermark: noon.UnixMicro(), RulesVersion: 4,
 		Counts:     task.Counts{Records: 7, Accepted: 3, Late: 2, Dead: 1, Duplicates: 1},
-		Checkpoint: noon.Add(time.Minute), CheckpointError: "disk full",
+		Checkpoint: noon.Add(time.Minute), CheckpointError: "disk full", CheckpointFails: noon.Add(2 * time.Minute),
 		Rules:   []task.RuleStatus{{Ref: task.Ref{Name: "probe", Revision: 2}, Live: true, Covered: noon.UnixMicro()}, {Ref: task.Ref{Name: "probe", Revision: 1}}},
 		Warming: &kafka.WarmUp{Rules: []task.Ref{{Name: "storm", Revision: 1}}, Read: 10, Left: 3},
 	})
 	want := api.Task{
 		Input: "payments", Role: "direct", Stream: "payment", Partition: 3, State: "live", Position: api.Position{Offset: 7, Seq: 2}, Lag: 5,
 		Watermark: "2026-03-01T12:00:00Z", Rules: 4, Counts: api.Counts{Records: 7, Accepted: 3, Late: 2, Dead: 1, Duplicates: 1},
-		Checkpoint: "2026-03-01T12:01:00Z", CheckpointError: "disk full",
+		Checkpoint: "2026-03-01T12:01:00Z", CheckpointError: "disk full", CheckpointFails: "2026-03-01T12:02:00Z",
 		Running: []api.RuleAtWork{{Name: "probe", Revision: 2, Mode: "live", Covered: "2026-03-01T12:00:00Z"}, {Name: "probe", Revision: 1, Mode: "live", Ending: true}},
 		Warming: &api.WarmUp{Rules: []string{"storm/1"}, Read: 10, Left: 3},
 	}

@@ -74,6 +74,7 @@ type node struct {
 	views    *redis.Views // nil: there is no Redis
 	lock     io.Closer    // of the data directory
 	deliver  *sinks.Metrics
+	stores   map[string]*sinks.Status // of deliveries to stores, by sink
 	handler  http.Handler
 	tracer   trace.Tracer // nil: no traces
 	exports  []export     // of logs and traces
@@ -88,7 +89,7 @@ type node struct {
 // newNode makes a node. The address is taken and the local directories are
 // opened before it returns, so that a process that cannot work says so at once.
 func newNode(conf *config, log *slog.Logger) (*node, error) {
-	n := &node{conf: conf, log: log}
+	n := &node{conf: conf, log: log, stores: map[string]*sinks.Status{conf.History.Kind: {}, "redis.views": {}, "cassandra.views": {}}}
 	n.outlets = newOutlets(n)
 	for _, step := range []func() error{n.openLogs, n.listen, n.openMetrics, n.openTraces, n.openData, n.openCluster, n.openHistory, n.openViews, n.openEngine, n.openHandler} {
 		if err := step(); err != nil {
@@ -219,7 +220,7 @@ func (n *node) openHandler() (err error) {
 	}
 	n.handler, err = api.New(api.Options{
 		Registry: n.registry, Sessions: sessions, Sinks: n.outlets, History: n.history, Jobs: jobs{n}, Backtests: n.backtests, Savepoints: savepoints{n, n.savepoints}, Rescaler: jobs{n}, Metrics: n.metrics, Log: n.log,
-		Ready: n.ready,
+		Ready: n.ready, Degraded: n.degraded,
 	})
 	return err
 }
@@ -326,7 +327,9 @@ func (n *node) work(ctx context.Context) error {
 	g.Go(func() error { return source.Run(ctx) })
 	g.Go(func() error { return n.backtests.Run(ctx) })
 	g.Go(func() error {
-		return sinks.Deliver(ctx, source, n.history, sinks.Options{Sink: n.conf.History.Kind, BackoffMax: historyWaitMost, Log: n.log, Metrics: n.deliver, Tracer: n.tracer})
+		return sinks.Deliver(ctx, source, n.history, sinks.Options{
+			Sink: n.conf.History.Kind, BackoffMax: historyWaitMost, Log: n.log, Metrics: n.deliver, Status: n.stores[n.conf.History.Kind], Tracer: n.tracer,
+		})
 	})
 	return g.Wait()
 }

@@ -52,7 +52,8 @@ func (n *node) deliverViews(ctx context.Context, g *errgroup.Group) error {
 		stores["cassandra"] = w
 	}
 	for target, store := range stores {
-		group := target + ".views"
+		sink := target + ".views"
+		group := sink
 		if target == "redis" && n.conf.Redis.empty {
 			group += "." + rand.Text()
 		}
@@ -65,7 +66,7 @@ func (n *node) deliverViews(ctx context.Context, g *errgroup.Group) error {
 		}
 		g.Go(func() error { return source.Run(ctx) })
 		g.Go(func() error {
-			return sinks.DeliverViews(ctx, source, func(r *sinks.ViewRecord) bool { return r.Targets(target) }, store, sinks.Options{Sink: target + ".views", Log: n.log, Metrics: n.deliver})
+			return sinks.DeliverViews(ctx, source, func(r *sinks.ViewRecord) bool { return r.Targets(target) }, store, sinks.Options{Sink: sink, Log: n.log, Metrics: n.deliver, Status: n.stores[sink]})
 		})
 	}
 	return nil

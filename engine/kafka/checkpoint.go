@@ -158,6 +158,9 @@ func (t *tenure) saved(err error) {
 	}
 	if err != nil {
 		t.live.retry = time.Now().Add(savepointsEvery)
+		if t.status.CheckpointError == "" {
+			t.status.CheckpointFails = time.Now()
+		}
 		t.status.CheckpointError = "checkpoint: " + err.Error()
 		t.cluster.opts.Log.Warn("checkpoint not written", "partition", t.id.String(), "error", err)
 		return

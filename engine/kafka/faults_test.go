@@ -206,7 +206,7 @@ func TestT10TheTaskGoesOnWithoutTheStore(t *testing.T) {
 	before := status(e).Checkpoint
 	b.produce(b.fails("c1", 0)...)
 	b.wantAlerts(1)
-	if s := e.Status(); s.Ready() != nil || status(e).State != StateLive || status(e).Checkpoint != before {
+	if s := e.Status(); s.Ready() != nil || status(e).State != StateLive || status(e).Checkpoint != before || status(e).CheckpointFails.Before(before) {
 		t.Errorf("ready %v, %+v", s.Ready(), status(e))
 	}
 	keeper.store.SetPercent(0)

@@ -34,7 +34,8 @@ type TaskStatus struct {
 	ID              TaskID
 	Topic           string
 	State           State
-	Reason          string // of StatePaused, StateRetrying and StateHalted
+	Reason          string    // of StatePaused, StateRetrying and StateHalted
+	Entered         time.Time // the state
 	Position        task.Position
 	Lag             int64 // records between the position and the end of the partition, as last seen
 	Watermark       int64 // µs; 0 when the stream has shown no event
@@ -46,6 +47,7 @@ type TaskStatus struct {
 	Checkpoint      time.Time             // when the last one was made by this owner; zero: none yet
 	CheckpointAt    task.Position         // where the task was when it was known to be made
 	CheckpointError string                // of the last attempt; "" when it went well
+	CheckpointFails time.Time             // when the first attempt since one that went well failed
 	RulesVersion    int64                 // of the rule set that is live in the task
 	Rules           []task.RuleStatus     // at work; nil of a routing task
 	Warming         *WarmUp               // rules on their way in; nil: none
@@ -55,6 +57,9 @@ type TaskStatus struct {
 func (t *tenure) say(state State, reason string) {
 	if state == StateLive && t.status.Since.IsZero() {
 		t.status.Since = time.Now()
+	}
+	if t.status.State != state {
+		t.status.Entered = time.Now()
 	}
 	t.status.State, t.status.Reason = state, reason
 	t.publish(time.Now())

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,7 @@ type rig struct {
 	history  *history
 	entries  *rules.MemoryLog
 	ready    error
+	degraded []api.Degraded
 	log      bytes.Buffer
 
 	backtests  *backtest.Operations
@@ -142,9 +144,9 @@ func newRig(t *testing.T) *rig {
 	var err error
 	g.handler, err = api.New(api.Options{
 		Registry: g.registry, History: g.history, Jobs: oneJob{}, Backtests: g.backtests, Savepoints: &g.savepoints, Rescaler: &g.rescaler, Sessions: &g.sessions,
-		Ready: func() error { return g.ready },
-		Log:   slog.New(slog.NewTextHandler(&g.log, nil)),
-		Now:   func() time.Time { return noon },
+		Ready: func() error { return g.ready }, Degraded: func() []api.Degraded { return g.degraded },
+		Log: slog.New(slog.NewTextHandler(&g.log, nil)),
+		Now: func() time.Time { return noon },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -608,7 +610,17 @@ func TestInternalErrorsStayInside(t *testing.T) {
 func TestHealthAndReadiness(t *testing.T) {
 	g := newRig(t)
 	g.want(http.StatusOK, "GET", "/healthz", "")
-	g.want(http.StatusOK, "GET", "/readyz", "")
+	if w := g.want(http.StatusOK, "GET", "/readyz", ""); strings.Contains(w.Body.String(), "degraded") {
+		t.Errorf("readiness says %s", w.Body)
+	}
+	g.degraded = []api.Degraded{{Part: "task main.payment.1.3", Reason: "checkpoint: SlowDown", Since: "2026-03-01T12:00:00Z"}}
+	answer := read[struct {
+		Status   string
+		Degraded []api.Degraded
+	}](t, g.want(http.StatusOK, "GET", "/readyz", ""))
+	if answer.Status != "ready" || !slices.Equal(answer.Degraded, g.degraded) {
+		t.Errorf("readiness says %+v", answer)
+	}
 	g.ready = errors.New("kafka does not answer")
 	w := g.want(http.StatusServiceUnavailable, "GET", "/readyz", "")
 	if !strings.Contains(w.Body.String(), "kafka does not answer") || w.Header().Get("Retry-After") == "" {

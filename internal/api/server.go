@@ -83,10 +83,19 @@ type Task struct {
 	Counts          Counts       `json:"counts"`
 	HeldBytes       int64        `json:"held_bytes"` // of events that wait for the watermark
 	Running         []RuleAtWork `json:"rules,omitempty"`
-	Warming         *WarmUp      `json:"warming,omitempty"`          // nil: no rule is on its way in
-	Misplaced       *Misplaced   `json:"misplaced,omitempty"`        // nil: no record is
-	Checkpoint      string       `json:"last_checkpoint,omitempty"`  // RFC 3339, wall clock; "" when there is none yet
-	CheckpointError string       `json:"checkpoint_error,omitempty"` // of the last attempt
+	Warming         *WarmUp      `json:"warming,omitempty"`                  // nil: no rule is on its way in
+	Misplaced       *Misplaced   `json:"misplaced,omitempty"`                // nil: no record is
+	Checkpoint      string       `json:"last_checkpoint,omitempty"`          // RFC 3339, wall clock; "" when there is none yet
+	CheckpointError string       `json:"checkpoint_error,omitempty"`         // of the last attempt
+	CheckpointFails string       `json:"checkpoint_failing_since,omitempty"` // RFC 3339; "" when the last attempt went well
+}
+
+// A Degraded is a part of the process that does not do what it should, while the
+// process goes on matching.
+type Degraded struct {
+	Part   string `json:"part"` // a task, or the delivery to a store
+	Reason string `json:"reason"`
+	Since  string `json:"since"` // RFC 3339
 }
 
 // A Misplaced tells of records that their stream's declared partitioner puts
@@ -139,6 +148,8 @@ type Options struct {
 	History  History
 	Jobs     Jobs
 	Ready    func() error // nil error: the process can do its work; nil means always
+	// Degraded tells what goes wrong in a process that is ready; nil: nothing is told.
+	Degraded func() []Degraded
 	// Sessions answers for views; nil: their route answers 404.
 	Sessions Sessions
 	// Sinks tells how sinks are doing; nil: nothing is told.
@@ -164,15 +175,19 @@ type server struct {
 	sessions   Sessions
 	sinks      Sinks
 	ready      func() error
+	degraded   func() []Degraded
 	log        *slog.Logger
 	now        func() time.Time
 }
 
 // New returns the handler of the whole interface.
 func New(o Options) (http.Handler, error) {
-	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, savepoints: o.Savepoints, rescaler: o.Rescaler, sessions: o.Sessions, sinks: o.Sinks, ready: o.Ready, log: o.Log, now: o.Now}
+	s := &server{rules: o.Registry, history: o.History, jobs: o.Jobs, backtests: o.Backtests, savepoints: o.Savepoints, rescaler: o.Rescaler, sessions: o.Sessions, sinks: o.Sinks, ready: o.Ready, degraded: o.Degraded, log: o.Log, now: o.Now}
 	if s.ready == nil {
 		s.ready = func() error { return nil }
+	}
+	if s.degraded == nil {
+		s.degraded = func() []Degraded { return nil }
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -313,7 +328,10 @@ func (s *server) readiness(w http.ResponseWriter, _ *http.Request) error {
 	if err := s.unready(); err != nil {
 		return err
 	}
-	return encode(w, http.StatusOK, map[string]string{"status": "ready"})
+	return encode(w, http.StatusOK, struct {
+		Status   string     `json:"status"`
+		Degraded []Degraded `json:"degraded,omitempty"`
+	}{"ready", s.degraded()})
 }
 
 // unready says what the process waits for; nil: for nothing.
