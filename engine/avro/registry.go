@@ -1,11 +1,14 @@
 package avro
 
 import (
+	"bytes"
 	"container/list"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"sync"
@@ -18,6 +21,7 @@ import (
 // Bounds of what is asked and remembered.
 const (
 	askTimeout     = 5 * time.Second
+	errorBytesMax  = 4 << 10 // of an answer that is an error
 	answerBytesMax = 1 << 20 // of one schema
 	refsMax        = 64      // schemas that one refers to
 	answersMax     = 1000    // remembered; past it the one used least recently is forgotten
@@ -27,6 +31,10 @@ const (
 // ErrUnknown says that the registry has no schema of an id. Any other error of
 // Registry.Schema says that it could not be asked: the caller tries again.
 var ErrUnknown = errors.New("the schema registry has no such schema")
+
+// errNoSchema says that something else than a registry may have answered: no
+// registry keeps an Avro schema that is not JSON.
+var errNoSchema = errors.New("there is no schema in the answer")
 
 // Options say where the registry is. They are read-only after New.
 type Options struct {
@@ -106,15 +114,26 @@ func New(o Options) (*Registry, error) {
 	return r, nil
 }
 
-// bounded cuts answers that are too large off with an error.
+// bounded cuts answers that are too large off with an error. A server that cannot
+// answer is as one that cannot be reached: the next address is asked.
 type bounded struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := b.next.RoundTrip(req)
-	if err == nil {
-		res.Body = http.MaxBytesReader(nil, res.Body, answerBytesMax)
+	if err != nil {
+		return nil, err
 	}
+	if res.StatusCode < http.StatusMultipleChoices {
+		res.Body = http.MaxBytesReader(nil, res.Body, answerBytesMax)
+		return res, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(res.Body, errorBytesMax))
+	res.Body.Close()
+	if res.StatusCode >= http.StatusInternalServerError {
+		return nil, fmt.Errorf("it answered %s: %s", res.Status, bytes.TrimSpace(text))
+	}
+	res.Body = io.NopCloser(bytes.NewReader(text))
 	return res, err
 }
 
@@ -181,6 +200,8 @@ func (r *Registry) ask(ctx context.Context, id uint32) (Schema, error) {
 		return Schema{}, fmt.Errorf("asking the schema registry for schema %d: %w", id, err)
 	case found.Type != sr.TypeAvro:
 		return Schema{Problem: "it is " + found.Type.String() + ", not Avro"}, nil
+	case !json.Valid([]byte(found.Schema)):
+		return Schema{}, fmt.Errorf("asking the schema registry for schema %d: %w", id, errNoSchema)
 	}
 	refs, problem, err := r.references(ctx, found.References)
 	if err != nil || problem != "" {
@@ -215,6 +236,9 @@ func (r *Registry) references(ctx context.Context, refs []sr.SchemaReference) (t
 			}
 			if err != nil {
 				return fmt.Errorf("asking the schema registry for version %d of %s: %w", ref.Version, ref.Subject, err)
+			}
+			if !json.Valid([]byte(found.Schema.Schema)) {
+				return fmt.Errorf("asking the schema registry for version %d of %s: %w", ref.Version, ref.Subject, errNoSchema)
 			}
 			if err := visit(found.References); err != nil {
 				return err

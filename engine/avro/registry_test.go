@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -85,15 +86,26 @@ func TestTroubleIsNoUnknownSchema(t *testing.T) {
 		"no right": func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, `{"error_code":40101}`, http.StatusUnauthorized)
 		},
-		"no JSON": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"no JSON":                    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"an answer without a schema": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"status":"up"}`) },
+		"no schema in the answer":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"schema":"<html>"}`) },
+		"a long page": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, strings.Repeat("sorry", answerBytesMax), http.StatusBadGateway)
+		},
+		"a long page that is not there": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, strings.Repeat("sorry", answerBytesMax), 404)
+		},
 		"half an answer": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, `{"schema":`)
 		},
 	} {
 		r.fail = fail
-		if _, err := r.Schema(t.Context(), 5); err == nil || errors.Is(err, ErrUnknown) {
+		_, err := r.Schema(t.Context(), 5)
+		if err == nil || errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: got %v, want an error to try again after", name, err)
+		} else if len(err.Error()) > 2*errorBytesMax {
+			t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
 		}
 	}
 	r.fail = nil
@@ -104,6 +116,37 @@ func TestTroubleIsNoUnknownSchema(t *testing.T) {
 	cancel()
 	if _, err := r.Schema(ctx, 6); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// References are asked for too: garbage there is no reason to refuse the schema.
+func TestTroubleWithAReferenceIsTrouble(t *testing.T) {
+	r := newRig(t)
+	r.fail = func(w http.ResponseWriter, req *http.Request) {
+		if strings.Contains(req.URL.Path, "/ids/") {
+			fmt.Fprint(w, `{"schema":"{\"type\":\"array\",\"items\":\"card\"}","references":[{"name":"card","subject":"card","version":9}]}`)
+			return
+		}
+		fmt.Fprint(w, `{"status":"up"}`)
+	}
+	if s, err := r.Schema(t.Context(), 5); err == nil || errors.Is(err, ErrUnknown) {
+		t.Errorf("got %+v, %v; want an error to try again after", s, err)
+	}
+}
+
+// An address that answers nothing but errors does not stand in the way of the next.
+func TestTheNextAddressIsAskedAfterAnError(t *testing.T) {
+	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "starting", http.StatusServiceUnavailable) }))
+	defer sick.Close()
+	fake := srfake.New()
+	defer fake.Close()
+	fake.SeedSchema("card", 1, 5, sr.Schema{Schema: cardSchema})
+	r, err := New(Options{URLs: []string{sick.URL, fake.URL()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := r.Schema(t.Context(), 5); err != nil || s.Schema == nil {
+		t.Errorf("got %+v, %v", s, err)
 	}
 }
 
