@@ -97,14 +97,40 @@ func (v *Views) write(ctx context.Context, batch []sinks.ViewRecord) (failed []s
 			replies[i] = pipe.Eval(ctx, writeScript, []string{key}, r.Version, string(r.Status), r.JSON, v.ttl(r).Milliseconds())
 		}
 	}
-	_, _ = pipe.Exec(ctx) // each reply has its own error
+	_, sent := pipe.Exec(ctx)
 	for i := range batch {
 		reply := replies[newest[v.keyOf(batch[i].View, batch[i].Key)]]
-		if err := reply.Err(); err != nil {
-			failed = append(failed, sinks.Failure{Index: i, Permanent: foreign(err), Err: fmt.Errorf("writing view %s to redis: %w", batch[i].View, err)})
+		if err := outcome(reply, sent); err != nil {
+			failed = append(failed, sinks.Failure{Index: i, Permanent: foreign(err), Err: fmt.Errorf("writing view %s to redis: %w", batch[i].View, v.explain(err))})
 		}
 	}
 	return failed
+}
+
+var errNoReply = errors.New("there was no reply")
+
+// outcome is the error of one reply of a pipeline. Where no connection was made, as
+// with a wrong password, only the pipeline has an error: a script's own reply is
+// never empty.
+func outcome(reply *redis.Cmd, sent error) error {
+	switch err := reply.Err(); {
+	case err != nil || reply.Val() != nil:
+		return err
+	case sent != nil:
+		return sent
+	}
+	return errNoReply
+}
+
+// explain adds to an error what the user lacks, which servers do not say of what a
+// script calls.
+func (v *Views) explain(err error) error {
+	for _, sign := range []string{"NOPERM", "can't run this command", "ACL failure"} {
+		if strings.Contains(err.Error(), sign) {
+			return fmt.Errorf("%w (the user needs ~%s:* +eval +exists +hget +hmget +hset +hstrlen +pexpire)", err, v.o.Prefix)
+		}
+	}
+	return err
 }
 
 // ttl is how long an update is of use: until its window ends, and the grace.

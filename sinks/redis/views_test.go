@@ -53,6 +53,25 @@ func write(t *testing.T, v *redis.Views, updates ...sinks.ViewRecord) {
 	}
 }
 
+// A write that never got to the server is no success: else the delivery would
+// commit its place, and the update would be lost.
+func TestWhatIsNotSentIsNotStored(t *testing.T) {
+	server := miniredis.RunT(t)
+	server.RequireAuth("secret")
+	for name, change := range map[string]func(*redis.Options){
+		"no password":      nil,
+		"another password": func(o *redis.Options) { o.Password = "guess" },
+		"another user":     func(o *redis.Options) { o.Username, o.Password = "guess", "secret" },
+		"another server":   func(o *redis.Options) { o.Addresses = []string{"127.0.0.1:1"} },
+	} {
+		err := open(t, server, change).WriteViews(t.Context(), []sinks.ViewRecord{window.Update(1, view.Open)})
+		var partial *sinks.BatchError
+		if !errors.As(err, &partial) || len(partial.Failed) != 1 || partial.Failed[0].Permanent {
+			t.Errorf("%s: %v, want an update to try again", name, err)
+		}
+	}
+}
+
 // TestLayout is what other services read, as docs/formats.md has it.
 func TestLayout(t *testing.T) {
 	server := miniredis.RunT(t)
