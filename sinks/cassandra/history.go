@@ -122,32 +122,23 @@ func (h *History) connected() (session, error) {
 
 // open opens a session on the keyspace and makes what is missing.
 func (h *History) open(ctx context.Context) (session, error) {
-	if err := h.makeKeyspace(ctx); err != nil {
-		return nil, err
-	}
-	s, err := h.dial(h.o, h.o.Keyspace)
-	if err != nil {
-		return nil, err
-	}
-	for _, statement := range []string{byRule.create(), byKey.create(), createIDs, createWindows} {
-		if err := s.exec(ctx, statement); err != nil {
-			s.close()
-			return nil, fmt.Errorf("making the tables of keyspace %s: %w", h.o.Keyspace, err)
-		}
-	}
-	return s, nil
-}
-
-func (h *History) makeKeyspace(ctx context.Context) error {
 	s, err := h.dial(h.o, "")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer s.close()
-	if err := s.exec(ctx, createKeyspace(h.o)); err != nil {
-		return fmt.Errorf("making keyspace %s: %w", h.o.Keyspace, err)
+	err = makeKeyspace(ctx, s, h.o)
+	s.close()
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	if s, err = h.dial(h.o, h.o.Keyspace); err != nil {
+		return nil, err
+	}
+	if err := makeTables(ctx, s, h.o.Keyspace); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // Write implements sinks.Writer. Each alert is three independent upserts; one

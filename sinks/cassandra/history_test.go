@@ -108,7 +108,8 @@ type fake struct {
 	calls  []string
 	values map[string][]any // of the last call, by table
 	fail   func(call int) error
-	slow   bool // answer a millisecond later
+	slow   bool                         // answer a millisecond later
+	schema map[string]map[string]string // columns and their types, by table
 	active int
 	peak   int
 }
@@ -138,7 +139,26 @@ func (f *fake) exec(_ context.Context, statement string, values ...any) error {
 	return nil
 }
 
-func (*fake) rows(context.Context, string, []any, func(func(...any) error) (bool, error)) error {
+// rows answers about the schema only.
+func (f *fake) rows(_ context.Context, statement string, values []any, each func(func(...any) error) (bool, error)) error {
+	switch statement {
+	case selectKeyspace:
+		if f.schema != nil {
+			_, err := each(func(...any) error { return nil })
+			return err
+		}
+		return nil
+	case selectColumns:
+		for name, is := range f.schema[values[1].(string)] {
+			if _, err := each(func(into ...any) error {
+				*into[0].(*string), *into[1].(*string) = name, is
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	return errors.New("this session only writes")
 }
 
@@ -288,6 +308,37 @@ func TestConnectsWhenTheClusterIsThere(t *testing.T) {
 	h.Close()
 	if err := h.Write(t.Context(), records); !errors.Is(err, errClosed) {
 		t.Errorf("after Close: %v, want %v", err, errClosed)
+	}
+}
+
+// What is there is not made again, as the user may not be allowed to; a table
+// that lacks something is named, with what mends it, and used once it is mended.
+func TestTablesThatAreThereMustFit(t *testing.T) {
+	f := &fake{schema: map[string]map[string]string{}}
+	for _, l := range layouts {
+		f.schema[l.table] = map[string]string{"more": "text"}
+		for _, c := range l.columns {
+			f.schema[l.table][c.name] = c.is
+		}
+	}
+	h := newHistory(Options{Keyspace: "fraud"}, func(Options, string) (session, error) { return f, nil })
+	records := []sinks.Record{sinktest.Alert{}.Record()}
+	columns := f.schema["alerts_by_key"]
+	delete(columns, "body")
+	columns["version"] = "text"
+	err := h.Write(t.Context(), records)
+	for _, want := range []string{"table fraud.alerts_by_key has no column body: run ALTER TABLE fraud.alerts_by_key ADD body text",
+		"column version of table fraud.alerts_by_key is of type text, not int"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	columns["body"], columns["version"] = "text", "int"
+	if err := h.Write(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(f.calls, ", "), "INSERT alerts_by_rule, INSERT alerts_by_key, INSERT alert_ids"; got != want {
+		t.Errorf("calls %s\nwant  %s", got, want)
 	}
 }
 

@@ -29,12 +29,11 @@ func (t table) bucket(at int64) int64 {
 	return b
 }
 
-func (t table) create() string {
-	return `CREATE TABLE IF NOT EXISTS ` + t.name + ` (
-	name text, bucket bigint, at bigint, id blob,
-	version int, status text, rule text, body text,
-	PRIMARY KEY ((name, bucket), at, id)
-) WITH CLUSTERING ORDER BY (at DESC, id ASC)`
+func (t table) layout() layout {
+	return layout{table: t.name, columns: []column{
+		{"name", "text"}, {"bucket", "bigint"}, {"at", "bigint"}, {"id", "blob"},
+		{"version", "int"}, {"status", "text"}, {"rule", "text"}, {"body", "text"},
+	}, key: "(name, bucket), at, id", order: "at DESC, id ASC"}
 }
 
 func (t table) insert() string {
@@ -53,9 +52,8 @@ func (t table) body() string {
 
 // The table that finds an alert by its id: where it stands in byRule.
 const (
-	createIDs = `CREATE TABLE IF NOT EXISTS alert_ids (id blob PRIMARY KEY, rule text, at bigint)`
-	insertID  = `INSERT INTO alert_ids (id, rule, at) VALUES (?, ?, ?) USING TIMESTAMP ? AND TTL ?`
-	selectID  = `SELECT rule, at FROM alert_ids WHERE id = ?`
+	insertID = `INSERT INTO alert_ids (id, rule, at) VALUES (?, ?, ?) USING TIMESTAMP ? AND TTL ?`
+	selectID = `SELECT rule, at FROM alert_ids WHERE id = ?`
 )
 
 // createKeyspace makes the keyspace for the options. Its name was validated;

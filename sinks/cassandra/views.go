@@ -14,11 +14,6 @@ var _ sinks.ViewWriter = (*History)(nil)
 // The table of windows: a partition is a day of one view and key, newest window
 // first. Of a rolling view every update is a window.
 const (
-	createWindows = `CREATE TABLE IF NOT EXISTS view_windows (
-	view_name text, key text, day bigint, start bigint,
-	at bigint, until bigint, status text, events bigint, version bigint, body text,
-	PRIMARY KEY ((view_name, key, day), start)
-) WITH CLUSTERING ORDER BY (start DESC)`
 	insertWindow = `INSERT INTO view_windows (view_name, key, day, start, at, until, status, events, version, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?`
 	selectWindow = `SELECT body FROM view_windows WHERE view_name = ? AND key = ? AND day = ? AND start = ?`
