@@ -38,6 +38,9 @@ type Scope struct {
 	// Until is, by task of a keyed log, the offset before which is all that was
 	// routed up to Routes: it stores its part when it has read that.
 	Until map[string]int64 `json:",omitempty"`
+	// After is, by keyed log that second stages read, the logs of the first ones: tasks of
+	// that log store their parts after all of these, when they have read what they sent.
+	After map[string][]string `json:",omitempty"`
 	// Generation is that of the keyed logs; 0: there are none.
 	Generation int `json:",omitempty"`
 }
@@ -81,6 +84,13 @@ func (s *Savepoint) State(now time.Time) SavepointState {
 }
 
 func (s *Savepoint) whole() bool { return len(s.Done) == len(s.Tasks) }
+
+// stored reports whether all tasks of some inputs have stored their parts.
+func (s *Savepoint) stored(inputs []string) bool {
+	return !slices.ContainsFunc(s.Tasks, func(part string) bool {
+		return slices.Contains(inputs, inputOf(part)) && !slices.Contains(s.Done, part)
+	})
+}
 
 // Errors of Savepoints.
 var (
@@ -245,6 +255,7 @@ type Want struct {
 	Savepoint  string // JOB/NAME
 	Until      int64  // the offset before which a task of a keyed log has to have read all
 	Generation int    // of the keyed logs that are meant
+	Fed        bool   // until now first stages have sent to its log what it has to have read besides
 }
 
 // Wanted returns the savepoints that are not complete, and can be, by task that
@@ -269,8 +280,9 @@ func (s *Savepoints) Wanted(now time.Time, known map[string]bool) (map[string][]
 			continue
 		}
 		for _, part := range p.Tasks {
-			if !slices.Contains(p.Done, part) {
-				wanted[part] = append(wanted[part], Want{s.job + "/" + name, p.Until[part], p.Generation})
+			first := p.After[inputOf(part)]
+			if !slices.Contains(p.Done, part) && p.stored(first) {
+				wanted[part] = append(wanted[part], Want{s.job + "/" + name, p.Until[part], p.Generation, len(first) > 0})
 			}
 		}
 	}

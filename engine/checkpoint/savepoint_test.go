@@ -3,10 +3,13 @@ package checkpoint_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/engine/task"
@@ -105,5 +108,28 @@ func TestSavepoint(t *testing.T) {
 	h.kept = kept
 	if got := h.moment(); got != 9 || kept.Imported() {
 		t.Errorf("at moment %d, imported: %v; want its own checkpoint", got, kept.Imported())
+	}
+}
+
+// A second stage is asked for its part when every first one has stored its own.
+func TestSecondStagesAreAskedAfterTheFirst(t *testing.T) {
+	dir, err := checkpoint.NewDirectory(vfs.NewMem(), "kept")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := time.Now()
+	savepoints := checkpoint.NewSavepoints(dir, "job")
+	scope := checkpoint.Scope{Tasks: []string{"hot.0", "hot.1", "second.0"}, Until: map[string]int64{"second.0": 7}, After: map[string][]string{"second": {"hot"}}, Generation: 1}
+	if _, err := savepoints.Ask("a", scope, asked); err != nil {
+		t.Fatal(err)
+	}
+	for done, want := range [][]checkpoint.Want{nil, nil, {{Savepoint: "job/a", Until: 7, Generation: 1, Fed: true}}} {
+		wanted, err := savepoints.Wanted(asked, map[string]bool{})
+		if err != nil || !slices.Equal(wanted["second.0"], want) {
+			t.Errorf("with %d of two parts of the first stage the second's is %v, want %v: %v", done, wanted["second.0"], want, err)
+		}
+		if err := dir.Create(fmt.Sprintf("savepoints/job.a/hot.%d", done), nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

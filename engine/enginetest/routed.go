@@ -398,7 +398,12 @@ func (t *simTask) take(eff *task.Effects) {
 	t.tx = append(t.tx, eff.Alerts...)
 	t.journal = append(t.journal, eff.Journal...)
 	t.late += len(eff.Late)
-	t.relay.Take(eff.Parts, &t.frames)
+	for i := range eff.Parts {
+		t.relay.Take(eff.Parts[i:i+1], &t.frames)
+		if t.sim.rand.IntN(4) == 0 { // the frame is full before the reach is known
+			t.relay.Flush(&t.frames)
+		}
+	}
 	t.relay.Reach(t.task.Reaches())
 }
 

@@ -29,6 +29,13 @@ values: {n: count(), spent: sum(payment.amount)}
 having: n >= 4 && spent > 5
 hot_keys: {salts: 2}
 `,
+	"paid": `key: card
+window: {stream: transfer, keys: {transfer: payee}, tumbling: 5s}
+values: {n: count()}
+having: n >= 1
+hot_keys: {salts: 3}
+alert: {measures: {n: n}}
+`,
 	"ordered": `key: account
 window: {stream: transfer, keys: {transfer: payee}, tumbling: 20s}
 values: {n: count(), newest: last(amount), oldest: first(amount)}
@@ -65,19 +72,27 @@ func repeating(sources []*SourceLog) []*SourceLog {
 // TestSaltedRulesAgreeWithOracle runs salted rules as two tasks in a row, all of
 // which die all the time, and compares what the second have committed with the
 // oracle's answer over the accepted events.
-func TestSaltedRulesAgreeWithOracle(t *testing.T) {
+func TestSaltedRulesAgreeWithOracle(t *testing.T) { saltedAgree(t, 0) }
+
+// TestSaltedJobsStartFromSavepoints lets other jobs take over from savepoints in
+// which each second stage has read what the first had handed over, or more.
+func TestSaltedJobsStartFromSavepoints(t *testing.T) { saltedAgree(t, 3) }
+
+func saltedAgree(t *testing.T, savepoints int) {
 	t.Parallel()
-	counts, crashes, handed := map[string]int{}, 0, 0
-	names := []string{"alone", "both", "direct", "hot", "ordered", "slid", "tumbled"}
+	counts, crashes, handed, moved := map[string]int{}, 0, 0, 0
+	names := []string{"alone", "both", "direct", "hot", "ordered", "paid", "slid", "tumbled"}
 	set := routedSet(t, names...)
 	for seed := range uint64(*routedSeeds) {
 		sim, err := NewRouted(seed, set, 1+int(seed%4), repeating(traffic(seed, 300)))
 		if err != nil {
 			t.Fatal(err)
 		}
+		sim.Savepoints = savepoints
 		if err := sim.Run(routedClosing); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
+		moved += savepoints - sim.Savepoints
 		sim.judge(t, seed, names, counts)
 		if n := sim.LateInTasks(); n > 0 {
 			t.Errorf("seed %d: %d events were late in a keyed task though no source was idle", seed, n)
@@ -99,5 +114,8 @@ func TestSaltedRulesAgreeWithOracle(t *testing.T) {
 	if crashes < 10**routedSeeds || handed == 0 {
 		t.Errorf("%d crashes, %d parts: the runs prove nothing", crashes, handed)
 	}
-	t.Logf("alerts %v, %d crashes, %d parts of hot", counts, crashes, handed)
+	if savepoints > 0 && moved < *routedSeeds {
+		t.Errorf("only %d jobs started from a savepoint", moved)
+	}
+	t.Logf("alerts %v, %d crashes, %d parts of hot, %d jobs started from a savepoint", counts, crashes, handed, moved)
 }

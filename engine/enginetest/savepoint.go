@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/caltrop/caltrop/engine/route"
+	"github.com/caltrop/caltrop/rules"
 	"github.com/caltrop/caltrop/sinks/alert"
 )
 
@@ -41,16 +42,41 @@ func (s *Routed) saveDue() {
 // start when that was the last one.
 func (t *simTask) save() error {
 	sp := t.sim.saving
-	if sp == nil || t.behind() || t.committed.progress.Position.Offset < int64(sp.until[t]) {
+	if sp == nil || t.behind() || t.committed.progress.Position.Offset < int64(sp.until[t]) || t.isFed() || t.task.Amid() {
 		return nil
 	}
 	if _, made := sp.parts[t]; !made {
 		sp.parts[t] = part{*t.saved, len(t.sim.Alerts), t.late}
+		t.fed()
 	}
 	if len(sp.parts) < len(sp.until) {
 		return nil
 	}
 	return t.sim.startFrom(sp)
+}
+
+// isFed reports whether a first stage that hands over to the task has no part yet.
+func (t *simTask) isFed() bool {
+	for u := range t.sim.saving.until {
+		if _, made := t.sim.saving.parts[u]; !made && u.feeds(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// fed lets the second stages read what the task has handed over up to its part.
+func (t *simTask) fed() {
+	sp := t.sim.saving
+	for u := range sp.until {
+		if t.feeds(u) {
+			sp.until[u] = len(u.log())
+		}
+	}
+}
+
+func (t *simTask) feeds(u *simTask) bool {
+	return slices.ContainsFunc(t.sim.Set.Relays(t.input), func(r rules.Relay) bool { return r.Input == u.input })
 }
 
 // takeOver lets the task begin with what another has left, or with its part of a
@@ -78,8 +104,11 @@ func (s *Routed) startFrom(sp *simSavepoint) error {
 		}
 	}
 	s.Alerts, s.by = kept, by
-	before := s.parts[len(s.parts)-1]
-	if err := s.grow(before*(1+s.rand.IntN(2)), sp); err != nil {
+	partitions := s.parts[len(s.parts)-1]
+	if !slices.ContainsFunc(s.Set.KeyedLogs(), func(l rules.KeyedLog) bool { return l.Salts > 0 }) {
+		partitions *= 1 + s.rand.IntN(2)
+	}
+	if err := s.grow(partitions, sp); err != nil {
 		return err
 	}
 	s.tasks = slices.DeleteFunc(s.tasks, (*simTask).behind)

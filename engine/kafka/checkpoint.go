@@ -87,10 +87,10 @@ func (t *tenure) saveTurn(now time.Time) (done func(), ok bool) {
 
 // wantedNow returns a savepoint, JOB/NAME, that the task can make its part of now and
 // has not made yet; "": there is none. A task of a keyed log has to have read what had
-// been routed when the savepoint was asked for.
+// been routed when the savepoint was asked for, and all parts of a time or none.
 func (t *tenure) wantedNow() string {
 	for _, w := range t.wanted(t.id) {
-		read := !rules.IsKeyed(t.id.Input) || w.Generation == t.id.Generation && max(t.task.Position().Offset, t.reader.end) >= w.Until
+		read := !rules.IsKeyed(t.id.Input) || w.Generation == t.id.Generation && max(t.task.Position().Offset, t.reader.end) >= w.Until && !t.task.Amid()
 		if read && !t.live.made[w.Savepoint] {
 			return w.Savepoint
 		}

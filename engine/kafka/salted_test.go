@@ -3,9 +3,11 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caltrop/caltrop/engine/checkpoint"
 	"github.com/caltrop/caltrop/rules"
@@ -91,4 +93,44 @@ func TestASaltedRuleRunsAsTwoTasks(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestASaltedRuleGoesOnFromASavepoint ends a job in the middle of a window with
+// hot_keys, some of which was read after the savepoint had been asked for.
+func TestASaltedRuleGoesOnFromASavepoint(t *testing.T) {
+	b := newBench(t)
+	b.put(rules.KindRule, "hot", hotText)
+	keeper := newKeeping(t, nil)
+	savepoints := checkpoint.NewSavepoints(keeper.store, "test")
+	e, stop := b.start(EngineOptions{Keeper: keeper, Savepoints: savepoints, CheckpointEvery: time.Minute})
+	b.until("the tasks of both stages", func() bool { return b.live(e) == 2+2+2+2 })
+	b.hotWindow(0)
+	b.wantAlerts(1)
+	for s := range 6 {
+		b.produce(b.payment("c1", "approved", 60+s))
+	}
+	b.ask(e, savepoints, "first")
+	b.produce(b.payment("c1", "approved", 66), b.payment("c1", "approved", 67))
+	b.complete(savepoints, "first")
+	stop()
+
+	b.cluster = openKeyed(t, "other", 2, b.broker.ListenAddrs()...)
+	e, stop = b.start(EngineOptions{Keeper: keeper.importing("test/first"), CheckpointEvery: time.Minute})
+	b.until("the tasks of both stages", func() bool { return b.live(e) == 2+2+2+2 })
+	b.produce(b.payment("c1", "approved", 68), b.payment("c1", "approved", 69))
+	for p := range int32(2) {
+		b.write("payments", p, b.payment("other", "noted", 100))
+	}
+	b.wantAlerts(2)
+	if a := b.alerts()[1]; a.At != 1_700_000_070_000_000-1 && a.At != 1_700_000_070_000_000 || a.Measures[0].Value.Int() != 10 {
+		t.Errorf("the second window ends at %d with %v events", a.At, a.Measures[0].Value)
+	}
+	stop()
+	b.cluster = openKeyed(t, "third", 4, b.broker.ListenAddrs()...)
+	e, _ = b.start(EngineOptions{Keeper: keeper.importing("test/first")})
+	b.until("a task that says what is possible", func() bool {
+		return slices.ContainsFunc(e.Status().Tasks, func(s TaskStatus) bool {
+			return s.State == StateHalted && strings.Contains(s.Reason, "as many are needed")
+		})
+	})
 }

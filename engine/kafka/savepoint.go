@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/checkpoint"
@@ -21,9 +22,12 @@ func (e *Engine) lookForSavepoints(ctx context.Context) {
 	if e.opts.Savepoints == nil {
 		return
 	}
-	known := map[string]bool{}
+	known, ends := map[string]bool{}, map[string]map[string]int64{}
 	for quiet := false; ctx.Err() == nil; pause(ctx, savepointsEvery) {
 		wanted, err := e.opts.Savepoints.Wanted(time.Now(), known)
+		if err == nil {
+			err = e.handedTo(ctx, wanted, ends)
+		}
 		if err != nil {
 			if !quiet {
 				e.cluster.opts.Log.Warn("savepoints not looked for", "error", err)
@@ -36,6 +40,45 @@ func (e *Engine) lookForSavepoints(ctx context.Context) {
 		e.mu.wanted = wanted
 		e.mu.Unlock()
 	}
+}
+
+// handedTo notes, of second stages, where their logs end now that all first ones have
+// stored their parts. ends has what is known, by savepoint and topic.
+func (e *Engine) handedTo(ctx context.Context, wanted map[string][]checkpoint.Want, ends map[string]map[string]int64) error {
+	for part, wants := range wanted {
+		for i := range wants {
+			w := &wants[i]
+			if !w.Fed {
+				continue
+			}
+			input := part[:strings.LastIndexByte(part, '.')]
+			topic := e.cluster.Topics().Keyed(input, w.Generation)
+			at := w.Savepoint + " " + topic
+			if ends[at] == nil {
+				found, err := e.endsNow(ctx, topic, input)
+				if err != nil {
+					return err
+				}
+				ends[at] = found
+			}
+			w.Until = max(w.Until, ends[at][part])
+		}
+	}
+	return nil
+}
+
+// endsNow returns where the partitions of an input's log end, by part.
+func (e *Engine) endsNow(ctx context.Context, topic, input string) (map[string]int64, error) {
+	n, err := e.cluster.Partitions(topic)
+	if err != nil {
+		return nil, err
+	}
+	var parts []string
+	for p := range int32(n) {
+		parts = append(parts, TaskID{Input: input, Partition: p}.Part())
+	}
+	ends := map[string]int64{}
+	return ends, e.cluster.endsOf(ctx, map[string][]string{topic: parts}, ends)
 }
 
 // wanted returns the parts of savepoints that the task is to make.
@@ -56,7 +99,12 @@ func (e *Engine) Scope(ctx context.Context) (checkpoint.Scope, error) {
 	if err := e.savable(set); err != nil {
 		return checkpoint.Scope{}, err
 	}
-	scope := checkpoint.Scope{Routes: map[string][]byte{}, Until: map[string]int64{}}
+	scope := checkpoint.Scope{Routes: map[string][]byte{}, Until: map[string]int64{}, After: map[string][]string{}}
+	for _, l := range set.KeyedLogs() {
+		for _, r := range set.Relays(l.Input) {
+			scope.After[r.Input] = append(scope.After[r.Input], l.Input)
+		}
+	}
 	var routes []TaskID
 	logs := map[string][]string{} // parts by the topic of a keyed log, by partition
 	for topic, inputs := range e.inputs() {
@@ -86,11 +134,6 @@ func (e *Engine) Scope(ctx context.Context) (checkpoint.Scope, error) {
 func (e *Engine) savable(set *rules.Set) error {
 	if s := e.cluster.scale(set); s != nil && s.Done.IsZero() {
 		return fmt.Errorf("%w: a rescale to %d partitions is under way", ErrNoSavepoint, s.Partitions)
-	}
-	for _, l := range set.KeyedLogs() {
-		if l.Salts > 0 {
-			return fmt.Errorf("%w: a rule with hot_keys runs in two stages (log %s): delete it first, or retire it", ErrNoSavepoint, l.Input)
-		}
 	}
 	return nil
 }
@@ -161,6 +204,8 @@ func (t *tenure) imported(of int) (*checkpoint.Share, error) {
 	switch {
 	case n == 0:
 		return nil, nil
+	case of != n && len(from.After) > 0:
+		return nil, t.halt("savepoint %s/%s has %d partitions of %s, topic %s has %d: as many are needed, as a rule with hot_keys runs in two stages there (kafka.keyed_partitions of a new job)", from.Job, from.Name, n, t.id.Input, t.topic, of)
 	case of%n != 0:
 		return nil, t.halt("savepoint %s/%s has %d partitions of %s, topic %s has %d: as many are possible, or a multiple (kafka.keyed_partitions of a new job)", from.Job, from.Name, n, t.id.Input, t.topic, of)
 	}

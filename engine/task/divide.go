@@ -59,16 +59,52 @@ func Divide(cfg Config, snapshot []byte, first bool) (*Task, error) {
 
 // Repeat is Divide for the tasks of another log, to which every source writes again
 // what it had written before the snapshot, from some place on: what the task has of
-// it is passed over.
+// it is passed over. Parts come again in another order than before: they go by their
+// time, see Amid.
 func Repeat(cfg Config, snapshot []byte, first bool) (*Task, error) {
 	t, err := Divide(cfg, snapshot, first)
 	if err != nil {
 		return nil, err
 	}
 	for i := range t.sources {
-		t.sources[i].again = true
+		src := &t.sources[i]
+		src.again = true
+		if t.isOfParts(src.stream) {
+			src.next = 0
+		}
 	}
 	return t, nil
+}
+
+// Amid reports whether the task has parts of a first stage that are past what that one
+// has said of its reach: more of their time may follow, and no Repeat could tell them
+// from those that it has.
+func (t *Task) Amid() bool {
+	for _, g := range t.groups {
+		for _, h := range g.held.all() {
+			si := t.streamAt(h.ev.Schema.Stream)
+			past := func(i int) bool {
+				return t.sources[i].Partition == h.ev.Partition && t.sources[i].mark < h.time
+			}
+			if si >= 0 && t.isOfParts(si) && slices.ContainsFunc(t.streams[si].sources, past) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isOfParts reports whether a stream is what a second stage of the task reads.
+func (t *Task) isOfParts(stream int) bool {
+	for _, g := range t.groups {
+		if !slices.Contains(g.streams, stream) {
+			continue
+		}
+		if slices.ContainsFunc(g.slots, func(s *slot) bool { return s.ref.Stage == Second }) {
+			return true
+		}
+	}
+	return false
 }
 
 // sift removes the records of a slot of the State that belong to other tasks.

@@ -44,11 +44,11 @@ func (t *Task) acceptFrame(f *Frame) error {
 	src.left = f.Last
 	for _, ev := range f.Events {
 		switch {
-		case ev.Offset >= src.next:
-			src.again = false
-		case src.again:
+		case src.again && t.has(src, ev):
 			t.recycle(ev)
 			continue
+		case ev.Offset >= src.next:
+			src.again = false
 		default:
 			return fmt.Errorf("%w: %s/%d has %d after %d", ErrOrder, src.Stream, src.Partition, ev.Offset, src.next-1)
 		}
@@ -59,6 +59,11 @@ func (t *Task) acceptFrame(f *Frame) error {
 	src.mark, src.idle = max(src.mark, f.markOr(unset)), f.Idle
 	t.raiseStream(st, t.leastSource(st))
 	return nil
+}
+
+// has reports whether an event of a source that begins again was read before.
+func (t *Task) has(src *source, ev *event.Event) bool {
+	return ev.Offset < src.next || ev.Time <= src.mark && t.isOfParts(src.stream)
 }
 
 func (f *Frame) markOr(none int64) int64 {
