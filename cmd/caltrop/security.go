@@ -117,7 +117,8 @@ func (k *kafkaConfig) options() (kafka.Options, error) {
 			settings[name] = value
 		}
 	}
-	if _, err := clientTLS("kafka", k.TLS); err != nil { // the library would not name the file
+	protection, err := clientTLS("kafka", k.TLS) // the library would not name the file
+	if err != nil {
 		return kafka.Options{}, err
 	}
 	if k.TLS != nil {
@@ -139,7 +140,7 @@ func (k *kafkaConfig) options() (kafka.Options, error) {
 		set("sasl.username", k.SASL.Username)
 		set("sasl.password", password)
 	}
-	return kafka.Options{Brokers: k.Brokers, Prefix: k.Prefix, Replication: k.Replication, KeyedPartitions: k.Keyed, Settings: settings}, nil
+	return kafka.Options{Brokers: k.Brokers, Prefix: k.Prefix, Replication: k.Replication, KeyedPartitions: k.Keyed, Settings: settings, TLS: protection}, nil
 }
 
 // open returns the registry; nil where there is none.

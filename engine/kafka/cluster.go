@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,10 +24,14 @@ type Cluster struct {
 
 	mu struct {
 		sync.Mutex
-		admin    *ck.AdminClient // nil until it is needed first
-		journals map[string]int  // partitions of the journals that are known to exist, by topic
-		silent   time.Time       // since when no broker has answered; zero: one does
-		why      error           // what the last question came to; nil before the first
+		admin    *ck.AdminClient      // nil until it is needed first
+		journals map[string]int       // partitions of the journals that are known to exist, by topic
+		silent   time.Time            // since when no broker has answered; zero: one does
+		why      error                // what the last question came to; nil before the first
+		known    bool                 // a broker has answered
+		denied   map[string]error     // rights that are lacked, by what they are wanted for
+		refusal  string               // what a broker last said against our user; "" once one answers
+		logged   map[string]time.Time // lines of the client library, by tag
 	}
 }
 
@@ -36,7 +42,8 @@ func Open(opts Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{opts: opts, logs: make(chan ck.LogEvent, clientLogs), mute: readerMute, clock: newClock(), saves: make(chan struct{}, savesAtOnce)}
-	c.mu.journals, c.mu.silent = map[string]int{}, time.Now()
+	c.mu.journals, c.mu.silent, c.mu.logged = map[string]int{}, time.Now(), map[string]time.Time{}
+	c.mu.denied = map[string]error{}
 	return c, nil
 }
 
@@ -69,17 +76,12 @@ func (c *Cluster) Close() {
 // Run forwards what the client library has to say to the log until ctx ends.
 // A line that repeats is written once a minute.
 func (c *Cluster) Run(ctx context.Context) error {
-	seen := make(map[string]time.Time)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case e := <-c.logs:
-			if e.Level > 4 || time.Since(seen[e.Tag]) < time.Minute {
-				continue
-			}
-			seen[e.Tag] = time.Now()
-			c.opts.Log.Warn("kafka client", "tag", e.Tag, "message", e.Message)
+			c.heardOf(e)
 		}
 	}
 }
@@ -105,23 +107,11 @@ func (c *Cluster) partitions(admin *ck.AdminClient, topic string) (int, error) {
 	case ck.ErrUnknownTopicOrPart, ck.ErrUnknownTopic:
 		return 0, nil
 	}
-	return 0, fmt.Errorf("reading metadata of %s: %w", topic, t.Error)
+	return 0, right(fmt.Errorf("reading metadata of %s: %w", topic, t.Error), "Read", topic)
 }
 
 // at names the brokers to a reader.
 func (c *Cluster) at() string { return strings.Join(c.opts.Brokers, ", ") }
-
-// unanswered names the brokers in an error that says that none of them answers.
-func (c *Cluster) unanswered(err error) error {
-	var ke ck.Error
-	if errors.As(err, &ke) {
-		switch ke.Code() {
-		case ck.ErrTransport, ck.ErrAllBrokersDown, ck.ErrResolve, ck.ErrTimedOut:
-			return fmt.Errorf("no broker at %s answers: %w", c.at(), err)
-		}
-	}
-	return err
-}
 
 // heard notes what a question to the cluster came to; nil: a broker answered.
 func (c *Cluster) heard(err error) {
@@ -129,18 +119,35 @@ func (c *Cluster) heard(err error) {
 	defer c.mu.Unlock()
 	switch c.mu.why = err; {
 	case err == nil:
-		c.mu.silent = time.Time{}
+		c.mu.silent, c.mu.known, c.mu.refusal = time.Time{}, true, ""
 	case c.mu.silent.IsZero():
 		c.mu.silent = time.Now()
 	}
 }
 
-// Waiting returns nil while brokers answer, else since when none has, and why.
+// denied notes that the cluster lets us not do something, and logs what is new; nil:
+// it does.
+func (c *Cluster) denied(what string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.mu.denied[what]
+	if err == nil {
+		delete(c.mu.denied, what)
+		return
+	}
+	c.mu.denied[what] = err
+	if was == nil || was.Error() != err.Error() {
+		c.opts.Log.Error("not allowed by the cluster's ACLs; tried again and again", "error", err)
+	}
+}
+
+// Waiting returns nil while brokers answer and let us do what we must, else what is
+// waited for and why.
 func (c *Cluster) Waiting() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.silent.IsZero() {
-		return nil
+		return errors.Join(slices.Collect(maps.Values(c.mu.denied))...)
 	}
 	since := c.mu.silent.UTC().Format(time.RFC3339)
 	if c.mu.why == nil {

@@ -175,8 +175,14 @@ func (e *Engine) loop(ctx context.Context) error {
 		return err
 	}
 	for stored := time.Now(); ctx.Err() == nil; {
-		if ev, ok := e.member.Poll(int(memberPoll.Milliseconds())).(ck.Error); ok && ev.IsFatal() {
-			return fmt.Errorf("staying in the group: %w", ev)
+		if ev, ok := e.member.Poll(int(memberPoll.Milliseconds())).(ck.Error); ok {
+			err := fmt.Errorf("staying in the group: %w", ev)
+			if ev.IsFatal() {
+				return err
+			}
+			if lacks(ev) == "group" {
+				e.cluster.denied("group", right(err, "Read", e.cluster.Topics().group()))
+			}
 		}
 		select {
 		case <-changed:

@@ -52,18 +52,18 @@ func topicGone(err error) bool {
 }
 
 // isFinal reports whether the same client need not try again: the caller gave
-// up, the client is dead or fenced, or halts says so.
+// up, the client is dead or fenced, it lacks a right, or halts says so.
 func isFinal(err error) bool {
 	var ke ck.Error
 	if errors.As(err, &ke) && ke.IsFatal() || errors.Is(err, ErrFenced) {
 		return true
 	}
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || halts(err)
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || lacks(err) != "" || halts(err)
 }
 
 // halts reports whether an error stops a partition until someone acts: the
 // partition is halted, the version of a list that it needs is gone, a topic would
-// lose what is kept in it, or the cluster refuses us for what we are.
+// lose what is kept in it, or the cluster refuses what we ask for.
 func halts(err error) bool {
 	var halt *HaltError
 	var topic *TopicError
@@ -75,9 +75,7 @@ func halts(err error) bool {
 		return false
 	}
 	switch ke.Code() {
-	case ck.ErrTopicAuthorizationFailed, ck.ErrGroupAuthorizationFailed, ck.ErrClusterAuthorizationFailed,
-		ck.ErrTransactionalIDAuthorizationFailed, ck.ErrSaslAuthenticationFailed, ck.ErrInvalidArg,
-		ck.ErrPolicyViolation, ck.ErrInvalidReplicationFactor:
+	case ck.ErrInvalidArg, ck.ErrPolicyViolation, ck.ErrInvalidReplicationFactor:
 		return true
 	}
 	return false

@@ -34,6 +34,9 @@ func (e *Engine) heed() error {
 	}
 	silent := !e.mu.silent.IsZero()
 	e.mu.Unlock()
+	if !silent {
+		e.cluster.denied("group", nil)
+	}
 	if !silent || !e.member.Adrift(e.opts.RejoinAfter) {
 		return nil
 	}

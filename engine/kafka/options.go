@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,6 +63,8 @@ type Options struct {
 	Instance string
 	// Settings are passed to the client library as they are (security, mostly).
 	Settings map[string]string
+	// TLS is how brokers are reached, as Settings say it too; nil: without.
+	TLS *tls.Config
 	// Memory is divided among the clients of tasks. nil: each takes the most.
 	Memory *budget.Budget
 	// Log receives lifecycle and degradation. Default: discarded.

@@ -35,7 +35,7 @@ func (c *Cluster) cleanedAsNeeded(ctx context.Context, admin *ck.AdminClient, sp
 	}
 	described, err := admin.DescribeConfigs(ctx, asked, ck.SetAdminRequestTimeout(metadataTimeout))
 	if err != nil {
-		return fmt.Errorf("asking for the settings of topics: %w", err)
+		return c.unanswered(fmt.Errorf("asking for the settings of topics: %w", err))
 	}
 	for _, d := range described {
 		switch has := d.Config["cleanup.policy"].Value; {

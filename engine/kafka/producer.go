@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caltrop/caltrop/engine/budget"
@@ -15,9 +17,11 @@ import (
 // one, whose opening aborts what this one left behind.
 type producer struct {
 	client  *sender
+	id      string    // transactional
 	open    bool      // a transaction is open
 	since   time.Time // when it was opened
 	records int       // in the open transaction
+	topics  []string  // that they go to
 }
 
 // openProducer returns a producer that owns id: whoever had it is fenced and
@@ -35,10 +39,10 @@ func (c *Cluster) openProducer(ctx context.Context, id string) (*producer, error
 	if err != nil {
 		return nil, fmt.Errorf("opening producer %s: %w", id, err)
 	}
-	p := &producer{client: client}
+	p := &producer{client: client, id: id}
 	if err := p.fence(ctx); err != nil {
 		p.close()
-		return nil, fmt.Errorf("taking over transactional id %s: %w", id, err)
+		return nil, right(fmt.Errorf("taking over transactional id %s: %w", id, err), "Write", id)
 	}
 	return p, nil
 }
@@ -78,6 +82,9 @@ func (p *producer) sendReported(m *ck.Message, reports chan ck.Event) error {
 			return fenced(fmt.Errorf("producing to %s: %w", *m.TopicPartition.Topic, err))
 		}
 		p.records++
+		if topic := *m.TopicPartition.Topic; !slices.Contains(p.topics, topic) {
+			p.topics = append(p.topics, topic)
+		}
 		return nil
 	}
 }
@@ -89,7 +96,7 @@ func (p *producer) begin() error {
 	if err := p.client.BeginTransaction(); err != nil {
 		return fenced(fmt.Errorf("opening a transaction: %w", err))
 	}
-	p.open, p.since, p.records = true, time.Now(), 0
+	p.open, p.since, p.records, p.topics = true, time.Now(), 0, p.topics[:0]
 	return nil
 }
 
@@ -107,7 +114,11 @@ func (p *producer) commit(ctx context.Context) error {
 		return fmt.Errorf("committing %d records: not taken in %s, as a topic that they go to is gone, or its brokers are away or slow: %w", p.records, commitTimeout, err)
 	}
 	if err != nil {
-		return fenced(fmt.Errorf("committing %d records: %w", p.records, err))
+		err = fenced(fmt.Errorf("committing %d records: %w", p.records, err))
+		if lacks(err) == "transactional id" {
+			return right(err, "Write", p.id)
+		}
+		return right(err, "Write", strings.Join(p.topics, " or "))
 	}
 	p.open = false
 	return nil

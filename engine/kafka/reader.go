@@ -27,6 +27,7 @@ type reader struct {
 	asked  time.Time     // when reading began; zero once a record or an end has come
 	mute   time.Duration // how long that may take
 	from   string        // the brokers
+	group  string        // that the client names
 	end    int64         // where the end of the partition was last reached
 	loan   budget.Loan   // the memory of its queue; none where it is read for a short while
 }
@@ -63,8 +64,9 @@ func (c *Cluster) taskReader(topic string, partition int32) (*reader, error) {
 }
 
 func (c *Cluster) readerOf(topic string, partition int32, loan budget.Loan) (*reader, error) {
+	group := c.Topics().group() + ".readers" // the library asks for one; nothing is committed to it
 	client, err := ck.NewConsumer(c.clientConfig(ck.ConfigMap{
-		"group.id":                   c.Topics().group() + ".readers", // the library asks for one; nothing is committed to it
+		"group.id":                   group,
 		"enable.auto.commit":         false,
 		"enable.auto.offset.store":   false,
 		"enable.partition.eof":       true,
@@ -84,7 +86,7 @@ func (c *Cluster) readerOf(topic string, partition int32, loan budget.Loan) (*re
 	if err != nil {
 		return nil, fmt.Errorf("opening a reader of %s/%d: %w", topic, partition, err)
 	}
-	return &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition}, mute: c.mute, from: c.at(), loan: loan}, nil
+	return &reader{client: client, place: ck.TopicPartition{Topic: &topic, Partition: partition}, mute: c.mute, from: c.at(), group: group, loan: loan}, nil
 }
 
 // lend makes the reader faster: a record is then valid until the next call of
@@ -143,11 +145,16 @@ func (r *reader) fail(err error) error {
 		switch ke.Code() {
 		case ck.ErrAllBrokersDown, ck.ErrTransport, ck.ErrResolve, ck.ErrTimedOut, ck.ErrMsgTimedOut,
 			ck.ErrLeaderNotAvailable, ck.ErrNotLeaderForPartition, ck.ErrNetworkException, ck.ErrBrokerNotAvailable,
-			ck.ErrRequestTimedOut, ck.ErrUnknownTopicOrPart, ck.ErrUnknownTopic, ck.ErrCoordinatorNotAvailable:
+			ck.ErrRequestTimedOut, ck.ErrUnknownTopicOrPart, ck.ErrUnknownTopic, ck.ErrCoordinatorNotAvailable,
+			ck.ErrSsl, ck.ErrAuthentication: // a new connection is refused; the cluster says why
 			return nil
 		}
 	}
-	return fmt.Errorf("reading %s/%d: %w", *r.place.Topic, r.place.Partition, err)
+	err = fmt.Errorf("reading %s/%d: %w", *r.place.Topic, r.place.Partition, err)
+	if lacks(err) == "group" {
+		return right(err, "Read", r.group)
+	}
+	return right(err, "Read", *r.place.Topic)
 }
 
 // rested says that nothing was read for a while because nobody asked.
@@ -196,7 +203,7 @@ func (r *reader) bounds() (low, high int64, err error) {
 	topic, partition := *r.place.Topic, r.place.Partition
 	low, high, err = r.client.QueryWatermarkOffsets(topic, partition, int(metadataTimeout.Milliseconds()))
 	if err != nil {
-		return 0, 0, fmt.Errorf("asking for the bounds of %s/%d: %w", topic, partition, err)
+		return 0, 0, right(fmt.Errorf("asking for the bounds of %s/%d: %w", topic, partition, err), "Read", topic)
 	}
 	return low, high, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/caltrop/caltrop/rules"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -21,14 +22,30 @@ type RulesLog struct{ cluster *Cluster }
 func (c *Cluster) RulesLog() *RulesLog { return &RulesLog{cluster: c} }
 
 // Tail hands every committed entry after offset after to apply and goes on with
-// new ones as they come; see rules.Log.
+// new ones as they come; see rules.Log. Without the right to read it waits for it.
 func (l *RulesLog) Tail(ctx context.Context, after int64, apply func(rules.Entry) error, caughtUp func()) error {
-	r, err := l.cluster.openReader(l.cluster.Topics().Rules(), 0, startAfter(after))
+	told := sync.OnceFunc(caughtUp)
+	for {
+		err := l.tail(ctx, &after, apply, func() {
+			l.cluster.denied("rules log", nil)
+			told()
+		})
+		if lacks(err) == "" {
+			return err
+		}
+		l.cluster.denied("rules log", err)
+		pause(ctx, retryMost)
+	}
+}
+
+// tail moves after along.
+func (l *RulesLog) tail(ctx context.Context, after *int64, apply func(rules.Entry) error, atEnd func()) error {
+	r, err := l.cluster.openReader(l.cluster.Topics().Rules(), 0, startAfter(*after))
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	for told := false; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		m, end, err := r.next(pollWait)
 		if err != nil {
 			return err
@@ -38,9 +55,11 @@ func (l *RulesLog) Tail(ctx context.Context, after int64, apply func(rules.Entry
 				return err
 			}
 		}
-		if end && !told {
-			told = true
-			caughtUp()
+		if m != nil {
+			*after = int64(m.TopicPartition.Offset)
+		}
+		if end {
+			atEnd()
 		}
 	}
 	return ctx.Err()

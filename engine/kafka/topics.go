@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -161,13 +162,19 @@ func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) err
 	}
 	results, err := admin.CreateTopics(ctx, specs, ck.SetAdminRequestTimeout(metadataTimeout))
 	if err != nil {
-		return fmt.Errorf("creating topics: %w", err)
+		return c.unanswered(fmt.Errorf("creating topics: %w", err))
 	}
 	found := map[string]bool{} // the topics that were there before
 	for _, r := range results {
 		switch r.Error.Code() {
 		case ck.ErrNoError:
 		case ck.ErrTopicAlreadyExists:
+			found[r.Topic] = true
+		case ck.ErrTopicAuthorizationFailed: // said of topics that exist, too
+			n, err := c.partitions(admin, r.Topic)
+			if err != nil || n == 0 {
+				return right(fmt.Errorf("creating topic %s: %w", r.Topic, r.Error), "Create", r.Topic)
+			}
 			found[r.Topic] = true
 		default:
 			return fmt.Errorf("creating topic %s: %w", r.Topic, r.Error)
@@ -199,12 +206,20 @@ func (c *Cluster) visible(ctx context.Context, admin *ck.AdminClient, topic stri
 // trim deletes the records of a partition before offset. That it did not
 // succeed costs space only and is logged.
 func (c *Cluster) trim(ctx context.Context, topic string, partition int32, before ck.Offset) {
-	admin, err := c.admin()
-	if err == nil {
-		_, err = admin.DeleteRecords(ctx, []ck.TopicPartition{{Topic: &topic, Partition: partition, Offset: before}},
-			ck.SetAdminRequestTimeout(metadataTimeout))
-	}
-	if err != nil {
+	if err := c.deleteRecords(ctx, topic, partition, before); err != nil {
 		c.opts.Log.Warn("journal not trimmed", "topic", topic, "partition", partition, "error", err)
 	}
+}
+
+func (c *Cluster) deleteRecords(ctx context.Context, topic string, partition int32, before ck.Offset) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	results, err := admin.DeleteRecords(ctx, []ck.TopicPartition{{Topic: &topic, Partition: partition, Offset: before}},
+		ck.SetAdminRequestTimeout(metadataTimeout))
+	for _, r := range results.DeleteRecordsResults {
+		err = cmp.Or(err, r.TopicPartition.Error)
+	}
+	return right(err, "Delete", topic)
 }

@@ -45,9 +45,12 @@ func (e *Engine) look(admin *ck.AdminClient, counts map[string]int) error {
 		return err
 	}
 	var missing []string
+	var denied error
 	for _, topic := range slices.Sorted(maps.Keys(e.inputs())) {
 		n, err := e.cluster.partitions(admin, topic)
 		switch {
+		case lacks(err) != "": // it has no tasks, maybe
+			denied = err
 		case err != nil: // of this topic, and passing: its tasks tell
 		case n == 0:
 			missing = append(missing, topic)
@@ -56,6 +59,7 @@ func (e *Engine) look(admin *ck.AdminClient, counts map[string]int) error {
 		}
 	}
 	e.miss(missing)
+	e.cluster.denied("inputs", denied)
 	return nil
 }
 

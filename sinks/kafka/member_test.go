@@ -1,11 +1,14 @@
 package kafka
 
 import (
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -51,5 +54,44 @@ func TestAGroupThatDoesNotAnswerIsJoinedAnew(t *testing.T) {
 	}
 	if s.member.Adrift(time.Nanosecond) || !s.member.Silent().IsZero() {
 		t.Error("adrift though the group has answered")
+	}
+}
+
+// Without the right to its group a source says so, and reads when it has come.
+func TestARightThatTheGroupLacksIsSaid(t *testing.T) {
+	o := newTopic(t)
+	var refused atomic.Bool
+	refused.Store(true)
+	o.broker.ControlKey(int16(kmsg.JoinGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		o.broker.KeepControl()
+		if !refused.Load() {
+			return nil, nil, false
+		}
+		res := req.ResponseKind().(*kmsg.JoinGroupResponse)
+		res.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		return res, nil, true
+	})
+	o.produce(1)
+	s := o.open()
+	var said strings.Builder
+	s.opts.Log = slog.New(slog.NewTextHandler(&said, nil))
+	defer s.close()
+	if err := s.member.Subscribe(s.opts.Topics); err != nil {
+		t.Fatal(err)
+	}
+	for s.noticed.IsZero() {
+		if err := s.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := `grant="Read on group ` + s.opts.Group; !strings.Contains(said.String(), want) {
+		t.Errorf("%q is not said: %s", want, &said)
+	}
+	refused.Store(false)
+	s.batches = make(chan []*ck.Message, 1)
+	for len(s.batches) == 0 {
+		if err := s.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -34,6 +34,7 @@ const (
 	commitEvery    = 200 * time.Millisecond // what is stored is committed, also as partitions go and at the end
 	sessionTimeout = 6 * time.Second
 	lagTimeoutMs   = 1000
+	noticeEvery    = 10 * time.Second
 )
 
 // Options say what to read.
@@ -57,10 +58,11 @@ type Source struct {
 	logs    chan ck.LogEvent
 
 	// Owned by Run.
-	batch  []*ck.Message
-	bytes  int
-	began  time.Time // when the batch's first record came
-	paused bool
+	batch   []*ck.Message
+	bytes   int
+	began   time.Time // when the batch's first record came
+	paused  bool
+	noticed time.Time // when a right was last said to be lacking
 
 	mu struct {
 		sync.Mutex
@@ -183,17 +185,39 @@ func (s *Source) poll() error {
 	}
 	switch ev := s.member.Poll(int(wait.Milliseconds())).(type) {
 	case *ck.Message:
-		if ev.TopicPartition.Error == nil {
-			s.take(ev)
+		if err := ev.TopicPartition.Error; err != nil {
+			s.denied(err, *ev.TopicPartition.Topic)
+			break
 		}
+		s.take(ev)
 	case ck.PartitionEOF:
 		s.note(s.mu.ends, ck.TopicPartition(ev), 0)
 	case ck.Error:
 		if ev.IsFatal() {
 			return fmt.Errorf("reading %v: %w", s.opts.Topics, ev)
 		}
+		s.denied(ev, strings.Join(s.opts.Topics, ", "))
 	}
 	return nil
+}
+
+// denied logs, once in noticeEvery, which right the group or a topic would need. The
+// library tries again by itself.
+func (s *Source) denied(err error, topics string) {
+	var ke ck.Error
+	if !errors.As(err, &ke) || time.Since(s.noticed) < noticeEvery {
+		return
+	}
+	want := "Read on topic " + topics
+	switch ke.Code() {
+	case ck.ErrTopicAuthorizationFailed:
+	case ck.ErrGroupAuthorizationFailed:
+		want = "Read on group " + s.opts.Group
+	default:
+		return
+	}
+	s.noticed = time.Now()
+	s.opts.Log.Error("a sink may not read: nothing is delivered until it may", "grant", want, "error", err)
 }
 
 func (s *Source) take(m *ck.Message) {
