@@ -19,7 +19,7 @@ FUZZTIME ?= 60s
 # What the end-to-end tests need; their servers have a folder and ports of
 # their own, so that they collide neither with `make services` nor with another
 # clone.
-E2E_SERVICES := kafka cassandra redis s3 registry toxiproxy
+E2E_SERVICES := kafka kafkasec cassandra redis s3 registry toxiproxy
 E2E_DIR      := $(CURDIR)/.services/e2e
 E2E_OFFSET   := $(shell printf %s '$(CURDIR)' | cksum | awk '{print 1000 + 100*($$1 % 24)}')
 E2E_TIMEOUT  ?= 30m

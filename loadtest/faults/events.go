@@ -64,8 +64,8 @@ func (r *rig) generated(o fraudgen.Options, most int) *input {
 		}
 	}
 	for _, s := range r.streamNames() {
-		for p := range int32(*sourcePartitions) {
-			rec := g.Closing(s, p, int32(*sourcePartitions), fraudgen.DefaultClosingAfter)
+		for p := range int32(r.partitions) {
+			rec := g.Closing(s, p, int32(r.partitions), fraudgen.DefaultClosingAfter)
 			in.add(&rec, p)
 			in.closing++
 		}

@@ -45,6 +45,7 @@ type settings struct {
 	Replication                                                int           // of topics
 	Checkpoints                                                string        // where they are kept, as the configuration says it
 	Redis, Registry, Webhooks                                  string        // their sections of the configuration; "": there is none
+	Security                                                   string        // further members of that of Kafka, each after a comma
 	CassandraUser, CassandraTLS                                string        // further members of its section, as the configuration says them; "": none
 	CommitEvery                                                time.Duration // the longest that a transaction is open; 0: the default
 	Memory                                                     string        // for the state, as the configuration says it
@@ -53,7 +54,7 @@ type settings struct {
 
 var configText = template.Must(template.New("serve.yaml").Parse(`job: {{or .Job .Name}}
 instance: {{.Instance}}
-kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}, replication: {{.Replication}}, keyed_partitions: {{.Keyed}}{{with .CommitEvery}}, commit_every: {{.}}{{end}}}
+kafka: {brokers: ["{{.Brokers}}"], prefix: {{.Name}}, replication: {{.Replication}}, keyed_partitions: {{.Keyed}}{{with .CommitEvery}}, commit_every: {{.}}{{end}}{{.Security}}}
 http: {address: "{{.Address}}"}
 data: {{.Dir}}/{{.Instance}}
 checkpoints: { {{- .Checkpoints}}, every: {{.CheckpointEvery}}}
