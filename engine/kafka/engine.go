@@ -160,12 +160,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	stop()
 	e.stop(func(*worker) bool { return true })
 	clear(e.assigned) // leaving the group rebalances once more
-	<-watched
-	<-savepoints
-	<-rescaled
 	if closing := e.member.Close(); err == nil && closing != nil {
 		err = fmt.Errorf("leaving the group: %w", closing)
 	}
+	<-watched
+	<-savepoints // a store that does not answer holds nobody up in the group
+	<-rescaled
 	return err
 }
 

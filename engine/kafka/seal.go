@@ -42,11 +42,7 @@ func (t *tenure) open(ctx context.Context, conf task.Config, partitions int) err
 				return err
 			}
 		}
-		if share == nil {
-			kept, err = t.opts.Keeper.Open(ctx, t.id, conf)
-		} else {
-			kept, err = t.opts.Keeper.OpenShare(ctx, t.id, conf, *share)
-		}
+		kept, err = t.openState(ctx, conf, share)
 		switch {
 		case err == nil:
 			t.kept, t.task = kept, kept.Task()
@@ -59,6 +55,38 @@ func (t *tenure) open(ctx context.Context, conf task.Config, partitions int) err
 			return ctx.Err()
 		}
 	}
+}
+
+// openState opens the task's state, a share where there is one. A restore for which the store has no answer while
+// the task has to go ends by itself, as an upload does in letGo.
+func (t *tenure) openState(ctx context.Context, conf task.Config, share *checkpoint.Share) (Kept, error) {
+	var kept Kept
+	var err error
+	opened, left := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(opened)
+		if share == nil {
+			kept, err = t.opts.Keeper.Open(ctx, t.id, conf)
+		} else {
+			kept, err = t.opts.Keeper.OpenShare(ctx, t.id, conf, *share)
+		}
+	}()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(t.opts.FinalWait/4, func() { close(left) }) })()
+	select {
+	case <-opened:
+		return kept, err
+	case <-left:
+	}
+	t.cluster.opts.Log.Warn("task left while its checkpoint is still being restored", "partition", t.id.String())
+	gone := make(chan struct{})
+	t.gone = gone
+	go func() {
+		defer close(gone)
+		if <-opened; err == nil {
+			kept.Close()
+		}
+	}()
+	return nil, ctx.Err()
 }
 
 // leaves is the move under which the task's log is left; nil where it is not.

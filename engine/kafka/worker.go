@@ -34,7 +34,7 @@ func (e *Engine) start(id TaskID, topic string) *worker {
 // partition is halted: then it waits for its end.
 func (e *Engine) work(ctx context.Context, w *worker) {
 	if w.after != nil {
-		e.note(TaskStatus{ID: w.id, Topic: w.topic, State: StateAcquiring, Reason: "a checkpoint of its last tenure here is still being stored"})
+		e.note(TaskStatus{ID: w.id, Topic: w.topic, State: StateAcquiring, Reason: "a checkpoint of its last tenure here is still being stored or restored"})
 		select {
 		case <-w.after:
 		case <-ctx.Done():
