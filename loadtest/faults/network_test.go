@@ -23,11 +23,21 @@ var (
 // at most one is parallel.
 func (r *rig) proxied() (*toxiproxy.Proxy, settings) {
 	r.t.Helper()
-	address, brokers := os.Getenv("E2E_TOXIPROXY"), os.Getenv("E2E_KAFKA_FAULT")
-	if address == "" || brokers == "" {
-		r.t.Skip("E2E_TOXIPROXY and E2E_KAFKA_FAULT are not set: no proxy to hurt (make e2e sets them)")
+	s := r.settings
+	if s.Brokers = os.Getenv("E2E_KAFKA_FAULT"); s.Brokers == "" {
+		r.t.Skip("E2E_KAFKA_FAULT is not set: there is no way to hurt (make e2e sets it)")
 	}
-	proxy, err := toxiproxy.NewClient(address).Proxy("kafka")
+	return r.proxy("kafka"), s
+}
+
+// proxy returns the fault proxy before a server, which is healed in the end.
+func (r *rig) proxy(server string) *toxiproxy.Proxy {
+	r.t.Helper()
+	address := os.Getenv("E2E_TOXIPROXY")
+	if address == "" {
+		r.t.Skip("E2E_TOXIPROXY is not set: no proxy to hurt (make e2e sets it)")
+	}
+	proxy, err := toxiproxy.NewClient(address).Proxy(server)
 	if err != nil {
 		r.t.Fatalf("asking the fault proxy: %v", err)
 	}
@@ -37,9 +47,7 @@ func (r *rig) proxied() (*toxiproxy.Proxy, settings) {
 			proxy.RemoveToxic(toxic.Name)
 		}
 	})
-	s := r.settings
-	s.Brokers = brokers
-	return proxy, s
+	return proxy
 }
 
 // hurt adds a toxic for a while.
