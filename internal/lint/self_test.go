@@ -116,7 +116,7 @@ func TestPhrasesCatch(t *testing.T) {
 		return slices.ContainsFunc(phrases, func(p phrase) bool { return p.form.MatchString(line) })
 	}
 	for _, line := range []string{
-		"see https://" + "proxy.golang" + ".org/x", "cd /wor" + "k/main", `dir := "/tm` + `p/x"`, "// FIX" + "ME later", "// TO" + "DO: tidy", "// TO" + "DO", "for Iss" + "ue 12",
+		"see https://" + "proxy.golang" + ".org/x", "cd /wor" + "k/main", `dir := "/tm` + `p/x"`, "// FIX" + "ME later", "// TO" + "DO: tidy", "// TO" + "DO", "for Iss" + "ue 12", "<<<<<<< HEAD", ">>>>>>> 4b98953 (docs)",
 	} {
 		if !caught(line) {
 			t.Errorf("%q is let pass", line)

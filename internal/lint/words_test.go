@@ -26,6 +26,7 @@ var phrases = []phrase{
 	{regexp.MustCompile(`\b(FIXM` + `E|XX` + `X|HAC` + `K)\b`), "say what is wrong, or mend it"},
 	{regexp.MustCompile(`\bTOD` + `O\b(?:[^(]|\((?:[^wiu]|w[^h]|i[^f]|u[^n])|$)`), "a to-do names its condition: TOD" + "O(when …)"},
 	{regexp.MustCompile(`(?i)\bissue #?\d`), "the text stands without the tracker"},
+	{regexp.MustCompile(`^(<{7}|>{7})( |$)`), "a merge was not finished"},
 }
 
 // skipped files are not written by hand, or are the words under test.
