@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,9 +30,14 @@ func (o *oneFetch) Fetch(ctx context.Context) ([]sinks.Message, error) {
 func (*oneFetch) Commit(context.Context) error { return nil }
 
 // A refusal refuses what is written until it is told to take it.
-type refusal struct{ err error }
+type refusal struct{ taken atomic.Bool }
 
-func (r *refusal) Write(context.Context, []sinks.Record) error { return r.err }
+func (r *refusal) Write(context.Context, []sinks.Record) error {
+	if r.taken.Load() {
+		return nil
+	}
+	return errors.New("overloaded")
+}
 
 // A process that goes on without checkpoints, or whose history takes nothing, says
 // so, and since when.
@@ -41,7 +47,7 @@ func TestDegradedPartsAreNamed(t *testing.T) {
 		task := func(partition int32) kafka.TaskStatus {
 			return kafka.TaskStatus{ID: kafka.TaskID{Job: "main", Input: "payment", Partition: partition}, State: kafka.StateLive}
 		}
-		store := &refusal{errors.New("overloaded")}
+		store := &refusal{}
 		stores := map[string]*sinks.Status{"cassandra": {}, "redis.views": {}}
 		go sinks.Deliver(t.Context(), &oneFetch{}, store, sinks.Options{Status: stores["cassandra"]})
 		time.Sleep(time.Minute)
@@ -58,7 +64,7 @@ func TestDegradedPartsAreNamed(t *testing.T) {
 		if got := degradedOf(tasks, stores, now); !reflect.DeepEqual(got, want) {
 			t.Errorf("got\n%+v\nwant\n%+v", got, want)
 		}
-		store.err = nil
+		store.taken.Store(true)
 		time.Sleep(time.Minute)
 		if got := degradedOf(tasks[:1], stores, time.Now()); got != nil {
 			t.Errorf("with all well again: %+v", got)
