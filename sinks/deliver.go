@@ -42,8 +42,9 @@ type Options struct {
 	// BackoffMax bounds a wait; 0 means 15 s, so that a sink that is back is
 	// noticed soon.
 	BackoffMax time.Duration
-	// Log gets one warning when the sink begins to fail, one error for each
-	// record that can never be stored, and one line when the sink is back.
+	// Log gets a warning when the sink begins to fail and every minute after, as
+	// the reason may change; an error for each record that can never be stored,
+	// and one line when the sink is back.
 	Log *slog.Logger
 	// Metrics may be nil.
 	Metrics *Metrics
@@ -61,6 +62,8 @@ const (
 	backoffMinDefault = 100 * time.Millisecond
 	backoffMaxDefault = 15 * time.Second
 )
+
+const tellEvery = time.Minute // why a sink fails is told again
 
 func (o Options) withDefaults() Options {
 	if o.BackoffMin == 0 {
@@ -169,6 +172,7 @@ func (d *delivery[R]) persist(ctx context.Context, what string, do func() error)
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = d.o.BackoffMin, d.o.BackoffMax
 	wait.Reset()
+	var told time.Time
 	for failures := 0; ; failures++ {
 		err := do()
 		if ctx.Err() == nil {
@@ -180,8 +184,9 @@ func (d *delivery[R]) persist(ctx context.Context, what string, do func() error)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if failures == 0 {
-			d.log.Warn("trying again until it works", "step", what, "error", err)
+		if now := time.Now(); now.Sub(told) >= tellEvery {
+			told = now
+			d.log.Warn("trying again until it works", "step", what, "attempts", failures+1, "error", err)
 		}
 		d.o.Metrics.retried(ctx, d.o.Sink)
 		if d.progress {

@@ -171,8 +171,12 @@ func TestDeliverWaitsBetweenAttempts(t *testing.T) {
 		attempts := 0
 		w := world{batches: [][]sinks.Message{messages("a")}, done: cancel}
 		down := writerFunc(func() error { attempts++; return errors.New("down") })
-		if err := sinks.Deliver(ctx, &w, down, sinks.Options{Sink: "test"}); !errors.Is(err, context.DeadlineExceeded) {
+		var logged bytes.Buffer
+		if err := sinks.Deliver(ctx, &w, down, sinks.Options{Sink: "test", Log: slog.New(slog.NewTextHandler(&logged, nil))}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("returned %v, want the context's end", err)
+		}
+		if got := levels(logged.String()); !slices.Equal(got, []string{"WARN", "WARN"}) {
+			t.Errorf("logged %q, want why it fails at once and after a minute:\n%s", got, &logged)
 		}
 		// 100 ms growing by half to 15 s, each halved or doubled at most by jitter.
 		if attempts < 12 || attempts > 40 {

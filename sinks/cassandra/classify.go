@@ -55,3 +55,9 @@ func classify(err error) class {
 	// every alert can be stored.
 	return later
 }
+
+// answered says whether the cluster answered with a code.
+func answered(err error, code int) bool {
+	var r gocql.RequestError
+	return errors.As(err, &r) && r.Code() == code
+}

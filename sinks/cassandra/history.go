@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/gocql/gocql"
 	"github.com/sony/gobreaker/v2"
 	"golang.org/x/sync/errgroup"
 
@@ -110,6 +111,16 @@ func (h *History) connect(ctx context.Context) (session, error) {
 	return s, nil
 }
 
+// forget has the next request connect anew.
+func (h *History) forget(s session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mu.session == s {
+		h.mu.session = nil
+		s.close()
+	}
+}
+
 // connected returns the session, nil when there is none yet.
 func (h *History) connected() (session, error) {
 	h.mu.Lock()
@@ -167,6 +178,9 @@ func (h *History) each(ctx context.Context, n int, put func(s session, i int) er
 	for i, err := range errs {
 		if err != nil {
 			failed = append(failed, sinks.Failure{Index: i, Err: err, Permanent: classify(err) == never})
+		}
+		if answered(err, gocql.ErrCodeInvalid) || errors.Is(err, gocql.ErrNoConnections) {
+			h.forget(s) // a table or the keyspace may be gone: connecting makes it, or says what to mend
 		}
 	}
 	if len(failed) > 0 {

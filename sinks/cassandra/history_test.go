@@ -166,7 +166,7 @@ func (*fake) close() {}
 
 // history returns a history that is already connected to f.
 func history(f *fake, o Options) *History {
-	h := newHistory(o, nil)
+	h := newHistory(o, func(Options, string) (session, error) { return f, nil })
 	h.mu.session = f
 	return h
 }
@@ -232,7 +232,7 @@ func TestTheFirstWriteAfterAnOutageStoresAll(t *testing.T) {
 		down := true
 		f := &fake{slow: true, fail: func(int) error {
 			if down {
-				return gocql.ErrNoConnections
+				return refusal(gocql.ErrCodeUnavailable)
 			}
 			return nil
 		}}
@@ -242,7 +242,7 @@ func TestTheFirstWriteAfterAnOutageStoresAll(t *testing.T) {
 			records = append(records, sinktest.Alert{Name: fmt.Sprint(i)}.Record())
 		}
 		if err := h.Write(t.Context(), records); err == nil {
-			t.Fatal("a write to a cluster that is down succeeded")
+			t.Fatal("a write to a cluster without replicas succeeded")
 		}
 		asked := len(f.calls)
 		if err := h.Write(t.Context(), records); err == nil || len(f.calls) > asked {
@@ -311,34 +311,92 @@ func TestConnectsWhenTheClusterIsThere(t *testing.T) {
 	}
 }
 
-// What is there is not made again, as the user may not be allowed to; a table
-// that lacks something is named, with what mends it, and used once it is mended.
+// A user who may not make keyspaces and tables uses those that are there; a
+// table that lacks something is named, with what mends it, and used once it is
+// mended.
 func TestTablesThatAreThereMustFit(t *testing.T) {
 	f := &fake{schema: map[string]map[string]string{}}
+	f.fail = func(call int) error {
+		if strings.HasPrefix(f.calls[call], "CREATE") {
+			return refusal(gocql.ErrCodeUnauthorized)
+		}
+		return nil
+	}
+	h := newHistory(Options{Keyspace: "fraud"}, func(Options, string) (session, error) { return f, nil })
+	records := []sinks.Record{sinktest.Alert{}.Record()}
+	refused := func(wants ...string) {
+		t.Helper()
+		err := h.Write(t.Context(), records)
+		for _, want := range wants {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		}
+	}
+	refused("making table fraud.alerts_by_rule: refused with code 0x2100")
 	for _, l := range layouts {
 		f.schema[l.table] = map[string]string{"more": "text"}
 		for _, c := range l.columns {
 			f.schema[l.table][c.name] = c.is
 		}
 	}
-	h := newHistory(Options{Keyspace: "fraud"}, func(Options, string) (session, error) { return f, nil })
-	records := []sinks.Record{sinktest.Alert{}.Record()}
 	columns := f.schema["alerts_by_key"]
 	delete(columns, "body")
 	columns["version"] = "text"
-	err := h.Write(t.Context(), records)
-	for _, want := range []string{"table fraud.alerts_by_key has no column body: run ALTER TABLE fraud.alerts_by_key ADD body text",
-		"column version of table fraud.alerts_by_key is of type text, not int"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %s", err, want)
-		}
-	}
+	refused("table fraud.alerts_by_key has no column body: run ALTER TABLE fraud.alerts_by_key ADD body text",
+		"column version of table fraud.alerts_by_key is of type text, not int")
 	columns["body"], columns["version"] = "text", "int"
+	f.calls = nil
 	if err := h.Write(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(f.calls, ", "), "INSERT alerts_by_rule, INSERT alerts_by_key, INSERT alert_ids"; got != want {
+	if got, want := strings.Join(f.calls[len(f.calls)-3:], ", "), "INSERT alerts_by_rule, INSERT alerts_by_key, INSERT alert_ids"; got != want {
 		t.Errorf("calls %s\nwant  %s", got, want)
+	}
+	f.schema = nil
+	h = newHistory(Options{Keyspace: "fraud"}, func(Options, string) (session, error) { return f, nil })
+	refused("making keyspace fraud: refused with code 0x2100")
+}
+
+// A node that was killed as it made a table can list it and not have it: what
+// the lists say is not believed where it can be made. A table that went away
+// is made again.
+func TestTablesThatAreOnlyListedAreMade(t *testing.T) {
+	f := &fake{schema: map[string]map[string]string{}}
+	for _, l := range layouts {
+		f.schema[l.table] = map[string]string{}
+		for _, c := range l.columns {
+			f.schema[l.table][c.name] = c.is
+		}
+	}
+	made, gone := 0, error(refusal(gocql.ErrCodeInvalid)) // unconfigured table
+	f.fail = func(call int) error {
+		switch {
+		case strings.HasPrefix(f.calls[call], "CREATE"):
+			made++
+		case made < 1+len(layouts):
+			return gone
+		}
+		return nil
+	}
+	h := newHistory(Options{Keyspace: "fraud"}, func(_ Options, keyspace string) (session, error) {
+		if keyspace != "" && made == 0 {
+			return nil, gocql.ErrNoConnections // so the driver tells of a keyspace that is not there
+		}
+		return f, nil
+	})
+	records := []sinks.Record{sinktest.Alert{}.Record()}
+	if err := h.Write(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone = range []error{refusal(gocql.ErrCodeInvalid), gocql.ErrNoConnections} {
+		made = 0
+		if err := h.Write(t.Context(), records); err == nil {
+			t.Fatal("stored where no table is")
+		}
+		if err := h.Write(t.Context(), records); err != nil {
+			t.Errorf("%v: tables that went away were not made again", err)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/gocql/gocql"
 )
 
 // A layout is how a table is made.
@@ -47,13 +49,18 @@ const (
 	selectColumns  = `SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?`
 )
 
-// makeKeyspace makes the keyspace where it is missing: a user who may not make
-// one can use one that is there.
+// makeKeyspace makes the keyspace where it is missing. A user who may not make
+// one can use one that is there. The lists are asked only then: those of a node
+// that was killed as it made something name what it does not have.
 func makeKeyspace(ctx context.Context, s session, o Options) error {
-	var name string
-	there, err := one(ctx, s, selectKeyspace, []any{o.Keyspace}, &name)
-	if err == nil && !there {
-		err = s.exec(ctx, createKeyspace(o))
+	err := s.exec(ctx, createKeyspace(o))
+	if answered(err, gocql.ErrCodeUnauthorized) {
+		var name string
+		there, failed := one(ctx, s, selectKeyspace, []any{o.Keyspace}, &name)
+		if there {
+			return nil
+		}
+		err = errors.Join(err, failed)
 	}
 	if err != nil {
 		return fmt.Errorf("making keyspace %s: %w", o.Keyspace, err)
@@ -65,19 +72,17 @@ func makeKeyspace(ctx context.Context, s session, o Options) error {
 // all columns; the error says how to mend it.
 func makeTables(ctx context.Context, s session, keyspace string) error {
 	for _, l := range layouts {
-		found := map[string]string{}
-		err := s.rows(ctx, selectColumns, []any{keyspace, l.table}, func(scan func(...any) error) (bool, error) {
-			var name, is string
-			err := scan(&name, &is)
-			found[name] = is
-			return true, err
-		})
-		if err != nil {
-			return fmt.Errorf("reading the columns of table %s.%s: %w", keyspace, l.table, err)
+		err := s.exec(ctx, l.create())
+		if err != nil && !answered(err, gocql.ErrCodeUnauthorized) {
+			return fmt.Errorf("making table %s.%s: %w", keyspace, l.table, err)
+		}
+		found, failed := columnsOf(ctx, s, keyspace, l.table)
+		if failed != nil {
+			return fmt.Errorf("reading the columns of table %s.%s: %w", keyspace, l.table, failed)
 		}
 		if len(found) > 0 {
 			err = l.check(keyspace, found)
-		} else if err = s.exec(ctx, l.create()); err != nil {
+		} else if err != nil {
 			err = fmt.Errorf("making table %s.%s: %w", keyspace, l.table, err)
 		}
 		if err != nil {
@@ -85,6 +90,18 @@ func makeTables(ctx context.Context, s session, keyspace string) error {
 		}
 	}
 	return nil
+}
+
+// columnsOf returns the types of a table's columns, none where it is not there.
+func columnsOf(ctx context.Context, s session, keyspace, table string) (map[string]string, error) {
+	found := map[string]string{}
+	err := s.rows(ctx, selectColumns, []any{keyspace, table}, func(scan func(...any) error) (bool, error) {
+		var name, is string
+		err := scan(&name, &is)
+		found[name] = is
+		return true, err
+	})
+	return found, err
 }
 
 // check reports all columns that a table lacks or has of another type.
