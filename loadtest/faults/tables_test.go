@@ -58,6 +58,6 @@ func TestT40CassandraKilledMakingTables(t *testing.T) {
 	services("kill", "cassandra")
 	t.Setenv("JDK_JAVA_OPTIONS", "")
 	services("up", "cassandra")
-	stored(open(keyspace+"b"))
+	stored(open(keyspace + "b"))
 	stored(before)
 }
