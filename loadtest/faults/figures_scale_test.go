@@ -21,7 +21,7 @@ func TestFigureScale(t *testing.T) {
 	var moved float64
 	for _, partitions := range []int{8, 32} {
 		for _, instances := range []int{1, 2} {
-			r := measured(t, "5s", checkpointRules+"---\n"+tickRule)
+			r := measured(t, "5s", growingRules+"---\n"+tickRule)
 			r.CheckpointEvery = 10 * time.Second
 			r.grow(partitions)
 			a, b := newProcess(t, r.binary, r.settings, "a"), newProcess(t, r.binary, r.settings, "b")

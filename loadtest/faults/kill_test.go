@@ -71,7 +71,7 @@ func (r *rig) same(in *input, want alertSet, p *process) {
 
 func (r *rig) sameInTopic(want alertSet) {
 	r.t.Helper()
-	eventually(r.t, 30*time.Second, func() string {
+	eventually(r.t, time.Minute, func() string {
 		if diff := want.difference(r.committed()); diff != "" {
 			return "the alerts topic differs from match:\n" + diff
 		}

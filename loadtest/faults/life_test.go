@@ -118,12 +118,12 @@ func TestStatesAndRulesOnRules(t *testing.T) {
 		}
 	}
 	r.sameInTopic(want)
-	eventually(t, 30*time.Second, func() string { return trial.difference(r.onTrial()) })
+	eventually(t, time.Minute, func() string { return trial.difference(r.onTrial()) })
 	for _, c := range []struct {
 		trial bool
 		want  alertSet
 	}{{false, want}, {true, trial}} {
-		eventually(t, 30*time.Second, func() string {
+		eventually(t, time.Minute, func() string {
 			got, err := r.stored(a, c.trial)
 			if err != nil {
 				return err.Error()

@@ -127,6 +127,10 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
+// endsWithin is how long a process may take to end: its own bound is 9 s, the
+// rest is for a machine that has other work.
+const endsWithin = 20 * time.Second
+
 // terminate sends SIGTERM and returns how long the process took to exit 0.
 func (p *process) terminate() time.Duration {
 	p.t.Helper()
@@ -138,8 +142,8 @@ func (p *process) terminate() time.Duration {
 		if err != nil {
 			p.t.Errorf("after SIGTERM the process ended with %v, want exit 0", err)
 		}
-	case <-time.After(30 * time.Second):
-		p.t.Errorf("the process still runs 30 s after SIGTERM")
+	case <-time.After(endsWithin):
+		p.t.Errorf("the process still runs %s after SIGTERM", endsWithin)
 		p.kill()
 	}
 	return time.Since(began)

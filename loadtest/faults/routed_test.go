@@ -70,7 +70,7 @@ func TestT20RescaleLosesAndDoublesNothing(t *testing.T) {
 		return ""
 	}
 	routedUnderKills(t, routedRules, 2, func(p *process) {
-		eventually(t, 10*time.Second, func() string { return rescale(p) })
+		eventually(t, time.Minute, func() string { return rescale(p) })
 	}, func(p *process) {
 		eventually(t, time.Minute, func() string {
 			var answer struct {

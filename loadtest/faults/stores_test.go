@@ -168,7 +168,7 @@ func TestT40T42StoresKilledUnderLoad(t *testing.T) {
 	}
 	r.drained(2*time.Minute, a)
 	r.same(in, alerts, a)
-	eventually(t, 30*time.Second, func() string { return want.updates.difference(r.published(want)) })
+	eventually(t, time.Minute, func() string { return want.updates.difference(r.published(want)) })
 	eventually(t, 2*time.Minute, func() string { return holds(want.redis, inRedis) })
 	eventually(t, 2*time.Minute, func() string {
 		return holds(want.cassandra, func(ctx context.Context, w window) ([]byte, error) {
