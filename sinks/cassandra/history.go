@@ -111,12 +111,16 @@ func (h *History) connect(ctx context.Context) (session, error) {
 	return s, nil
 }
 
-// forget has the next request connect anew.
+// forget has the next request connect anew. Closing what is broken can take as
+// long as the driver tries to connect, so nobody else waits for it.
 func (h *History) forget(s session) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.mu.session == s {
+	known := h.mu.session == s
+	if known {
 		h.mu.session = nil
+	}
+	h.mu.Unlock()
+	if known {
 		s.close()
 	}
 }
