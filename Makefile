@@ -92,7 +92,7 @@ race: ## the packages that start goroutines, under the race detector
 e2e: ## the end-to-end tests, on a real Kafka and Cassandra that start and stop here
 	$(call part,end to end)
 	@SERVICES_DIR=$(E2E_DIR) SERVICES_PORT_OFFSET=$(E2E_OFFSET) deploy/local/with-services $(E2E_SERVICES) -- \
-		go test -tags e2e -count=1 -p 1 -parallel 2 -timeout $(E2E_TIMEOUT) $$(grep -rl --include='*_test.go' '^//go:build e2e' cep cmd docs engine internal loadtest rules sinks | xargs -n1 dirname | sort -u | sed 's|^|./|')
+		go test -tags e2e -count=1 -p 1 -parallel 4 -timeout $(E2E_TIMEOUT) $$(grep -rl --include='*_test.go' '^//go:build e2e' cep cmd docs engine internal loadtest rules sinks | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
 # Fault tests by number (docs/reliability.md): N=6 runs number 6 only. Those
 # of loadtest/faults bring their servers up and down.
