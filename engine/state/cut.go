@@ -23,6 +23,7 @@ type Cut struct {
 	hashes  []uint32      // of the records that were dirty
 	at      int           // of hashes: those before it are copied
 	whole   bool          // all are, or none can be any more
+	tight   bool          // the heap is over its budget, and nothing may be evicted while the cut lasts
 	batch   *pebble.Batch // being filled
 	removed []uint32      // hashes of copied records that say nothing
 	dropped []uint32
@@ -220,16 +221,17 @@ func (s *Store) write(r record) {
 }
 
 // evict takes cold records from the heap until the budget is kept or nothing
-// may go. keep stays.
+// may go; then it does not look again while the cut under way lasts, and the heap
+// grows until its owner finds it Full. keep stays.
 func (s *Store) evict(keep ref) {
 	if s.db == nil || s.err != nil {
 		return
 	}
-	if !s.over() {
+	if !s.over() || s.underway() && s.cut.tight {
 		return
 	}
-	s.underway()
 	for tries := 2 * len(s.table.entries); tries > 0 && s.over(); tries-- {
+		s.stats.Looked++
 		if s.hand++; s.hand >= len(s.table.entries) {
 			s.hand = 0
 		}
@@ -247,6 +249,9 @@ func (s *Store) evict(keep ref) {
 			s.stats.Evicted++
 			s.free(s.hand)
 		}
+	}
+	if s.cut != nil && s.over() {
+		s.cut.tight = true
 	}
 }
 

@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"flag"
+	"fmt"
 	"math"
 	"runtime"
 	"testing"
@@ -12,6 +13,43 @@ import (
 
 	"github.com/caltrop/caltrop/engine/task"
 )
+
+// While a cut lasts whose records fill the heap nothing may go. That is found out
+// once, not at each record that comes: the owner could not get as far as to pause.
+func TestT34AHeapThatMayNotShrinkIsNotSearchedAgain(t *testing.T) {
+	const keys, more, budget = 5_000, 1_000, 1 << 20
+	s := mustOpen(t, vfs.NewMem(), "live", Options{Bytes: budget})
+	key := func(k int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(k)) }
+	value := make([]byte, 100)
+	for k := range keys {
+		s.Put(1, key(k), value, task.Never)
+	}
+	for round := range 2 {
+		cut, err := s.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := keys + round*more*10
+		for k := first; !s.Full(); k++ { // to the budget
+			s.Put(1, key(k), value, task.Never)
+		}
+		before := s.Stats().Looked
+		for k := range more {
+			s.Put(1, key(first+5*more+k), value, task.Never)
+		}
+		if looked, places := s.Stats().Looked-before, uint64(len(s.table.entries)); looked > 2*places {
+			t.Errorf("cut %d: %d places of a table of %d were looked at for %d records", round, looked, places, more)
+		}
+		s.Copy(math.MaxInt)
+		if err := cut.Link(fmt.Sprint("cut", round)); err != nil {
+			t.Fatal(err)
+		}
+		s.Put(1, key(0), value, task.Never)
+		if s.Full() || s.over() {
+			t.Errorf("cut %d is linked, and the heap takes %d bytes of %d", round, s.taken(), budget)
+		}
+	}
+}
 
 // Fault 34, small: a hundred times more keys than fit, each of which dies after
 // a while. The heap keeps its budget, what has died leaves the disk, and every

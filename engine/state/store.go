@@ -66,6 +66,7 @@ var _ task.State = (*Store)(nil)
 type Stats struct {
 	Misses  uint64 // reads that asked the database
 	Evicted uint64
+	Looked  uint64 // places that were looked at for what may be evicted
 	Written uint64 // records written to the database
 	Expired uint64
 	// Searched are records of the database that were looked at, as they might be dead.
