@@ -22,7 +22,7 @@ FUZZTIME ?= 60s
 E2E_SERVICES := kafka kafkasec cassandra redis s3 registry toxiproxy
 E2E_DIR      := $(CURDIR)/.services/e2e
 E2E_OFFSET   := $(shell printf %s '$(CURDIR)' | cksum | awk '{print 1000 + 100*($$1 % 24)}')
-E2E_TIMEOUT  ?= 30m
+E2E_TIMEOUT  ?= 60m
 
 part = @printf '\n== %s\n' '$@: $(1)'
 

@@ -76,17 +76,17 @@ func (r *reader) through(ctx context.Context, offset int64, do func(*ck.Message)
 
 // last returns the newest committed record of a partition, nil when there is none.
 func (c *Cluster) last(ctx context.Context, topic string, partition int32) (newest *ck.Message, err error) {
-	err = c.lastOf(ctx, []place{{topic, partition}}, func(_ int, m *ck.Message) { newest = m })
+	err = c.lastOf(ctx, []place{{topic, partition}}, func(_ int, m *ck.Message) error { newest = m; return nil })
 	return newest, err
 }
 
 // lastOf hands the newest committed record of each place to do, where there is one, as
-// one reader finds them.
-func (c *Cluster) lastOf(ctx context.Context, places []place, do func(i int, m *ck.Message)) error {
+// one reader finds them. It stops at do's first error.
+func (c *Cluster) lastOf(ctx context.Context, places []place, do func(i int, m *ck.Message) error) error {
 	if len(places) == 0 {
 		return nil
 	}
-	r, err := c.newReader(places[0].topic, places[0].partition)
+	r, err := c.newReader(places[0].topic, places[0].partition, onceWait)
 	if err != nil {
 		return err
 	}
@@ -97,8 +97,11 @@ func (c *Cluster) lastOf(ctx context.Context, places []place, do func(i int, m *
 		if err != nil {
 			return err
 		}
-		if m != nil {
-			do(i, m)
+		if m == nil {
+			continue
+		}
+		if err := do(i, m); err != nil {
+			return err
 		}
 	}
 	return nil

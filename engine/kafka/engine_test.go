@@ -214,7 +214,7 @@ func (b *bench) alerts() []alert.Alert {
 // committed reads all committed records of a topic of ours.
 func (b *bench) committed(topic string) []*ck.Message {
 	b.t.Helper()
-	r, err := b.cluster.openReader(topic, 0, ck.OffsetBeginning)
+	r, err := b.cluster.openReader(topic, 0, ck.OffsetBeginning, onceWait)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ func (c *Cluster) Follow(ctx context.Context, topic string, ready func(), each f
 	if err != nil {
 		return err
 	}
-	r, err := c.newReader(topic, 0)
+	r, err := c.newReader(topic, 0, stayWait)
 	if err != nil {
 		return err
 	}

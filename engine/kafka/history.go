@@ -28,7 +28,7 @@ func (h History) Spans(ctx context.Context, topic string, from time.Time) ([]bac
 	if n == 0 {
 		return nil, fmt.Errorf("topic %s does not exist", topic)
 	}
-	r, err := h.cluster.newReader(topic, 0)
+	r, err := h.cluster.newReader(topic, 0, onceWait)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (r *reader) begin(spans []backtest.Span, at time.Time) error {
 
 // Open implements backtest.History.
 func (h History) Open(_ context.Context, topic string, span backtest.Span) (backtest.Reader, error) {
-	r, err := h.cluster.openReader(topic, span.Partition, ck.Offset(span.From))
+	r, err := h.cluster.openReader(topic, span.Partition, ck.Offset(span.From), onceWait)
 	if err != nil {
 		return nil, err
 	}

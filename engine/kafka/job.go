@@ -22,8 +22,9 @@ func (h History) Tasks(ctx context.Context) ([]backtest.Task, error) {
 		return nil, err
 	}
 	var tasks []backtest.Task
+	var ends []place
+	topics, generation := h.cluster.Topics(), h.cluster.opts.Generation
 	for _, input := range journals {
-		topics, generation := h.cluster.Topics(), h.cluster.opts.Generation
 		n, err := h.cluster.Partitions(topics.Journal(input, generation))
 		if err != nil {
 			return nil, err
@@ -33,13 +34,17 @@ func (h History) Tasks(ctx context.Context) ([]backtest.Task, error) {
 			if rules.IsKeyed(input) {
 				t.Topic = topics.Keyed(input, generation)
 			}
-			if t.Committed, err = h.progress(ctx, topics.Progress(input, generation), p); err != nil {
-				return nil, err
-			}
-			tasks = append(tasks, t)
+			tasks, ends = append(tasks, t), append(ends, place{topics.Progress(input, generation), p})
 		}
 	}
-	return tasks, nil
+	err = h.cluster.lastOf(ctx, ends, func(i int, m *ck.Message) error {
+		var err error
+		if tasks[i].Committed, err = task.DecodeProgress(m.Value); err != nil {
+			return fmt.Errorf("reading %s/%d offset %d: %w", ends[i].topic, ends[i].partition, m.TopicPartition.Offset, err)
+		}
+		return nil
+	})
+	return tasks, err
 }
 
 // journals returns the inputs whose tasks have a journal, in order.
@@ -67,21 +72,9 @@ func (h History) journals() ([]string, error) {
 	return inputs, nil
 }
 
-func (h History) progress(ctx context.Context, topic string, partition int32) (task.Progress, error) {
-	m, err := h.cluster.last(ctx, topic, partition)
-	if err != nil || m == nil {
-		return task.Progress{}, err
-	}
-	p, err := task.DecodeProgress(m.Value)
-	if err != nil {
-		return p, fmt.Errorf("reading %s/%d offset %d: %w", topic, partition, m.TopicPartition.Offset, err)
-	}
-	return p, nil
-}
-
 // Journal implements backtest.Job.
 func (h History) Journal(ctx context.Context, t *backtest.Task) ([]task.Entry, error) {
-	r, err := h.cluster.openReader(h.cluster.Topics().Journal(t.Input, h.cluster.opts.Generation), t.Partition, ck.OffsetBeginning)
+	r, err := h.cluster.openReader(h.cluster.Topics().Journal(t.Input, h.cluster.opts.Generation), t.Partition, ck.OffsetBeginning, onceWait)
 	if err != nil {
 		return nil, err
 	}

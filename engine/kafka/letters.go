@@ -85,7 +85,7 @@ func (c *Cluster) Letters(f LetterFilter) (*Letters, error) {
 		f.Topics = []string{c.Topics().Dead(), c.Topics().Late()}
 	}
 	l := &Letters{cluster: c, filter: f}
-	r, err := c.newReader(f.Topics[0], 0)
+	r, err := c.newReader(f.Topics[0], 0, onceWait)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (l *Letters) Each(ctx context.Context, do func(*Letter) error) error {
 }
 
 func (l *Letters) read(ctx context.Context, s span, do func(*Letter) error) error {
-	r, err := l.cluster.openReader(s.topic, s.partition, ck.Offset(s.low))
+	r, err := l.cluster.openReader(s.topic, s.partition, ck.Offset(s.low), onceWait)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func replayed(t *testing.T, c *Cluster, topic string) []*ck.Message {
 	t.Helper()
 	var all []*ck.Message
 	for p := range int32(2) {
-		r, err := c.openReader(topic, p, ck.OffsetBeginning)
+		r, err := c.openReader(topic, p, ck.OffsetBeginning, onceWait)
 		if err != nil {
 			t.Fatal(err)
 		}

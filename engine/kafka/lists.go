@@ -57,7 +57,7 @@ func milliseconds(n int64) time.Duration {
 
 // Tail implements rules.ListLog.
 func (l Lists) Tail(ctx context.Context, topic string, apply func(rules.Entry) error, pause func(int64)) error {
-	r, err := l.cluster.openReader(topic, 0, ck.OffsetBeginning)
+	r, err := l.cluster.openReader(topic, 0, ck.OffsetBeginning, stayWait)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (l Lists) Read(ctx context.Context, topic string, from, to int64, apply fun
 	if from >= to {
 		return nil
 	}
-	r, err := l.cluster.openReader(topic, 0, startAfter(from-1))
+	r, err := l.cluster.openReader(topic, 0, startAfter(from-1), onceWait)
 	if err != nil {
 		return err
 	}

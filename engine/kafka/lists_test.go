@@ -62,7 +62,7 @@ func (b *bench) switched(offset int) {
 	b.t.Helper()
 	want := fmt.Sprintf("%d-", offset)
 	b.until("the version "+want, func() bool {
-		r, err := b.cluster.openReader(b.cluster.Topics().Journal("payment", 1), 0, ck.OffsetBeginning)
+		r, err := b.cluster.openReader(b.cluster.Topics().Journal("payment", 1), 0, ck.OffsetBeginning, onceWait)
 		if err != nil {
 			b.t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 
 func values(t *testing.T, c *Cluster, topic string) []string {
 	t.Helper()
-	r, err := c.openReader(topic, 0, ck.OffsetBeginning)
+	r, err := c.openReader(topic, 0, ck.OffsetBeginning, onceWait)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestTheLastRecordIsFoundFarBeforeTheMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	r, err := c.newReader("journal", 0)
+	r, err := c.newReader("journal", 0, onceWait)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,14 @@ import (
 // its context.
 const pollWait = 100 * time.Millisecond
 
+// The broker waits so long for one more record before it says that there is
+// none: a reader that stays at the end asks seldom, one that reads up to it and
+// goes has its answer soon, and is closed as soon.
+const (
+	stayWait = 100 * time.Millisecond
+	onceWait = 10 * time.Millisecond
+)
+
 // endTimeout bounds the question whether a partition has more.
 const endTimeout = time.Second
 
@@ -32,10 +40,11 @@ type reader struct {
 	loan   budget.Loan   // the memory of its queue; none where it is read for a short while
 }
 
-// openReader starts at offset, which may be ck.OffsetBeginning. An offset that
-// the partition no longer holds comes back as an error of next, never as a jump.
-func (c *Cluster) openReader(topic string, partition int32, offset ck.Offset) (*reader, error) {
-	r, err := c.newReader(topic, partition)
+// openReader starts at offset, which may be ck.OffsetBeginning, and waits
+// onceWait or stayWait at the end. An offset that the partition no longer holds
+// comes back as an error of next, never as a jump.
+func (c *Cluster) openReader(topic string, partition int32, offset ck.Offset, wait time.Duration) (*reader, error) {
+	r, err := c.newReader(topic, partition, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -48,22 +57,22 @@ func (c *Cluster) openReader(topic string, partition int32, offset ck.Offset) (*
 
 // newReader makes a reader that reads nothing before seek. It can be asked for
 // the bounds of the partition.
-func (c *Cluster) newReader(topic string, partition int32) (*reader, error) {
-	return c.readerOf(topic, partition, budget.Loan{Bytes: fetchQueueBytes})
+func (c *Cluster) newReader(topic string, partition int32, wait time.Duration) (*reader, error) {
+	return c.readerOf(topic, partition, wait, budget.Loan{Bytes: fetchQueueBytes})
 }
 
 // taskReader is newReader for as long as a task lasts: what it reads ahead is part
 // of the process's budget.
 func (c *Cluster) taskReader(topic string, partition int32) (*reader, error) {
 	loan := c.opts.Memory.Lend(budget.Read)
-	r, err := c.readerOf(topic, partition, loan)
+	r, err := c.readerOf(topic, partition, stayWait, loan)
 	if err != nil {
 		loan.Return()
 	}
 	return r, err
 }
 
-func (c *Cluster) readerOf(topic string, partition int32, loan budget.Loan) (*reader, error) {
+func (c *Cluster) readerOf(topic string, partition int32, wait time.Duration, loan budget.Loan) (*reader, error) {
 	group := c.Topics().group() + ".readers" // the library asks for one; nothing is committed to it
 	client, err := ck.NewConsumer(c.clientConfig(ck.ConfigMap{
 		"group.id":                   group,
@@ -79,7 +88,7 @@ func (c *Cluster) readerOf(topic string, partition int32, loan budget.Loan) (*re
 		"queued.min.messages":        fetchQueueMessages,
 		"fetch.error.backoff.ms":     fetchErrorBackoffMs,
 		"fetch.queue.backoff.ms":     fetchQueueBackoffMs,
-		"fetch.wait.max.ms":          100,
+		"fetch.wait.max.ms":          int(wait.Milliseconds()),
 		"check.crcs":                 true,
 		"allow.auto.create.topics":   false,
 	}))
@@ -222,8 +231,13 @@ func (r *reader) turn(topic string, partition int32) {
 	r.place, r.end = ck.TopicPartition{Topic: &topic, Partition: partition}, 0
 }
 
-// seek goes on reading at offset.
+// seek goes on reading at offset, which may be ck.OffsetBeginning. Where that is,
+// the partition's leader says; a client that does not know the leader yet would
+// wait half a second before it asks again, so it gets to know it here.
 func (r *reader) seek(offset ck.Offset) error {
+	if offset < 0 {
+		r.atEnd() // next tells what is wrong, if it stays so
+	}
 	r.place.Offset = offset
 	return r.assign(r.place)
 }

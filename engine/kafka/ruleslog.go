@@ -40,7 +40,7 @@ func (l *RulesLog) Tail(ctx context.Context, after int64, apply func(rules.Entry
 
 // tail moves after along.
 func (l *RulesLog) tail(ctx context.Context, after *int64, apply func(rules.Entry) error, atEnd func()) error {
-	r, err := l.cluster.openReader(l.cluster.Topics().Rules(), 0, startAfter(*after))
+	r, err := l.cluster.openReader(l.cluster.Topics().Rules(), 0, startAfter(*after), stayWait)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func lastOffset(reports chan ck.Event, n int) (int64, error) {
 
 // grown returns nil when read finds no committed entry after last.
 func (l *RulesLog) grown(last int64, read func(r *reader, found func(*ck.Message) error) error) error {
-	r, err := l.cluster.openReader(l.cluster.Topics().Rules(), 0, startAfter(last))
+	r, err := l.cluster.openReader(l.cluster.Topics().Rules(), 0, startAfter(last), onceWait)
 	if err != nil {
 		return err
 	}

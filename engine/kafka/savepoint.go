@@ -153,7 +153,7 @@ func (e *Engine) routedTo(ctx context.Context, tasks []TaskID, routes map[string
 			places, parts = append(places, place{topic, id.Partition}), append(parts, id.Part())
 		}
 	}
-	return e.cluster.lastOf(ctx, places, func(i int, m *ck.Message) { routes[parts[i]] = m.Value })
+	return e.cluster.lastOf(ctx, places, func(i int, m *ck.Message) error { routes[parts[i]] = m.Value; return nil })
 }
 
 // endsOf notes where the partitions of topics end, open transactions included, under

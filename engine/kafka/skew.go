@@ -78,7 +78,7 @@ func (w *skewWatch) run(ctx context.Context, c *Cluster, partitions int) {
 }
 
 func (w *skewWatch) follow(ctx context.Context, c *Cluster, partitions int) error {
-	r, err := c.newReader(w.topic, 0)
+	r, err := c.newReader(w.topic, 0, stayWait)
 	if err != nil {
 		return err
 	}

@@ -147,7 +147,7 @@ func (w *warming) run(ctx context.Context) error {
 
 // journal reads what the task has journaled so far.
 func (w *warming) journal(ctx context.Context) error {
-	r, err := w.t.cluster.openReader(w.t.out.journal, w.t.id.Partition, ck.OffsetBeginning)
+	r, err := w.t.cluster.openReader(w.t.out.journal, w.t.id.Partition, ck.OffsetBeginning, onceWait)
 	if err != nil {
 		return err
 	}

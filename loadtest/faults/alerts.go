@@ -33,8 +33,7 @@ func (r *rig) readAll(topic string, each func(*ck.Message)) {
 	if err := c.Assign(places); err != nil {
 		r.t.Fatal(err)
 	}
-	const patience = 2 * time.Minute // since the last record
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(patience) // since the last record
 	for ends := 0; ends < len(places); {
 		switch ev := c.Poll(1000).(type) {
 		case *ck.Message:
@@ -78,7 +77,7 @@ func (r *rig) ends() map[string]int64 {
 	ends := map[string]int64{}
 	for _, s := range r.streamNames() {
 		for p := range int32(r.partitions) {
-			eventually(r.t, 30*time.Second, func() string {
+			eventually(r.t, patience, func() string {
 				_, high, err := c.QueryWatermarkOffsets(r.topic(s), p, 10_000)
 				if err != nil {
 					return err.Error()

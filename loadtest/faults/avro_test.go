@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/sr"
@@ -66,23 +65,23 @@ func TestAvroRulesStartWarmAndAStreamChanges(t *testing.T) {
 	a.start()
 	r.install(a, a)
 	r.send(first(parts[0]))
-	r.drained(time.Minute, a)
+	r.drained(patience, a)
 	r.kept(a)
 	a.put("rules", "latecomer", []byte(lateRule))
 	a.kill()
 	a.start()
-	r.settled(time.Minute, a)
+	r.settled(patience, a)
 	r.send(first(parts[1]))
-	r.drained(time.Minute, a)
+	r.drained(patience, a)
 	changed := strings.Replace(string(r.streams), "status: string", "status: {type: string, optional: true}, device: {type: string, optional: true}", 1)
 	a.put("streams", "payment", []byte(changed))
-	r.settled(time.Minute, a)
+	r.settled(patience, a)
 	half := len(parts[2]) / 2
 	r.send(second(parts[2][:half]))
 	a.kill()
 	a.start()
 	r.send(second(parts[2][half:]))
-	r.drained(time.Minute, a)
+	r.drained(patience, a)
 
 	want := union(append(sets["always"], sets["latecomer"][1:]...)...)
 	r.sameInTopic(want)

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caltrop/caltrop/sinks/alert"
 	ck "github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -97,21 +96,21 @@ func TestBacktestOfTheJournalEqualsLive(t *testing.T) {
 	r.store(a)
 	a.put("lists", "known", []byte(knownList))
 	a.put("rules", "stranger", []byte(strangersRule))
-	r.settled(90*time.Second, a)
+	r.settled(patience, a)
 	half := len(in.records) / 2
 	if err := r.produce(in.records[:half], 0); err != nil {
 		t.Fatal(err)
 	}
-	r.drained(60*time.Second, a)
+	r.drained(patience, a)
 	a.put("lists", "known", known(in.records[half:]))
 	a.put("rules", "busy-shop", []byte(strings.Replace(strings.Split(routedRules, "\n---\n")[1], "n >= 3", "n >= 2", 1)))
-	r.settled(60*time.Second, a)
+	r.settled(patience, a)
 	if err := r.produce(in.records[half:], 0); err != nil {
 		t.Fatal(err)
 	}
 	during, _ := r.backtest("--source", "journal", "--job", r.Name) // while the tasks go on
-	r.drained(60*time.Second, a)
-	eventually(t, 60*time.Second, func() string {
+	r.drained(patience, a)
+	eventually(t, patience, func() string {
 		revisions := r.revisions()
 		if revisions["busy-shop/2"] == 0 || revisions["stranger/1"] == 0 || revisions["failed-payments/1"] == 0 {
 			return fmt.Sprintf("alerts are of %v", revisions)
@@ -165,7 +164,7 @@ func TestT39BacktestBesideLive(t *testing.T) {
 	if err := r.produce(in.records[len(live):], 0); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 75*time.Second, func() string { return want.difference(r.committed()) })
+	eventually(t, patience, func() string { return want.difference(r.committed()) })
 	t.Logf("%d events, %d backtests of each kind beside them, %d alerts, 0 lost, 0 twice", len(live), done, len(want))
 }
 
@@ -184,7 +183,7 @@ func (p *process) backtest(source string) (report backtestReport) {
 		State, Error string
 		Report       backtestReport
 	}
-	eventually(p.t, 60*time.Second, func() string {
+	eventually(p.t, patience, func() string {
 		if err := p.get(answer.Header.Get("Location"), &op); err != nil {
 			return err.Error()
 		}

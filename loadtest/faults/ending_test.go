@@ -31,7 +31,7 @@ func TestSIGTERMWhileTasksComeBack(t *testing.T) {
 	r.install(a, a)
 	third := len(in.records) / 3
 	r.send(in.records[:third])
-	eventually(t, time.Minute, func() string {
+	eventually(t, patience, func() string {
 		for _, task := range a.tasks() {
 			if task.Checkpoint == "" {
 				return fmt.Sprintf("%s/%d has no checkpoint", task.Stream, task.Partition)
@@ -40,7 +40,7 @@ func TestSIGTERMWhileTasksComeBack(t *testing.T) {
 		return ""
 	})
 	r.send(in.records[third : 2*third])
-	r.drained(time.Minute, a)
+	r.drained(patience, a)
 	a.kill()
 
 	b := newProcess(t, r.binary, hurt, "b")
@@ -59,15 +59,15 @@ func TestSIGTERMWhileTasksComeBack(t *testing.T) {
 
 	b.start()
 	r.send(in.records[2*third:])
-	r.settled(time.Minute, b)
-	r.drained(time.Minute, b)
+	r.settled(patience, b)
+	r.drained(patience, b)
 	r.same(in, want, b)
 }
 
 // reach waits until a task is in the state.
 func (p *process) reach(state string) {
 	p.t.Helper()
-	eventuallyEvery(p.t, 20*time.Millisecond, time.Minute, func() string {
+	eventuallyEvery(p.t, 20*time.Millisecond, patience, func() string {
 		tasks := p.tasks()
 		for _, task := range tasks {
 			if task.State == state {

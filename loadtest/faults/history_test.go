@@ -39,7 +39,7 @@ func TestHistoryCatchesUp(t *testing.T) {
 	services("up", "kafka")
 	a.start()
 	services("resume", "cassandra")
-	eventuallyEvery(t, 50*time.Millisecond, historyPatience, func() string {
+	eventuallyEvery(t, 50*time.Millisecond, patience, func() string {
 		if lines, total, err := r.historyLag(ends); err != nil || total == backlog {
 			return fmt.Sprintf("nothing is stored: %v, %s", err, lines)
 		}
@@ -47,7 +47,7 @@ func TestHistoryCatchesUp(t *testing.T) {
 	})
 	b.kill()
 	r.sameInHistory(a)
-	eventually(t, time.Minute, hook.lacks)
+	eventually(t, patience, hook.lacks)
 	hook.report()
 }
 
@@ -109,7 +109,7 @@ func (r *rig) sameInHistory(all ...*process) {
 	if r.History == "cassandra" {
 		r.storedAll(all)
 	}
-	eventually(r.t, 3*time.Minute, func() string {
+	eventually(r.t, patience, func() string {
 		got, err := r.stored(all[0], false)
 		if err != nil {
 			return err.Error()
@@ -118,16 +118,13 @@ func (r *rig) sameInHistory(all ...*process) {
 	})
 }
 
-// historyPatience is how long a backlog of the history may stand still.
-const historyPatience = 3 * time.Minute
-
 // storedAll waits until the history's group has committed all that is in the
 // topics of alerts. It says how that goes, and why it does not.
 func (r *rig) storedAll(all []*process) {
 	r.t.Helper()
 	ends := r.alertEnds()
 	began, least, first, said := time.Now(), int64(-1), int64(0), time.Now()
-	for deadline := time.Now().Add(historyPatience); ; time.Sleep(time.Second) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
 		lag, total, err := r.historyLag(ends)
 		if err == nil && total == 0 {
 			r.t.Logf("the history has stored all: %d records in %s", first, time.Since(began).Round(time.Second))
@@ -137,7 +134,7 @@ func (r *rig) storedAll(all []*process) {
 		case err == nil && least < 0:
 			first, least = total, total
 		case err == nil && total < least:
-			least, deadline = total, time.Now().Add(historyPatience)
+			least, deadline = total, time.Now().Add(patience)
 		}
 		state := func() string {
 			return fmt.Sprintf("the history has %d records to store (%v), %d in the last %s:\n%s\n%s",
@@ -148,7 +145,7 @@ func (r *rig) storedAll(all []*process) {
 			r.t.Log(state())
 		}
 		if time.Now().After(deadline) {
-			r.t.Fatalf("for %s nothing was stored: %s", historyPatience, state())
+			r.t.Fatalf("for %s nothing was stored: %s", patience, state())
 		}
 	}
 }

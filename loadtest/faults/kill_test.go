@@ -46,7 +46,7 @@ func TestKilledProcessesLoseAndDoubleNothing(t *testing.T) {
 	if err := r.produce(in.records[len(live):], 0); err != nil {
 		t.Fatal(err)
 	}
-	r.drained(3*time.Minute, a, b)
+	r.drained(patience, a, b)
 	t.Logf("seed %d: %d events, %d kills, %d alerts expected, drained after %s", *seed, len(live), *kills, len(want), time.Since(began).Round(time.Second))
 	r.same(in, want, a)
 	if *figures != "" && !t.Failed() {
@@ -71,7 +71,7 @@ func (r *rig) same(in *input, want alertSet, p *process) {
 
 func (r *rig) sameInTopic(want alertSet) {
 	r.t.Helper()
-	eventually(r.t, time.Minute, func() string {
+	eventually(r.t, patience, func() string {
 		if diff := want.difference(r.committed()); diff != "" {
 			return "the alerts topic differs from match:\n" + diff
 		}

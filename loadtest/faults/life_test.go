@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caltrop/caltrop/cep/event"
 	"github.com/caltrop/caltrop/sinks/alert"
@@ -95,7 +94,7 @@ func TestStatesAndRulesOnRules(t *testing.T) {
 		} else {
 			a.do(http.MethodPost, "/v1/rules/storm/state?to="+state, nil)
 		}
-		r.settled(30*time.Second, a)
+		r.settled(patience, a)
 		half := len(parts[i]) / 2
 		r.send(parts[i][:half])
 		if i == 1 || i == 2 {
@@ -103,7 +102,7 @@ func TestStatesAndRulesOnRules(t *testing.T) {
 			a.start()
 		}
 		r.send(parts[i][half:])
-		r.drained(time.Minute, a)
+		r.drained(patience, a)
 	}
 
 	sets := r.parted(in, parts)
@@ -118,12 +117,12 @@ func TestStatesAndRulesOnRules(t *testing.T) {
 		}
 	}
 	r.sameInTopic(want)
-	eventually(t, time.Minute, func() string { return trial.difference(r.onTrial()) })
+	eventually(t, patience, func() string { return trial.difference(r.onTrial()) })
 	for _, c := range []struct {
 		trial bool
 		want  alertSet
 	}{{false, want}, {true, trial}} {
-		eventually(t, time.Minute, func() string {
+		eventually(t, patience, func() string {
 			got, err := r.stored(a, c.trial)
 			if err != nil {
 				return err.Error()

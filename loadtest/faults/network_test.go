@@ -84,7 +84,7 @@ func TestT14RepliesLost(t *testing.T) {
 	if err := <-produced; err != nil {
 		t.Fatal(err)
 	}
-	r.drained(2*time.Minute, a)
+	r.drained(patience, a)
 	r.same(in, want, a)
 }
 
@@ -106,7 +106,7 @@ func TestT24SlowOutput(t *testing.T) {
 	if grown := residentMiB(t, a.cmd.Process.Pid) - before; grown > 256 {
 		t.Errorf("the process has grown by %d MiB while its output was slow", grown)
 	}
-	r.drained(2*time.Minute, a)
+	r.drained(patience, a)
 	r.same(in, want, a)
 }
 
@@ -130,7 +130,7 @@ func TestT17RebalanceStorm(t *testing.T) {
 	if err := <-produced; err != nil {
 		t.Fatal(err)
 	}
-	r.drained(2*time.Minute, a)
+	r.drained(patience, a)
 	r.same(in, want, a)
 	t.Logf("%d joins and kills, %d events, %d alerts, 0 lost, 0 twice", *storm, len(in.records), len(want))
 }
@@ -160,6 +160,6 @@ func TestT18StoppedPastTheTransaction(t *testing.T) {
 	time.Sleep(stopped)
 	a.signal(syscall.SIGCONT)
 	r.send(in.records[half:])
-	r.drained(2*time.Minute, a)
+	r.drained(patience, a)
 	r.same(in, want, a)
 }

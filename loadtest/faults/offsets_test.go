@@ -27,18 +27,18 @@ func TestDeletedGroupsChangeNothing(t *testing.T) {
 	a.start()
 	r.store(a)
 	a.put("sinks", "pager", hook.document())
-	r.settled(90*time.Second, a)
+	r.settled(patience, a)
 	half := len(in.records) / 2
 	r.send(in.records[:half])
-	r.drained(time.Minute, a)
+	r.drained(patience, a)
 	for group, code := range r.deleteGroups() {
 		if code != ck.ErrNonEmptyGroup {
 			t.Errorf("while the process runs, deleting %s: %v, want that the group is in use", group, code)
 		}
 	}
 	r.send(in.records[half : half+half/2])
-	r.drained(time.Minute, a)
-	eventually(t, time.Minute, hook.lacks)
+	r.drained(patience, a)
+	eventually(t, patience, hook.lacks)
 	a.terminate()
 	before := r.committed()
 	gone := r.deleteGroups()
@@ -52,10 +52,10 @@ func TestDeletedGroupsChangeNothing(t *testing.T) {
 	}
 	a.start()
 	r.send(in.records[half+half/2:])
-	r.settled(time.Minute, a)
-	r.drained(time.Minute, a)
+	r.settled(patience, a)
+	r.drained(patience, a)
 	r.same(in, want, a)
-	eventually(t, time.Minute, hook.lacks)
+	eventually(t, patience, hook.lacks)
 	if hook.again == 0 {
 		t.Error("the webhook was given nothing again: its group's offsets were not deleted")
 	}

@@ -35,11 +35,11 @@ func TestT15Zombie(t *testing.T) {
 	r.send(in.records[:third])
 	a.signal(syscall.SIGSTOP)
 	r.send(in.records[third : 2*third])
-	r.settled(time.Minute, b)
+	r.settled(patience, b)
 	a.signal(syscall.SIGCONT)
 	r.send(in.records[2*third:])
-	r.drained(2*time.Minute, a, b)
-	eventually(t, time.Minute, func() string {
+	r.drained(patience, a, b)
+	eventually(t, patience, func() string {
 		if len(a.tasks()) == 0 {
 			return "the woken process has no tasks again"
 		}
@@ -55,7 +55,7 @@ func TestT13BrokerRestarts(t *testing.T) {
 	r.restarting(func(i int, a *process) {
 		services([]string{"kill", "down"}[i%2], "kafka")
 		services("up", "kafka")
-		r.settled(2*time.Minute, a)
+		r.settled(patience, a)
 	})
 }
 
@@ -72,7 +72,7 @@ func TestT13TheBrokerSleeps(t *testing.T) {
 		services("pause", "kafka")
 		time.Sleep(15 * time.Second)
 		services("resume", "kafka")
-		r.settled(3*time.Minute, a)
+		r.settled(patience, a)
 	})
 }
 
@@ -93,7 +93,7 @@ func (r *rig) restarting(restart func(i int, a *process)) {
 	if err := <-produced; err != nil {
 		r.t.Fatal(err)
 	}
-	r.drained(2*time.Minute, a)
+	r.drained(patience, a)
 	r.same(in, want, a)
 	r.t.Logf("%d restarts, %d events, %d alerts, 0 lost, 0 twice", *restarts, len(in.records), len(want))
 }
@@ -129,7 +129,7 @@ func TestKafkaDownAtStart(t *testing.T) {
 	services("down", "kafka")
 	a := newProcess(t, r.binary, r.settings, "a")
 	a.start()
-	eventually(t, time.Minute, func() string {
+	eventually(t, patience, func() string {
 		if err := a.get("/healthz", &map[string]any{}); err != nil {
 			return err.Error()
 		}
@@ -143,7 +143,7 @@ func TestKafkaDownAtStart(t *testing.T) {
 	want := r.matched(in)
 	r.install(a, a)
 	r.send(in.records)
-	r.drained(time.Minute, a)
+	r.drained(patience, a)
 	r.same(in, want, a)
 	services("down", "kafka")
 	t.Logf("with the broker away SIGTERM took %s", a.terminate())
@@ -164,7 +164,7 @@ func TestT40CassandraDown(t *testing.T) {
 	if err := r.produce(in.records, pace(in, 1, *away)); err != nil {
 		t.Fatal(err)
 	}
-	r.drained(time.Minute, a)
+	r.drained(patience, a)
 	r.sameInTopic(want)
 	services("up", "cassandra")
 	r.sameInHistory(a)
@@ -187,8 +187,8 @@ func TestSIGTERMDrains(t *testing.T) {
 	b := newProcess(t, r.binary, r.settings, "b")
 	b.start()
 	r.send(in.records[half:])
-	r.settled(time.Minute, b)
-	r.drained(time.Minute, b)
+	r.settled(patience, b)
+	r.drained(patience, b)
 	r.same(in, want, b)
 }
 

@@ -47,7 +47,7 @@ func TestT22Poison(t *testing.T) {
 	}
 	r.send(bad)
 	r.send(in.records[half:])
-	r.drained(time.Minute, a)
+	r.drained(patience, a)
 	r.same(in, want, a)
 	found := map[string]int{}
 	r.readAll(r.Name+".dlq", func(m *ck.Message) {

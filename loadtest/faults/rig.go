@@ -131,7 +131,7 @@ func (r *rig) create(topics []string) {
 			r.t.Fatalf("creating topic %s: %v", topic, results[0].Error)
 		}
 	}
-	eventually(r.t, time.Minute, func() string {
+	eventually(r.t, patience, func() string {
 		for _, topic := range topics {
 			md, err := admin.GetMetadata(&topic, false, 5000)
 			if err != nil || len(md.Topics[topic].Partitions) != r.partitions {
@@ -147,7 +147,7 @@ func (r *rig) create(topics []string) {
 func (r *rig) install(p *process, all ...*process) {
 	r.t.Helper()
 	r.store(p)
-	r.settled(90*time.Second, all...)
+	r.settled(patience, all...)
 }
 
 // store stores the rig's streams and rules through one process.
@@ -167,7 +167,7 @@ func (r *rig) store(p *process) {
 // ready waits until a process says that it is.
 func (r *rig) ready(p *process) {
 	r.t.Helper()
-	eventually(r.t, 2*time.Minute, func() string {
+	eventually(r.t, patience, func() string {
 		if err := p.get("/readyz", &map[string]any{}); err != nil {
 			return err.Error()
 		}

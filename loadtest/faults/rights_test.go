@@ -127,7 +127,7 @@ func newSecureRig(t *testing.T) *rig {
 // this many bytes.
 func (p *process) says(what string, after int) {
 	p.t.Helper()
-	eventually(p.t, time.Minute, func() string {
+	eventually(p.t, patience, func() string {
 		log, _ := os.ReadFile(p.log)
 		said := fmt.Sprint(p.get("/readyz", &json.RawMessage{}), p.tasks(), string(log[min(after, len(log)):]))
 		if strings.Contains(said, canary) || strings.Contains(said, userPassword) {
@@ -180,7 +180,7 @@ func TestEachRightIsNeededAndNamed(t *testing.T) {
 	if err := r.produce(in.records[len(live):], 0); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, func() string { return want.difference(r.committed()) })
+	eventually(t, patience, func() string { return want.difference(r.committed()) })
 	r.sameInHistory(p)
 }
 
@@ -240,7 +240,7 @@ func (r *rig) present(admin *ck.AdminClient, keyAndCertificate []byte) {
 	r.shows(admin, ck.AlterConfigOpTypeSet, path)
 	_, rest := pem.Decode(keyAndCertificate)
 	want, _ := pem.Decode(rest)
-	eventually(r.t, time.Minute, func() string {
+	eventually(r.t, patience, func() string {
 		conn, err := tls.Dial("tcp", os.Getenv("E2E_KAFKASEC_TLS"), &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			return err.Error()

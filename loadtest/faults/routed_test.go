@@ -70,9 +70,9 @@ func TestT20RescaleLosesAndDoublesNothing(t *testing.T) {
 		return ""
 	}
 	routedUnderKills(t, routedRules, 2, func(p *process) {
-		eventually(t, time.Minute, func() string { return rescale(p) })
+		eventually(t, patience, func() string { return rescale(p) })
 	}, func(p *process) {
-		eventually(t, time.Minute, func() string {
+		eventually(t, patience, func() string {
 			var answer struct {
 				Jobs []struct{ Rescale json.RawMessage }
 			}
@@ -117,7 +117,7 @@ func routedUnderKills(t *testing.T, text string, logs int, during, after func(*p
 		t.Fatal(err)
 	}
 	after(b)
-	eventually(t, 75*time.Second, func() string { return want.difference(r.committed()) })
+	eventually(t, patience, func() string { return want.difference(r.committed()) })
 	r.sameAsOracle(in)
 	if diff := want.difference(r.committed()); diff != "" {
 		t.Errorf("the alerts topic has come to differ from match:\n%s", diff)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 )
 
 // TestAJobOverKeyedLogsStartsFromASavepoint asks for a savepoint in the middle of the
@@ -33,7 +32,7 @@ func TestAJobOverKeyedLogsStartsFromASavepoint(t *testing.T) {
 	}
 	half, most := len(live)/2, len(live)*3/4
 	produce(0, half)
-	eventually(t, time.Minute, func() string {
+	eventually(t, patience, func() string {
 		var answer struct {
 			Jobs []struct {
 				Tasks []struct {
@@ -57,7 +56,7 @@ func TestAJobOverKeyedLogsStartsFromASavepoint(t *testing.T) {
 	})
 	a.do(http.MethodPost, "/v1/jobs/"+a.job+"/savepoints?name=half-way", nil)
 	produce(half, most) // the tasks most likely read it before they hear of the savepoint
-	eventually(t, time.Minute, func() string {
+	eventually(t, patience, func() string {
 		var p struct {
 			State string
 			Done  []string
@@ -77,7 +76,7 @@ func TestAJobOverKeyedLogsStartsFromASavepoint(t *testing.T) {
 	b.start()
 	produce(most, len(in.records))
 	again := 0
-	eventually(t, 75*time.Second, func() string {
+	eventually(t, patience, func() string {
 		got := r.committed()
 		again = got.total() - len(got)
 		for line := range got {

@@ -157,7 +157,7 @@ func TestT40T42StoresKilledUnderLoad(t *testing.T) {
 	r.install(a, a)
 	produced := make(chan error, 1)
 	go func() { produced <- r.produce(in.records, 400) }()
-	eventually(t, time.Minute, func() string { return anyOf(want.redis, inRedis) })
+	eventually(t, patience, func() string { return anyOf(want.redis, inRedis) })
 	services("kill", "redis")
 	services("kill", "cassandra")
 	services("up", "redis")
@@ -166,11 +166,11 @@ func TestT40T42StoresKilledUnderLoad(t *testing.T) {
 	if err := <-produced; err != nil {
 		t.Fatal(err)
 	}
-	r.drained(2*time.Minute, a)
+	r.drained(patience, a)
 	r.same(in, alerts, a)
-	eventually(t, time.Minute, func() string { return want.updates.difference(r.published(want)) })
-	eventually(t, 2*time.Minute, func() string { return holds(want.redis, inRedis) })
-	eventually(t, 2*time.Minute, func() string {
+	eventually(t, patience, func() string { return want.updates.difference(r.published(want)) })
+	eventually(t, patience, func() string { return holds(want.redis, inRedis) })
+	eventually(t, patience, func() string {
 		return holds(want.cassandra, func(ctx context.Context, w window) ([]byte, error) {
 			return windows.Window(ctx, w.view, w.key, w.start)
 		})
@@ -190,7 +190,7 @@ func (r *rig) deleteViews(p *process, inRedis func(context.Context, window) ([]b
 	for _, doc := range documents(r.views) {
 		p.do(http.MethodDelete, "/v1/views/"+nameOf(doc), nil)
 	}
-	eventually(r.t, time.Minute, func() string {
+	eventually(r.t, patience, func() string {
 		if left := r.standing(); len(left) > 0 {
 			return fmt.Sprintf("%d of %d keys have no tombstone", len(left), len(standing))
 		}
@@ -243,7 +243,7 @@ func TestADeletedViewIsTakenBack(t *testing.T) {
 	for i, at := range []int64{from, from + 1, from + 31_000} {
 		r.send([]sent{{stream: "payment", value: fmt.Appendf(nil, `{"event_id":"e%d","ts":%d,"card_id":"c%d","amount":5.00,"status":"approved","merchant_id":"m"}`, i, at, i)}})
 	}
-	eventually(t, time.Minute, func() string {
+	eventually(t, patience, func() string {
 		if n := len(r.standing()); n != 4 {
 			return fmt.Sprintf("%d keys of views are shown, want two of each", n)
 		}

@@ -36,7 +36,7 @@ func TestT40CassandraKilledMakingTables(t *testing.T) {
 	stored := func(h *cassandra.History) {
 		t.Helper()
 		record := sinktest.Alert{}.Record()
-		eventually(t, time.Minute, func() string {
+		eventually(t, patience, func() string {
 			err := h.Write(t.Context(), []sinks.Record{record})
 			if err == nil {
 				_, err = h.Alert(t.Context(), record.ID)

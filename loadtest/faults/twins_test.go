@@ -38,9 +38,9 @@ func TestT16TwoProcessesOfOneName(t *testing.T) {
 	if err := <-produced; err != nil {
 		t.Fatal(err)
 	}
-	r.drained(2*time.Minute, twins...)
+	r.drained(patience, twins...)
 	r.same(in, want, twins[0])
-	eventually(t, time.Minute, func() string { return r.ownedOnce(twins) })
+	eventually(t, patience, func() string { return r.ownedOnce(twins) })
 	t.Logf("%d events, %d alerts; the killed one had %d of %d tasks; 0 lost, 0 twice, 0 wrong", len(in.records), len(want), shared, r.partitions*len(r.streamNames()))
 }
 
