@@ -125,7 +125,7 @@ func putStolen(t *testing.T, r *rules.Registry) {
 // status waits until the status of the list is as holds says.
 func waitStatus(t *testing.T, r *rules.Registry, holds func(rules.ListStatus) bool) rules.ListStatus {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		s, _ := r.ListStatus("stolen")

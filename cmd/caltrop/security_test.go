@@ -154,7 +154,7 @@ func TestCassandraIsReachedOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	go h.Alert(ctx, alert.ID{})
 	select {
@@ -206,7 +206,7 @@ http: {address: '127.0.0.1:0'}
 log: {level: debug}
 data: %q
 `, brokers, ca, wrong, wrong, t.TempDir()), &written)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- n.run(ctx) }()

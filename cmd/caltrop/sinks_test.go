@@ -77,7 +77,7 @@ func TestSinksOfANode(t *testing.T) {
 	h := &hook{got: map[string]int{}, down: true}
 	receiver := httptest.NewServer(h)
 	defer receiver.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	written, address, ended := runNode(ctx, t, fmt.Sprintf("kafka: {brokers: [%q], prefix: %s}\nhttp: {address: '127.0.0.1:0'}\ndata: %q\nwebhooks: {secrets: {pager: {file: %q}}, allow: [127.0.0.1/32]}\n",
 		broker, prefix, t.TempDir(), secretFile(t, hookCanary)))

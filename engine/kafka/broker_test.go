@@ -52,7 +52,7 @@ func openOptions(t *testing.T, o Options) *Cluster {
 
 // testContext ends where a test waits in vain: later than a loaded machine takes.
 func testContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

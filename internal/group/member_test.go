@@ -13,7 +13,7 @@ import (
 // polled polls a member until done, or fails.
 func polled(t *testing.T, m *Member, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !done(); {
+	for end := time.Now().Add(5 * time.Minute); !done(); {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

@@ -183,7 +183,7 @@ func TestHistoryCatchesUpAfterAnOutage(t *testing.T) {
 		t.Fatal("a write over a cut wire succeeded")
 	}
 	wire.mend(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	src := &log{batch: []sinks.Message{{Value: second.Record().JSON}}, done: cancel}
 	if err := sinks.Deliver(ctx, src, h, sinks.Options{Sink: "cassandra"}); !errors.Is(err, context.Canceled) {

@@ -77,7 +77,7 @@ func (o *topicOf) source() (s *Source, stop func()) {
 // fetch takes records until it has seen want distinct values.
 func (o *topicOf) fetch(s *Source, want int) map[string]bool {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(o.t.Context(), 5*time.Minute)
 	defer cancel()
 	seen := map[string]bool{}
 	for len(seen) < want {
@@ -200,7 +200,7 @@ func TestASourceReadsOnAfterARebalanceWhilePaused(t *testing.T) {
 			if err := s.member.Subscribe(s.opts.Topics); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			turn := func() {
 				if err := s.turn(ctx); err != nil || ctx.Err() != nil {
@@ -278,7 +278,7 @@ func TestLagCountsNoMarks(t *testing.T) {
 	if err := s.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(5 * time.Minute); ; {
 		lag, err := s.Lag()
 		if err == nil && lag == 0 {
 			return
