@@ -139,13 +139,14 @@ func (c *Cluster) views(name string) ck.TopicSpecification {
 	return t
 }
 
-// deleted describes a topic whose records leave after kept; negative: never.
+// deleted describes a topic whose records leave after kept, none because there are
+// many; negative: never.
 func (c *Cluster) deleted(name string, count int, kept time.Duration) ck.TopicSpecification {
-	retention := "-1"
+	retention := forEver
 	if kept > 0 {
 		retention = strconv.FormatInt(kept.Milliseconds(), 10)
 	}
-	return c.topic(name, count, map[string]string{"cleanup.policy": "delete", "retention.ms": retention})
+	return c.topic(name, count, map[string]string{"cleanup.policy": "delete", "retention.ms": retention, "retention.bytes": forEver})
 }
 
 func (c *Cluster) topic(name string, count int, config map[string]string) ck.TopicSpecification {
@@ -185,7 +186,7 @@ func (c *Cluster) ensure(ctx context.Context, specs []ck.TopicSpecification) err
 			return err
 		}
 	}
-	return c.cleanedAsNeeded(ctx, admin, specs, found)
+	return c.keptAsNeeded(ctx, admin, specs, found)
 }
 
 // visible waits until the broker that is asked knows the topic, and returns how

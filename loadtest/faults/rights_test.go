@@ -168,7 +168,7 @@ func TestEachRightIsNeededAndNamed(t *testing.T) {
 		if g.op == ck.ACLOperationDescribeConfigs { // of what it has at its start
 			p.kill()
 			p.start()
-			p.says("cleanup.policy of a topic not checked: grant DescribeConfigs on it", at)
+			p.says("what a topic keeps was not checked: grant DescribeConfigs on it", at)
 		}
 		if err := r.produce(live[i*len(live)/len(rights):(i+1)*len(live)/len(rights)], 0); err != nil {
 			t.Fatal(err)
