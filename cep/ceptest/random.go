@@ -106,6 +106,9 @@ func (w *writer) sequence(n int) *syntax.Node {
 			w.absences(seq)
 		}
 		w.add(seq, w.join(true), w.element())
+		if w.opt.Choice && seq.Sub[len(seq.Sub)-1].Quant.Loops() && len(w.seen) < maxSteps-1 && w.one(4) {
+			w.add(seq, w.join(false), w.fork())
+		}
 	}
 	if w.depth == 0 && w.one(4) {
 		w.absences(seq)
@@ -114,6 +117,23 @@ func (w *writer) sequence(n int) *syntax.Node {
 		return seq.Sub[0]
 	}
 	return seq
+}
+
+// fork writes a choice of two, of which one begins with an absence or both do.
+func (w *writer) fork() *syntax.Node {
+	w.lists++
+	w.depth++
+	defer func() { w.lists--; w.depth-- }()
+	alt := &syntax.Node{Op: syntax.OpAlt}
+	for i := range 2 {
+		branch := &syntax.Node{Op: syntax.OpSeq}
+		if i == 0 || w.one(2) {
+			w.absences(branch)
+		}
+		w.add(branch, syntax.Relaxed, w.term())
+		alt.Sub = append(alt.Sub, branch)
+	}
+	return &syntax.Node{Op: syntax.OpGroup, Sub: []*syntax.Node{alt}}
 }
 
 // absences adds one absence, or two side by side. Only "->" follows one that

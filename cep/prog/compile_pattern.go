@@ -18,7 +18,7 @@ const (
 // pattern compiles a pattern rule.
 func (c *compiler) pattern() {
 	b := &builder{}
-	root := b.tree(c.doc.Pattern, nil)
+	root := b.tree(c.doc.Pattern)
 	if len(b.loops) > loopsMax {
 		c.errorf(c.doc.PatternText.Pos, "/pattern", "use fewer quantified groups", "the pattern repeats %d terms; the limit is %d", len(b.loops), loopsMax)
 		return
@@ -43,7 +43,7 @@ func (c *compiler) pattern() {
 		p.Loops = append(p.Loops, Loop{Min: l.quant.Min, Max: l.quant.Max, Counted: l.quant.Max != syntax.Unbounded || l.quant.Min > 1})
 		p.Links = p.Links || !l.single
 	}
-	r := &resolver{c: c, b: b, p: p, before: reach(follow), prior: prior(follow)}
+	r := &resolver{c: c, b: b, p: p, before: reach(follow), prior: prior(follow), peers: peersOf(c.doc.Pattern)}
 	r.resolve(start, follow)
 	c.deadlines()
 	sc := c.scope(nil, c.allSteps(), nil)

@@ -12,7 +12,8 @@ import (
 type builder struct {
 	leaves []leaf
 	loops  []*node
-	from   int // the leaf whose edges are being built; -1 at the start
+	order  string // of the terms of the conjunctions around what is normalised
+	from   int    // the leaf whose edges are being built; -1 at the start
 	out    []draft
 }
 

@@ -18,13 +18,14 @@ type resolver struct {
 	p      *Pattern
 	before [][]bool // before[q][p]: p may come before q
 	prior  [][]int  // prior[q]: the leaves that may come directly before q
+	peers  map[string]map[string]bool
 }
 
 func (r *resolver) resolve(start []draft, follow [][]draft) {
 	for q, l := range r.b.leaves {
 		r.p.Positions = append(r.p.Positions, Position{
 			Step: r.c.stepIndex(l.step),
-			Pred: r.pred(l.step, r.visibleTo(q), l.peers, r.prior[q]),
+			Pred: r.pred(l.step, r.visibleTo(q), r.peers[l.step], r.priorOf(l.step)),
 			Gap:  r.c.step(l.step).Gap.Microseconds(),
 		})
 	}
@@ -38,21 +39,39 @@ func (r *resolver) resolve(start []draft, follow [][]draft) {
 // bound before, and the other terms of its conjunction.
 func (r *resolver) visibleTo(q int) map[int]bool {
 	set := r.visibleAt(q)
-	for s := range r.b.leaves[q].peers {
+	for s := range r.peers[r.b.leaves[q].step] {
 		set[r.c.stepIndex(s)] = true
 	}
 	return set
 }
 
-// visibleAt lists the steps that may be bound before leaf q.
+// visibleAt lists the steps that may be bound before leaf q, wherever its step
+// stands in the same order of terms: a pattern that was spread names it more than
+// once.
 func (r *resolver) visibleAt(q int) map[int]bool {
 	set := make(map[int]bool)
-	for p, ok := range r.before[q] {
-		if ok {
-			set[r.c.stepIndex(r.b.leaves[p].step)] = true
+	for i, l := range r.b.leaves {
+		if l.step != r.b.leaves[q].step || l.order != r.b.leaves[q].order {
+			continue
+		}
+		for p, ok := range r.before[i] {
+			if ok {
+				set[r.c.stepIndex(r.b.leaves[p].step)] = true
+			}
 		}
 	}
 	return set
+}
+
+// priorOf lists the leaves that may come directly before a step, wherever it
+// stands: none before the first event, where `prev` is an error.
+func (r *resolver) priorOf(step string) (all []int) {
+	for q, l := range r.b.leaves {
+		if l.step == step {
+			all = append(all, r.prior[q]...)
+		}
+	}
+	return all
 }
 
 // pred returns the index of a step's condition compiled in one scope.

@@ -1,6 +1,10 @@
 package prog
 
-import "github.com/caltrop/caltrop/cep/syntax"
+import (
+	"fmt"
+
+	"github.com/caltrop/caltrop/cep/syntax"
+)
 
 // A node is one node of the normalised pattern: conjunctions are expanded
 // into alternatives of their orders, quantifiers are loops around their body.
@@ -30,38 +34,40 @@ const (
 // A leaf is one occurrence of a step that an event may take.
 type leaf struct {
 	step  string
-	peers map[string]bool // steps of the other terms of an enclosing "&"
-	loops []int           // the loops around it, outermost first
+	order string // of the terms of the conjunctions around it
+	loops []int  // the loops around it, outermost first
 }
 
-// tree normalises a parsed pattern below parent; peers are the steps of the
-// other terms of the conjunctions around it.
-func (b *builder) tree(n *syntax.Node, peers map[string]bool) *node {
+// tree normalises a parsed pattern.
+func (b *builder) tree(n *syntax.Node) *node {
 	var t *node
 	switch n.Op {
 	case syntax.OpStep:
-		b.leaves = append(b.leaves, leaf{step: n.Name, peers: peers})
+		b.leaves = append(b.leaves, leaf{step: n.Name, order: b.order})
 		t = &node{op: opLeaf, pos: len(b.leaves) - 1}
 		return b.quantified(t, n.Quant, true)
 	case syntax.OpNot:
 		return &node{op: opNot, step: n.Name}
 	case syntax.OpGroup:
-		return b.quantified(b.tree(n.Sub[0], peers), n.Quant, false)
+		return b.quantified(b.tree(n.Sub[0]), n.Quant, false)
 	case syntax.OpAlt:
 		t = &node{op: opAlt}
 		for _, s := range n.Sub {
-			t.add(b.tree(s, peers), syntax.Relaxed)
+			t.add(b.tree(s), syntax.Relaxed)
 		}
 	case syntax.OpAnd:
-		return b.orders(n.Sub, peers)
+		return b.orders(n)
 	default:
+		if all := spread(n); all != nil {
+			return b.tree(all)
+		}
 		t = &node{op: opSeq}
 		for i, s := range n.Sub {
 			join := syntax.Relaxed
 			if i > 0 {
 				join = n.Joins[i-1]
 			}
-			t.add(b.tree(s, peers), join)
+			t.add(b.tree(s), join)
 		}
 	}
 	return t
@@ -87,34 +93,67 @@ func (b *builder) quantified(body *node, q *syntax.Quant, single bool) *node {
 }
 
 // orders expands a conjunction: `a & b` is `(a -> b | b -> a)`.
-func (b *builder) orders(terms []*syntax.Node, peers map[string]bool) *node {
-	alt := &node{op: opAlt}
-	permute(len(terms), func(order []int) {
-		seq := &node{op: opSeq}
-		for _, i := range order {
-			seq.add(b.tree(terms[i], peersOf(terms, i, peers)), syntax.Relaxed)
-		}
-		alt.add(seq, syntax.Relaxed)
-	})
+func (b *builder) orders(n *syntax.Node) *node {
+	alt, outer := &node{op: opAlt}, b.order
+	for i, seq := range orders(n) {
+		b.order = fmt.Sprintf("%s/%d", outer, i)
+		alt.add(b.tree(seq), syntax.Relaxed)
+	}
+	b.order = outer
 	return alt
 }
 
-func peersOf(terms []*syntax.Node, self int, outer map[string]bool) map[string]bool {
-	set := make(map[string]bool)
-	for s := range outer {
-		set[s] = true
-	}
-	for i, t := range terms {
-		if i != self {
-			t.Walk(func(n *syntax.Node) bool {
-				if n.Op == syntax.OpStep {
-					set[n.Name] = true
-				}
-				return true
-			})
+func orders(n *syntax.Node) (all []*syntax.Node) {
+	permute(len(n.Sub), func(order []int) {
+		seq := &syntax.Node{Op: syntax.OpSeq, Pos: n.Pos, Joins: make([]syntax.Join, len(order)-1)} // relaxed
+		for _, i := range order {
+			seq.Sub = append(seq.Sub, n.Sub[i])
 		}
+		all = append(all, seq)
+	})
+	return all
+}
+
+// peersOf returns, by step, the steps of the other terms of the conjunctions
+// around it.
+func peersOf(root *syntax.Node) map[string]map[string]bool {
+	peers := map[string]map[string]bool{}
+	root.Walk(func(n *syntax.Node) bool {
+		if n.Op != syntax.OpAnd {
+			return true
+		}
+		for i, term := range n.Sub {
+			for j, other := range n.Sub {
+				for _, s := range matched(term) {
+					if i != j {
+						add(peers, s, matched(other))
+					}
+				}
+			}
+		}
+		return true
+	})
+	return peers
+}
+
+func add(peers map[string]map[string]bool, step string, others []string) {
+	if peers[step] == nil {
+		peers[step] = map[string]bool{}
 	}
-	return set
+	for _, o := range others {
+		peers[step][o] = true
+	}
+}
+
+// matched lists the steps below n that events take.
+func matched(n *syntax.Node) (steps []string) {
+	n.Walk(func(n *syntax.Node) bool {
+		if n.Op == syntax.OpStep {
+			steps = append(steps, n.Name)
+		}
+		return true
+	})
+	return steps
 }
 
 // permute calls f with each order of 0..n-1, in lexical order.

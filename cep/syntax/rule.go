@@ -194,7 +194,7 @@ func (r *reader) alert(o *object, d *Rule) {
 	if o == nil {
 		return
 	}
-	d.Alert.Summary = o.get("summary").text("text")
+	d.Alert.Summary = o.get("summary").template()
 	d.Alert.Measures = r.namedTexts(o.get("measures"), "`measures`", maxMeasures, false)
 	if v := o.get("suppress"); v != nil {
 		d.Alert.Suppress, d.Alert.SuppressPos = v.duration(0, time.Millisecond), v.at()

@@ -101,6 +101,15 @@ func (v *value) text(what string) *Text {
 	return &t
 }
 
+// template is text of what is shown, where numbers and booleans must be quoted
+// as for str.
+func (v *value) template() *Text {
+	if v != nil && v.scalar() && v.node.Value != "" && v.str() == "" {
+		return nil
+	}
+	return v.text("text")
+}
+
 // word reads one of a few words; absent or wrong it is the default.
 func (v *value) word(def string, choices ...string) string {
 	if v == nil {
