@@ -40,6 +40,12 @@ func syntaxHint(text string, at int, message string) (hint string, sure bool) {
 		return elsewhere[m[1]], true
 	}
 	switch {
+	case badEscape.MatchString(message):
+		return `a \ itself is written "\\"; others are \n, \t, \", \', \x41 and \u0041`, true
+	case strings.HasSuffix(message, "invalid int literal"):
+		return "whole numbers end at 9223372036854775807; with .0 it is a number with decimals", true
+	case strings.HasSuffix(message, "invalid double literal"):
+		return "numbers end at 1.8e308", true
 	case strings.HasPrefix(rest, "=>"):
 		return "greater or equal is written >=", true
 	case strings.HasPrefix(rest, "=") && !strings.HasPrefix(rest, "=="):

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"regexp"
 	"strings"
 
 	"cel.dev/cel-go/common"
@@ -39,9 +40,18 @@ func lineOffset(text string, line, col int) int {
 	return at + offsets[min(max(col, 0), len(offsets)-1)] // the parser may give −1: it cannot tell
 }
 
+// badEscape is what a text ended at because it is no escape.
+var badEscape = regexp.MustCompile("(\\\\(?:[^abfnrtv\\\\?\"'`xXuU0-3]|[xX][0-9a-fA-F]?[^0-9a-fA-F]|u[0-9a-fA-F]{0,3}[^0-9a-fA-F]))'$")
+
 func syntaxWords(message string) string {
 	message = strings.TrimPrefix(message, "Syntax error: ")
-	switch {
+	switch m := badEscape.FindStringSubmatch(message); {
+	case m != nil:
+		return "in a text there is no escape " + m[1]
+	case message == "invalid int literal" || message == "invalid uint literal":
+		return "this is too large for a whole number"
+	case message == "invalid double literal":
+		return "this is too large for a number"
 	case strings.HasPrefix(message, "mismatched input '<EOF>'"):
 		return "the expression ends too early"
 	case strings.HasPrefix(message, "missing ") && strings.HasSuffix(message, " at '<EOF>'"):
